@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Routing information base: Adj-RIB-In, decision, who-tells-whom, Adj-RIB-Out, packing. No I/O.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::iter_over_hash_type
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
