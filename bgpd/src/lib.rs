@@ -1,2 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A BGP speaker.
+//! A BGP speaker: configuration, the pure `Speaker`, and (feature `daemon`) the daemon around it.
+
+pub mod control;
