@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use tokio::sync::{mpsc, oneshot};
 
+use super::driver::Driver;
 use crate::{Change, FibConfig, FibEvent, Link, RouteState};
 
 /// Handle on a running reconciler; clones speak to the same one. When the last handle is dropped the reconciler ends and
@@ -17,6 +18,7 @@ pub struct Fib {
 }
 
 /// What a handle asks of the reconciler's task.
+#[derive(Debug)]
 pub(crate) enum Command {
     Apply(Vec<Change>),
     Converged,
@@ -47,7 +49,8 @@ impl Fib {
     pub fn start(config: FibConfig) -> io::Result<(Self, mpsc::Receiver<FibEvent>)> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (events, reader) = mpsc::channel(EVENTS);
-        drop((config, inbox, events));
+        let driver = Driver::open(config, inbox, events)?;
+        tokio::spawn(driver.run());
         Ok((Self { commands }, reader))
     }
 

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the reconciler tells: events in portions, and answers about the state of routes.
+
+use std::time::Instant;
+
+use ipnetwork::IpNetwork;
+
+use super::Reconciler;
+use crate::kernel::network;
+use crate::trouble::Cause;
+use crate::wants::Resolved;
+use crate::{FibEvent, Link, Route, RouteState, Status};
+
+/// Things told in one event.
+const PORTION: usize = 1024;
+
+impl Reconciler {
+    /// The next event, if there is news.
+    pub fn event(&mut self, now: Instant) -> Option<FibEvent> {
+        if std::mem::take(&mut self.link_news) {
+            return Some(FibEvent::Links(self.links()));
+        }
+        let learned = self.learned.drain(PORTION);
+        if !learned.is_empty() {
+            return Some(FibEvent::Learned(learned));
+        }
+        let next_hops = self.tracker.drain(PORTION, &self.links);
+        if !next_hops.is_empty() {
+            return Some(FibEvent::NextHops(next_hops));
+        }
+        while !self.status_news.is_empty() {
+            let mut states = Vec::new();
+            while states.len() < PORTION {
+                let Some(prefix) = self.status_news.pop_first() else {
+                    break;
+                };
+                states.extend(self.state(prefix, now));
+            }
+            if !states.is_empty() {
+                return Some(FibEvent::Status(states));
+            }
+        }
+        std::mem::take(&mut self.resynced).then_some(FibEvent::Resynced)
+    }
+
+    /// Whether [`event`](Self::event) may have something.
+    pub fn has_news(&self) -> bool {
+        self.link_news
+            || self.resynced
+            || self.learned.has_news()
+            || self.tracker.has_news()
+            || !self.status_news.is_empty()
+    }
+
+    /// The route desired for a prefix, and how far it got.
+    pub fn state(&self, prefix: IpNetwork, now: Instant) -> Option<RouteState> {
+        let prefix = network(prefix);
+        let slot = self.table.slot(&prefix)?;
+        let id = slot.wanted?;
+        let want = self.wants.want(id)?;
+        let route = Route {
+            prefix,
+            target: want.target.clone(),
+            metric: want.metric,
+            source: want.source,
+        };
+        let status = match self.wants.resolved(id)? {
+            Resolved::Waiting => Status::WaitingForInterface,
+            Resolved::Ready(_) => self.status(&prefix, now),
+        };
+        Some(RouteState { route, status })
+    }
+
+    fn status(&self, prefix: &IpNetwork, now: Instant) -> Status {
+        if let Some(trouble) = self.troubles.get(prefix) {
+            let next_try = trouble.next_try.saturating_duration_since(now);
+            return match &trouble.cause {
+                Cause::Contested => Status::Contested { next_try },
+                Cause::Refused { words, attempts } => Status::Failed {
+                    error: words.clone(),
+                    attempts: *attempts,
+                    next_try,
+                },
+            };
+        }
+        let (Some(slot), Some(goal)) = (self.table.slot(prefix), self.goal(prefix)) else {
+            return Status::Pending;
+        };
+        if slot.marks.satisfied {
+            return if slot.marks.written {
+                Status::Installed
+            } else {
+                Status::Adopted
+            };
+        }
+        let at_place = |held: &&crate::kernel::Held| {
+            held.table == self.own.table && held.metric == goal.metric
+        };
+        let mut there = slot.held().iter().filter(at_place);
+        match there.find(|held| !self.own.owns(prefix, held)) {
+            Some(foreign) => Status::Blocked {
+                protocol: foreign.protocol,
+            },
+            None => Status::Pending,
+        }
+    }
+
+    /// All desired routes, sorted by prefix.
+    pub fn states(&self, now: Instant) -> Vec<RouteState> {
+        let wanted = self.table.iter().filter(|(_, slot)| slot.wanted.is_some());
+        let mut states: Vec<_> = wanted
+            .filter_map(|(prefix, _)| self.state(*prefix, now))
+            .collect();
+        states.sort_unstable_by_key(|state| state.route.prefix);
+        states
+    }
+
+    /// All interfaces, sorted by index.
+    pub fn links(&self) -> Vec<Link> {
+        self.links.to_public()
+    }
+
+    pub(super) fn note_trouble(&mut self, prefix: IpNetwork) {
+        let contested = self.is_contested(&prefix);
+        if self.troubled.insert(prefix) || contested || self.troubles.get(&prefix).is_some() {
+            self.status_news.insert(prefix);
+        }
+    }
+
+    pub(super) fn note_good(&mut self, prefix: IpNetwork) {
+        if self.troubled.remove(&prefix) {
+            self.status_news.insert(prefix);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From the queue of prefixes to operations, and back from the kernel's answers.
+
+use std::time::Instant;
+
+use ipnetwork::IpNetwork;
+
+use super::Reconciler;
+use crate::plan::{Decision, Operation, Verb, decide};
+use crate::trouble::{Cause, Refusal, errno};
+
+impl Reconciler {
+    /// When it wants to be called again ([`tick`](Self::tick), [`batch`](Self::batch), [`wants_resync`](Self::wants_resync))
+    /// though nothing happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        let write = self.write_not_before.filter(|_| !self.queue.is_empty());
+        let resync = self.resync_at.map(|at| at.max(self.resync_not_before));
+        [
+            write,
+            resync,
+            self.scan_at,
+            self.sweep_at,
+            self.troubles.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Lets time pass: retries that are due, the deferred sweep.
+    pub fn tick(&mut self, now: Instant) {
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.converged();
+        }
+        while let Some(prefix) = self.troubles.pop_due(now) {
+            self.enqueue(prefix);
+        }
+        self.troubles.prune(now);
+    }
+
+    /// Whether [`batch`](Self::batch) has something to do now.
+    pub fn is_ready(&self, now: Instant) -> bool {
+        !self.queue.is_empty() && self.write_not_before.is_none_or(|at| at <= now)
+    }
+
+    /// Whether everything shall be read anew, now.
+    pub fn wants_resync(&self, now: Instant) -> bool {
+        let due = |at: Instant| at.max(self.resync_not_before) <= now;
+        self.resync_at.is_some_and(due) || self.scan_at.is_some_and(due)
+    }
+
+    /// Whether all that is desired was written or found, or is known to be in trouble.
+    pub fn is_settled(&self) -> bool {
+        self.queue.is_empty() && self.changed.is_empty() && self.resync_at.is_none()
+    }
+
+    /// Whether nothing is left to write, not even later.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.troubles.next().is_none()
+    }
+
+    /// The next operations, at least one if there is any and about `limit` at most. Each wants its answer
+    /// ([`answer`](Self::answer)) before the next batch.
+    pub fn batch(&mut self, limit: usize, now: Instant) -> Vec<Operation> {
+        let mut out = Vec::new();
+        if !self.is_ready(now) {
+            return out;
+        }
+        self.write_not_before = None;
+        while out.len() < limit {
+            let Some(prefix) = self.queue.pop_front() else {
+                break;
+            };
+            self.consider(prefix, now, &mut out);
+        }
+        if self.queue.is_empty() && out.is_empty() {
+            self.retired.clear();
+        }
+        out
+    }
+
+    fn consider(&mut self, prefix: IpNetwork, now: Instant, out: &mut Vec<Operation>) {
+        let goal = self.goal(&prefix);
+        let Some(slot) = self.table.slot_mut(&prefix) else {
+            return;
+        };
+        slot.marks.queued = false;
+        slot.marks.satisfied = false;
+        let wanted = slot.wanted.is_some();
+        if !wanted && !slot.marks.touched && !self.swept {
+            return;
+        }
+        let mut decision = decide(prefix, goal.as_ref(), slot.held(), &self.own);
+        for old in &self.retired {
+            decision = match decision {
+                Decision::Settled => decide(prefix, None, slot.held(), old),
+                Decision::Blocked { .. } => {
+                    supersede(prefix, goal.as_ref(), slot.held(), &self.own, old, decision)
+                }
+                write @ Decision::Write(_) => write,
+            };
+        }
+        match decision {
+            Decision::Settled if goal.is_some() => {
+                slot.marks.satisfied = true;
+                slot.marks.stolen = false;
+                self.troubles.clear(&prefix);
+                self.note_good(prefix);
+            }
+            Decision::Settled if wanted => self.note_trouble(prefix), // waits for an interface
+            Decision::Settled => {
+                self.note_good(prefix);
+                self.table.tidy(&prefix);
+            }
+            Decision::Blocked { .. } => {
+                self.troubles.clear(&prefix);
+                self.note_trouble(prefix);
+            }
+            Decision::Write(operations) => self.emit(prefix, operations, now, out),
+        }
+    }
+
+    /// Passes operations on, unless it is too early for a prefix in trouble.
+    fn emit(
+        &mut self,
+        prefix: IpNetwork,
+        operations: Vec<Operation>,
+        now: Instant,
+        out: &mut Vec<Operation>,
+    ) {
+        if self
+            .troubles
+            .get(&prefix)
+            .is_some_and(|trouble| trouble.next_try > now)
+        {
+            return;
+        }
+        let stolen = self
+            .table
+            .slot(&prefix)
+            .is_some_and(|slot| slot.marks.stolen);
+        let makes = operations
+            .iter()
+            .any(|operation| operation.verb != Verb::Delete);
+        if stolen && makes && !self.troubles.may_restore(prefix, now) {
+            self.note_trouble(prefix);
+            return;
+        }
+        out.extend(operations);
+    }
+
+    /// The kernel's answer to an operation of the last batch.
+    pub fn answer(&mut self, operation: &Operation, answer: Result<(), Refusal>, now: Instant) {
+        let prefix = operation.route.prefix;
+        match (operation.verb, answer) {
+            (Verb::Delete, Err(refusal)) if is_missing(&refusal) => self.table.done(operation),
+            (Verb::Replace, Err(refusal)) if is_missing(&refusal) => {
+                self.table.missing(&operation.route);
+                self.want_resync(now);
+            }
+            (verb, Err(refusal)) => {
+                if verb == Verb::Add && refusal.errno == errno::EEXIST {
+                    self.want_resync(now); // there is something that we do not know of
+                }
+                self.refused(prefix, refusal, now);
+                return;
+            }
+            (verb, Ok(())) => {
+                self.table.done(operation);
+                if let Some(slot) = self
+                    .table
+                    .slot_mut(&prefix)
+                    .filter(|_| verb != Verb::Delete)
+                {
+                    slot.marks.written = true;
+                }
+            }
+        }
+        self.enqueue(prefix);
+    }
+
+    /// Nobody knows what became of a batch. It is tried again after a look at the kernel.
+    pub fn unanswered(&mut self, operations: &[Operation], refusal: &Refusal, now: Instant) {
+        for operation in operations {
+            self.refused(operation.route.prefix, refusal.clone(), now);
+        }
+        self.want_resync(now);
+    }
+
+    fn refused(&mut self, prefix: IpNetwork, mut refusal: Refusal, now: Instant) {
+        if refusal.errno == errno::EPERM {
+            refusal.words.push_str(" (needs CAP_NET_ADMIN)");
+        }
+        if self.troubles.refused(prefix, refusal, now) {
+            self.note_trouble(prefix);
+        }
+    }
+
+    pub(super) fn is_contested(&self, prefix: &IpNetwork) -> bool {
+        let trouble = self.troubles.get(prefix);
+        trouble.is_some_and(|trouble| matches!(trouble.cause, Cause::Contested))
+    }
+}
+
+fn is_missing(refusal: &Refusal) -> bool {
+    refusal.errno == errno::ESRCH || refusal.errno == errno::ENOENT
+}
+
+/// A route that was ours under the previous configuration is in the way: that one may be replaced.
+fn supersede(
+    prefix: IpNetwork,
+    goal: Option<&crate::plan::Goal>,
+    held: &[crate::kernel::Held],
+    own: &crate::plan::Ownership,
+    old: &crate::plan::Ownership,
+    blocked: Decision,
+) -> Decision {
+    let Some(goal) = goal else { return blocked };
+    let mut place = held
+        .iter()
+        .filter(|held| held.table == own.table && held.metric == goal.metric);
+    if !place.all(|held| old.owns(&prefix, held)) {
+        return blocked;
+    }
+    match decide(prefix, Some(goal), &[], own) {
+        Decision::Write(mut operations) => {
+            operations
+                .iter_mut()
+                .for_each(|operation| operation.verb = Verb::Replace);
+            Decision::Write(operations)
+        }
+        other => other,
+    }
+}
