@@ -43,7 +43,7 @@ pub struct Reconciler {
     wants_moved: bool,
     links_changed: bool,
     /// Routes that go away around this time went with a link, not by theft.
-    links_changed_at: Option<Instant>,
+    links_lost_at: Option<Instant>,
     /// What is stale may be deleted.
     swept: bool,
     sweep_at: Option<Instant>,
@@ -88,7 +88,7 @@ impl Reconciler {
             changed: Vec::new(),
             wants_moved: false,
             links_changed: false,
-            links_changed_at: None,
+            links_lost_at: None,
             swept: false,
             write_not_before: None,
             troubled: HashSet::new(),
@@ -253,38 +253,38 @@ impl Reconciler {
             self.changed
                 .extend(self.table.iter().map(|(prefix, _)| *prefix));
         }
-        self.link_changed(now);
-        if went_down && self.table.uses_device(index) {
-            self.want_resync(now);
+        self.links_changed = true;
+        if went_down {
+            self.routes_lost(index, now);
         }
     }
 
     /// A link went.
     pub fn link_gone(&mut self, index: u32, now: Instant) {
         if self.links.remove(index) {
-            self.link_changed(now);
-            if self.table.uses_device(index) {
-                self.want_resync(now);
-            }
+            self.links_changed = true;
+            self.routes_lost(index, now);
         }
     }
 
-    fn link_changed(&mut self, now: Instant) {
-        self.links_changed = true;
-        self.links_changed_at = Some(now);
+    /// The kernel drops the routes over a link that went, some of them without a word.
+    fn routes_lost(&mut self, index: u32, now: Instant) {
+        self.links_lost_at = Some(now);
+        if self.table.uses_device(index) {
+            self.want_resync(now);
+        }
     }
 
     /// An address appeared.
-    pub fn address(&mut self, address: AddressUpdate, now: Instant) {
-        if self.links.add_address(address) {
-            self.link_changed(now);
-        }
+    pub fn address(&mut self, address: AddressUpdate) {
+        self.links_changed |= self.links.add_address(address);
     }
 
     /// An address went. Routes that had it as their source go without a word.
     pub fn address_gone(&mut self, address: &AddressUpdate, now: Instant) {
         if self.links.remove_address(address) {
-            self.link_changed(now);
+            self.links_changed = true;
+            self.links_lost_at = Some(now);
             if address.global {
                 self.want_resync(now);
             }
@@ -362,7 +362,7 @@ impl Reconciler {
             }
         }
         for address in addresses {
-            self.address(address, now);
+            self.address(address);
         }
     }
 
@@ -436,7 +436,7 @@ impl Reconciler {
             return;
         };
         let with_link = self
-            .links_changed_at
+            .links_lost_at
             .is_some_and(|at| now.saturating_duration_since(at) < LINK_LOSS);
         let own = &self.own;
         let Some(slot) = self.table.slot_mut(&prefix) else {

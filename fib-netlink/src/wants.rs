@@ -143,22 +143,24 @@ pub(crate) fn resolve(want: &Want, links: &Links, tracker: &Tracker) -> Resolved
     Resolved::Ready(Arc::new(Way::reject(kind)))
 }
 
-/// Hops whose device is missing are left out as long as others remain.
+/// Hops whose device is missing, or whose gateway nothing leads to, are left out as long as others remain: the kernel
+/// refuses a group for one bad hop.
 fn resolve_hops(
     hops: &[Hop],
     source: Option<IpAddr>,
     links: &Links,
     tracker: &Tracker,
 ) -> Resolved {
-    let mut found: Vec<KernelHop> = Vec::with_capacity(hops.len());
-    for hop in hops
+    let resolved = hops
         .iter()
-        .filter_map(|hop| resolve_hop(hop, links, tracker))
-    {
-        match found
-            .iter_mut()
-            .find(|known| known.gateway == hop.gateway && known.ifindex == hop.ifindex)
-        {
+        .filter_map(|hop| resolve_hop(hop, links, tracker));
+    let (sure, unsure): (Vec<_>, Vec<_>) = resolved.partition(|hop| hop.ifindex != 0);
+    let chosen = if sure.is_empty() { unsure } else { sure };
+    let mut found: Vec<KernelHop> = Vec::with_capacity(chosen.len());
+    for hop in chosen {
+        let same =
+            |known: &&mut KernelHop| known.gateway == hop.gateway && known.ifindex == hop.ifindex;
+        match found.iter_mut().find(same) {
             Some(known) => known.weight = known.weight.saturating_add(hop.weight),
             None => found.push(hop),
         }

@@ -300,7 +300,7 @@ fn feed(reconciler: &mut Reconciler, notice: Notice, now: Instant) {
     match notice {
         Notice::Link(link) => reconciler.link(link, now),
         Notice::LinkGone(index) => reconciler.link_gone(index, now),
-        Notice::Address(address) => reconciler.address(address, now),
+        Notice::Address(address) => reconciler.address(address),
         Notice::AddressGone(address) => reconciler.address_gone(&address, now),
         Notice::Route { route, replaces } => reconciler.route(route, replaces, now),
         Notice::RouteGone(route) => reconciler.route_gone(&route, now),

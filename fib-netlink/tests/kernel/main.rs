@@ -2,4 +2,8 @@
 //! Against the kernel of this machine, in namespaces that each test makes for itself (needs root).
 
 mod install;
+mod listening;
+mod ownership;
+mod repair;
+mod speed;
 mod world;

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What is ours and what is not: foreign routes stay, ours outlive us, stale ones go when it is time.
+
+use std::time::Duration;
+
+use fib_netlink::{Change, Fib, FibConfig, FibEvent, Hop, Status};
+
+use crate::world::{
+    event, in_namespace, ip, prefix, routes, routes6, start, status, to, via, within,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+#[ignore = "needs netns"]
+fn a_foreign_route_is_never_replaced_and_ours_follows_when_it_goes() {
+    in_namespace(async || {
+        ip("route add 10.9.0.0/16 via 10.0.1.9");
+        ip("-6 route add fd09::/32 via fd00:1::9");
+        let (fib, mut events) = start(FibConfig::default()).await;
+        fib.apply(vec![
+            via("10.9.0.0/16", "10.0.0.2"),
+            via("fd09::/32", "fd00::2"),
+        ])
+        .await;
+        fib.settled().await;
+        assert_eq!(
+            status(&fib, "10.9.0.0/16").await,
+            Status::Blocked { protocol: 3 }
+        );
+        assert_eq!(
+            status(&fib, "fd09::/32").await,
+            Status::Blocked { protocol: 3 }
+        );
+        let told = event(&mut events, "blocked", |event| match event {
+            FibEvent::Status(states) => Some(states.len()),
+            _ => None,
+        });
+        assert_eq!(told.await, 2);
+        // Desiring something else changes nothing about that.
+        fib.apply(vec![via("10.9.0.0/16", "10.0.0.3")]).await;
+        fib.settled().await;
+        assert_eq!(routes("10.9.0.0/16"), ["10.9.0.0/16 via 10.0.1.9 dev e1"]);
+        assert_eq!(
+            routes6("fd09::/32"),
+            ["fd09::/32 via fd00:1::9 dev e1 metric 1024"]
+        );
+
+        ip("route del 10.9.0.0/16");
+        ip("-6 route del fd09::/32");
+        within(SECOND, "both are ours", || {
+            routes("proto bird") == ["10.9.0.0/16 via 10.0.0.3 dev e0"]
+                && routes6("proto bird") == ["fd09::/32 via fd00::2 dev e0 metric 1024"]
+        })
+        .await;
+        fib.settled().await;
+        let good = event(&mut events, "good again", |event| match event {
+            FibEvent::Status(states) => states
+                .iter()
+                .any(|s| s.status == Status::Installed)
+                .then_some(()),
+            _ => None,
+        });
+        good.await;
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_foreign_route_with_another_metric_stands_beside_ours() {
+    in_namespace(async || {
+        ip("route add 10.9.0.0/16 via 10.0.1.9 metric 20");
+        let (fib, _events) = start(FibConfig {
+            metric: 10,
+            ..FibConfig::default()
+        })
+        .await;
+        fib.apply(vec![via("10.9.0.0/16", "10.0.0.2")]).await;
+        fib.settled().await;
+        assert_eq!(routes("10.9.0.0/16").len(), 2);
+        fib.apply(vec![Change::Remove(prefix("10.9.0.0/16"))]).await;
+        fib.settled().await;
+        assert_eq!(
+            routes("10.9.0.0/16"),
+            ["10.9.0.0/16 via 10.0.1.9 dev e1 metric 20"]
+        );
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn routes_of_a_previous_run_are_adopted_untouched_and_the_stale_swept_when_told() {
+    in_namespace(async || {
+        let config = FibConfig {
+            sweep_after: None,
+            ..FibConfig::default()
+        };
+        let same = || vec![via("10.1.0.0/16", "10.0.0.2"), via("fd01::/32", "fd00::2")];
+        let (fib, _events) = start(config.clone()).await;
+        fib.apply(same()).await;
+        fib.apply(vec![
+            via("10.2.0.0/16", "10.0.0.2"),
+            via("10.3.0.0/16", "10.0.0.2"),
+        ])
+        .await;
+        fib.settled().await;
+        drop(fib);
+        ip("route add 10.4.0.0/16 via 10.0.0.2 proto static");
+
+        let mut monitor = std::process::Command::new("/usr/sbin/ip");
+        let monitor = monitor
+            .args(["monitor", "route"])
+            .stdout(std::process::Stdio::piped());
+        let mut monitor = monitor.spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await; // it listens
+        let (fib, _events) = start(config.clone()).await;
+        fib.apply(same()).await;
+        fib.apply(vec![via("10.2.0.0/16", "10.0.1.2")]).await;
+        fib.settled().await;
+        assert_eq!(status(&fib, "10.1.0.0/16").await, Status::Adopted);
+        assert_eq!(status(&fib, "fd01::/32").await, Status::Adopted);
+        assert_eq!(status(&fib, "10.2.0.0/16").await, Status::Installed);
+        assert_eq!(
+            routes("proto bird").len(),
+            3,
+            "10.3.0.0/16 waits for convergence"
+        );
+        fib.converged().await;
+        fib.settled().await;
+        assert_eq!(
+            routes("proto bird"),
+            [
+                "10.1.0.0/16 via 10.0.0.2 dev e0",
+                "10.2.0.0/16 via 10.0.1.2 dev e1"
+            ]
+        );
+        assert_eq!(routes("proto static").len(), 1);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        monitor.kill().unwrap();
+        let heard = String::from_utf8(monitor.wait_with_output().unwrap().stdout).unwrap();
+        assert!(
+            !heard.contains("10.1.0.0") && !heard.contains("fd01::"),
+            "not even rewritten: {heard}"
+        );
+        assert!(heard.contains("10.2.0.0/16 via 10.0.1.2"));
+        assert!(
+            !heard.contains("Deleted 10.2.0.0"),
+            "replaced in one step: {heard}"
+        );
+
+        // And from now on a route under our name that nobody desired does not stay.
+        ip("route add 10.5.0.0/16 via 10.0.0.2 proto bird");
+        within(SECOND, "removed", || {
+            !routes("proto bird").join("").contains("10.5.0.0")
+        })
+        .await;
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn stale_routes_go_by_themselves_at_the_deadline() {
+    in_namespace(async || {
+        ip("route add 10.3.0.0/16 via 10.0.0.2 proto bird");
+        let config = FibConfig {
+            sweep_after: Some(Duration::from_millis(300)),
+            ..FibConfig::default()
+        };
+        let (_fib, _events) = start(config).await;
+        assert_eq!(routes("proto bird").len(), 1);
+        let took = within(SECOND, "swept", || routes("proto bird").is_empty()).await;
+        assert!(took > Duration::from_millis(100));
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn adopted_groups_blackholes_and_tunnels_are_recognised() {
+    in_namespace(async || {
+        let hop = |gateway: &str, n: u8| Hop::via(gateway.parse().unwrap()).weighing(n);
+        let all = || {
+            vec![
+                to("10.1.0.0/16", vec![hop("10.0.1.2", 2), hop("10.0.0.2", 1)]),
+                to("fd01::/32", vec![hop("fd00:1::2", 1), hop("fd00::2", 1)]),
+                to("fd02::/32", vec![hop("fd77::2", 1).over("e1").onlink()]),
+                to(
+                    "10.2.0.0/16",
+                    vec![hop("172.16.0.1", 1).over("e0").onlink()],
+                ),
+                to("10.3.0.0/16", vec![hop("fe80::1", 1).over("e0")]),
+                to("10.4.0.0/16", vec![Hop::device("e1")]),
+                Change::Install(fib_netlink::Route::new(
+                    prefix("10.5.0.0/16"),
+                    fib_netlink::Target::Blackhole,
+                )),
+                Change::Install(fib_netlink::Route::new(
+                    prefix("fd05::/32"),
+                    fib_netlink::Target::Unreachable,
+                )),
+            ]
+        };
+        let (fib, _events) = start(FibConfig::default()).await;
+        fib.apply(all()).await;
+        fib.settled().await;
+        drop(fib);
+        let (fib, _events) = start(FibConfig::default()).await;
+        fib.apply(all()).await;
+        fib.settled().await;
+        for state in fib.routes().await {
+            assert_eq!(state.status, Status::Adopted, "{state:?}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn without_the_right_to_write_the_start_says_so() {
+    in_namespace(async || {
+        let me = nix::unistd::Uid::from_raw(65534);
+        nix::unistd::setresuid(me, me, me).unwrap();
+        // glibc changes all threads of the process; what is left to this test needs no rights.
+        let error = Fib::start(FibConfig::default()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
+    });
+}
