@@ -12,3 +12,36 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+mod reader;
+
+mod as_path;
+mod attributes;
+mod capability;
+mod community;
+mod family;
+pub mod frame;
+mod message;
+mod negotiated;
+mod notification;
+mod number;
+mod open;
+mod prefix;
+mod time;
+
+pub use as_path::{AsPath, SegmentKind, Segments};
+pub use attributes::{Aggregator, NextHop, Origin, PathAttributes, UnknownAttribute};
+pub use capability::{
+    AddPath, AddPathDirection, Capability, ExtendedNextHop, GracefulRestart, LongLivedFamily,
+    RestartFamily, Role,
+};
+pub use community::{Community, CommunityError, ExtendedCommunity, LargeCommunity};
+pub use family::{Afi, Family, Safi, UnknownFamily};
+pub use frame::{Frame, Framer, HeaderError, MessageKind};
+pub use message::{Message, RefreshError, RefreshSubtype, RouteRefresh};
+pub use negotiated::{Negotiated, NegotiatedFamily, PeerKind};
+pub use notification::{Code, Notification};
+pub use number::{Asn, ClusterId, RouterId};
+pub use open::{HoldTime, Open, OpenError};
+pub use prefix::{Ipv4Prefix, Ipv6Prefix, Prefix, PrefixError};
+pub use time::Instant;
