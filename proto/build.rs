@@ -10,7 +10,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(["bgpd/v1/bgpd.proto"], ["."])?;
     let directory = env::var("OUT_DIR")?;
     // Server reflection answers from this.
-    fs::write(Path::new(&directory).join("descriptors.bin"), descriptors.encode_to_vec())?;
+    fs::write(
+        Path::new(&directory).join("descriptors.bin"),
+        descriptors.encode_to_vec(),
+    )?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
     Ok(())
 }

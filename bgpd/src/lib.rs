@@ -1,2 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A BGP speaker: configuration, the pure `Speaker`, and (feature `daemon`) the daemon around it.
+
+pub mod control;
+
+#[cfg(feature = "daemon")]
+pub mod api;
+#[cfg(feature = "daemon")]
+pub mod cli;

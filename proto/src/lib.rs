@@ -15,9 +15,18 @@
 //! # }
 //! ```
 
+/// What every message can do: measure, encode and decode itself.
+pub use prost::Message;
+
 /// Package `bgpd.v1`.
 pub mod v1 {
-    #![allow(clippy::pedantic, missing_docs, unreachable_pub, reason = "generated code")]
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        missing_docs,
+        unreachable_pub,
+        reason = "generated code"
+    )]
     tonic::include_proto!("bgpd.v1");
 }
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The management API: gRPC over TCP and a Unix socket, in front of whatever implements [`Control`].
+//!
+//! The server knows protobuf and connections, the daemon behind [`Control`] knows routes and sessions, and neither
+//! sees the other's types: [`convert`] is the only place where both meet. Whatever a client does costs the daemon a
+//! bounded amount of memory: lists travel in pages that are fetched as the client reads, and a watcher that does not
+//! keep up loses events and is told so ([`Watchers`]).
+
+pub mod convert;
+mod listen;
+mod service;
+mod watchers;
+
+use std::{
+    future::Future,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use bgp_proto::Prefix;
+use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    listen::{ListenError, Listeners},
+    service::serve_on,
+    watchers::Watchers,
+};
+use crate::control::{
+    ControlError, Explanation, FibRoute, NewRoute, PeerOrder, PeerStatus, PrefixMatch, Route,
+    RouteQuery, Status, WatchEvent, WatchFilter,
+};
+
+/// Where the API is found on a host when nothing else is configured.
+pub const DEFAULT_SOCKET: &str = "/run/bgpd/bgpd.sock";
+
+/// Where it is found over TCP: the port of `gobgpd`.
+pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
+
+/// The largest request that is read.
+pub const MAX_REQUEST: usize = 16 << 20;
+
+/// The largest reply that is sent, and that our own client reads. Pages stay far below it.
+pub const MAX_REPLY: usize = 64 << 20;
+
+/// The door into a running daemon.
+///
+/// A handle: cheap to clone, shared by all connections.
+pub trait Control: Clone + Send + Sync + 'static {
+    /// The daemon as a whole.
+    fn status(&self) -> impl Future<Output = Result<Status, ControlError>> + Send;
+
+    /// All neighbours sorted by address, or the one with this address.
+    fn peers(
+        &self,
+        address: Option<IpAddr>,
+    ) -> impl Future<Output = Result<Vec<PeerStatus>, ControlError>> + Send;
+
+    /// Does something to one session, or with `None` to all.
+    fn order(
+        &self,
+        peer: Option<IpAddr>,
+        order: PeerOrder,
+    ) -> impl Future<Output = Result<(), ControlError>> + Send;
+
+    /// Pages of at most [`ROUTES_PER_PAGE`](crate::control::ROUTES_PER_PAGE) routes, sorted by prefix; the list is
+    /// complete when the sender is dropped. A receiver that is dropped early means that nobody wants the rest.
+    fn routes(
+        &self,
+        query: RouteQuery,
+    ) -> impl Future<Output = Result<Receiver<Vec<Route>>, ControlError>> + Send;
+
+    /// One prefix, with the reasons.
+    fn explain(
+        &self,
+        prefix: Prefix,
+        matching: PrefixMatch,
+    ) -> impl Future<Output = Result<Explanation, ControlError>> + Send;
+
+    /// Kernel routes, sorted by prefix.
+    fn fib(&self) -> impl Future<Output = Result<Vec<FibRoute>, ControlError>> + Send;
+
+    /// Events from now on, through a bounded queue; see [`Watchers`].
+    fn watch(
+        &self,
+        filter: WatchFilter,
+    ) -> impl Future<Output = Result<Receiver<WatchEvent>, ControlError>> + Send;
+
+    /// Adds routes of source `api`: all or none.
+    fn add_routes(
+        &self,
+        routes: Vec<NewRoute>,
+    ) -> impl Future<Output = Result<(), ControlError>> + Send;
+
+    /// Takes routes of source `api` back, by prefix and path identifier; says how many of them were there.
+    fn delete_routes(
+        &self,
+        routes: Vec<(Prefix, u32)>,
+    ) -> impl Future<Output = Result<u64, ControlError>> + Send;
+
+    /// Reads the configuration again; says what changed, a line each.
+    fn reload(&self) -> impl Future<Output = Result<Vec<String>, ControlError>> + Send;
+}
+
+/// Serves the API until `shutdown`: [`Listeners::bind`], then [`serve_on`].
+///
+/// # Errors
+///
+/// If an address can't be listened on, or a listener breaks.
+pub async fn serve<C: Control>(
+    control: C,
+    listen: Vec<SocketAddr>,
+    unix: Option<PathBuf>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&listen, unix.as_deref()).await?;
+    serve_on(control, listeners, shutdown).await
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The gRPC services, and serving them on all listeners.
+
+use std::{pin::Pin, time::Duration};
+
+use anyhow::Context as _;
+use bgpd_api::{
+    Message,
+    v1::{self, bgpd_server::Bgpd, bgpd_server::BgpdServer},
+};
+use futures_util::{Stream, StreamExt as _, future::try_join_all, stream};
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Response, Status,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+
+use super::{
+    Control, Listeners, MAX_REPLY, MAX_REQUEST,
+    convert::{self, BadMessage, Protobuf},
+};
+use crate::control::{ControlError, FibRoute, NewRoute, PeerStatus, Route, WatchFilter};
+
+/// Serves `control` on `listeners` until `shutdown`. Calls that are under way may end; streams are cut with
+/// UNAVAILABLE, so that no client takes half a list for a whole one.
+///
+/// # Errors
+///
+/// If a listener breaks.
+pub async fn serve_on<C: Control>(
+    control: C,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let routes = routes(control, shutdown.clone()).await?;
+    let Listeners { tcp, unix } = listeners;
+    let (unix, _removed_at_the_end) = unix.map(super::listen::UnixDoor::open).unzip();
+    let tcp = tcp.into_iter().map(|listener| {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        server()
+            .add_routes(routes.clone())
+            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
+    });
+    let unix = unix.flatten().map(|listener| {
+        let incoming = UnixListenerStream::new(listener);
+        server()
+            .add_routes(routes.clone())
+            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
+    });
+    let all = async {
+        tokio::try_join!(try_join_all(tcp), try_join_all(unix)).context("serving the API")
+    };
+    let too_long = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        result = all => result.map(|_| ()),
+        // Somebody keeps a health or reflection stream open: that holds up nobody's shutdown.
+        () = too_long => Ok(()),
+    }
+}
+
+fn server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+}
+
+async fn routes<C: Control>(control: C, shutdown: CancellationToken) -> anyhow::Result<Routes> {
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+    health_reporter
+        .set_serving::<BgpdServer<Service<C>>>()
+        .await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(bgpd_api::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let bgpd = BgpdServer::new(Service { control, shutdown })
+        .max_decoding_message_size(MAX_REQUEST)
+        .max_encoding_message_size(MAX_REPLY);
+    Ok(Routes::new(bgpd)
+        .add_service(health)
+        .add_service(reflection().build_v1().context("reflection")?)
+        .add_service(reflection().build_v1alpha().context("reflection")?))
+}
+
+/// How long calls may go on after shutdown.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A client whose host has vanished is found out after twice this time.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Calls at the same time on one connection; more wait at the client.
+const STREAMS_PER_CONNECTION: u32 = 64;
+
+struct Service<C> {
+    control: C,
+    shutdown: CancellationToken,
+}
+
+type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl<C> Service<C> {
+    /// A stream of replies that ends with an error, not quietly, when the daemon goes down.
+    fn replies<T: Send + 'static>(
+        &self,
+        replies: impl Stream<Item = T> + Send + 'static,
+    ) -> Response<Replies<T>> {
+        let shutdown = self.shutdown.clone();
+        let cut = stream::once(async move { shutdown.is_cancelled() })
+            .filter_map(async |cut| cut.then(|| Err(ControlError::ShuttingDown.into())));
+        let replies = replies
+            .map(Ok)
+            .take_until(self.shutdown.clone().cancelled_owned());
+        Response::new(Box::pin(replies.chain(cut)))
+    }
+}
+
+#[tonic::async_trait]
+impl<C: Control> Bgpd for Service<C> {
+    type ListPeersStream = Replies<v1::ListPeersResponse>;
+    type ListRoutesStream = Replies<v1::ListRoutesResponse>;
+    type ListFibStream = Replies<v1::ListFibResponse>;
+    type WatchStream = Replies<v1::WatchResponse>;
+
+    async fn get_status(
+        &self,
+        _: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let status = self.control.status().await?.to_protobuf();
+        Ok(Response::new(v1::GetStatusResponse {
+            status: Some(status),
+        }))
+    }
+
+    async fn list_peers(
+        &self,
+        request: Request<v1::ListPeersRequest>,
+    ) -> Result<Response<Self::ListPeersStream>, Status> {
+        let address = request
+            .into_inner()
+            .address
+            .as_deref()
+            .map(|text| convert::address("address", text));
+        let peers = self.control.peers(address.transpose()?).await?;
+        let pages = pages(peers.iter().map(PeerStatus::to_protobuf));
+        Ok(self.replies(stream::iter(pages).map(|peers| v1::ListPeersResponse { peers })))
+    }
+
+    async fn order_peer(
+        &self,
+        request: Request<v1::OrderPeerRequest>,
+    ) -> Result<Response<v1::OrderPeerResponse>, Status> {
+        let (peer, order) = convert::order(request.into_inner())?;
+        self.control.order(peer, order).await?;
+        Ok(Response::new(v1::OrderPeerResponse {}))
+    }
+
+    async fn list_routes(
+        &self,
+        request: Request<v1::ListRoutesRequest>,
+    ) -> Result<Response<Self::ListRoutesStream>, Status> {
+        let query = convert::query(request.into_inner())?;
+        let found = ReceiverStream::new(self.control.routes(query).await?);
+        let pages = found.flat_map(|page| stream::iter(pages(page.iter().map(Route::to_protobuf))));
+        Ok(self.replies(pages.map(|routes| v1::ListRoutesResponse { routes })))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        let (prefix, matching) = convert::explain_request(&request.into_inner())?;
+        Ok(Response::new(
+            self.control.explain(prefix, matching).await?.to_protobuf(),
+        ))
+    }
+
+    async fn list_fib(
+        &self,
+        _: Request<v1::ListFibRequest>,
+    ) -> Result<Response<Self::ListFibStream>, Status> {
+        let routes = self.control.fib().await?;
+        let mut rest = routes.into_iter().peekable();
+        // Converted as the client reads: a million kernel routes are not held twice.
+        let pages = stream::iter(std::iter::from_fn(move || {
+            rest.peek()?;
+            Some(pages(
+                rest.by_ref()
+                    .take(FIB_ROUTES_AT_A_TIME)
+                    .map(|route: FibRoute| route.to_protobuf()),
+            ))
+        }));
+        let pages = pages.flat_map(stream::iter);
+        Ok(self.replies(pages.map(|routes| v1::ListFibResponse { routes })))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let v1::WatchRequest { peers, routes, fib } = request.into_inner();
+        if !(peers || routes || fib) {
+            return Err(Status::invalid_argument(
+                "nothing to watch: set `peers`, `routes` or `fib`",
+            ));
+        }
+        let events = ReceiverStream::new(
+            self.control
+                .watch(WatchFilter { peers, routes, fib })
+                .await?,
+        );
+        let ready = stream::once(async { v1::WatchResponse { event: None } });
+        Ok(self.replies(ready.chain(events.map(|event| event.to_protobuf()))))
+    }
+
+    async fn add_routes(
+        &self,
+        request: Request<v1::AddRoutesRequest>,
+    ) -> Result<Response<v1::AddRoutesResponse>, Status> {
+        let routes = convert::list(
+            "routes",
+            request.into_inner().routes,
+            NewRoute::from_protobuf,
+        )?;
+        self.control.add_routes(routes).await?;
+        Ok(Response::new(v1::AddRoutesResponse {}))
+    }
+
+    async fn delete_routes(
+        &self,
+        request: Request<v1::DeleteRoutesRequest>,
+    ) -> Result<Response<v1::DeleteRoutesResponse>, Status> {
+        let routes = convert::list("routes", request.into_inner().routes, |key| {
+            Ok((convert::prefix("prefix", &key.prefix)?, key.path_id))
+        })?;
+        let deleted = self.control.delete_routes(routes).await?;
+        Ok(Response::new(v1::DeleteRoutesResponse { deleted }))
+    }
+
+    async fn reload(
+        &self,
+        _: Request<v1::ReloadRequest>,
+    ) -> Result<Response<v1::ReloadResponse>, Status> {
+        let changes = self.control.reload().await?;
+        Ok(Response::new(v1::ReloadResponse { changes }))
+    }
+}
+
+/// Groups messages so that each group encodes to at most [`PAGE`] octets, or is a single message.
+fn pages<M: Message>(messages: impl Iterator<Item = M>) -> Vec<Vec<M>> {
+    let mut pages = Vec::new();
+    let mut page = Vec::new();
+    let mut octets = 0;
+    for message in messages {
+        let length = message.encoded_len();
+        if octets + length > PAGE && !page.is_empty() {
+            pages.push(std::mem::take(&mut page));
+            octets = 0;
+        }
+        octets += length;
+        page.push(message);
+    }
+    if !page.is_empty() {
+        pages.push(page);
+    }
+    pages
+}
+
+/// What one message of a list may measure: well below the 4 MiB that gRPC clients accept unless told otherwise.
+const PAGE: usize = 1 << 20;
+
+const FIB_ROUTES_AT_A_TIME: usize = 1024;
+
+impl From<ControlError> for Status {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::NotFound(text) => Self::not_found(text),
+            ControlError::Invalid(text) => Self::invalid_argument(text),
+            ControlError::NotPossible(text) => Self::failed_precondition(text),
+            ControlError::ShuttingDown => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<BadMessage> for Status {
+    fn from(error: BadMessage) -> Self {
+        Self::invalid_argument(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_stays_below_its_bound_unless_one_message_is_larger() {
+        let message = |octets: usize| v1::FibRoute {
+            detail: "x".repeat(octets),
+            ..v1::FibRoute::default()
+        };
+        let lengths: Vec<_> = pages(
+            [PAGE / 2, PAGE / 3, PAGE / 3, 3 * PAGE, 1, 1]
+                .into_iter()
+                .map(message),
+        )
+        .iter()
+        .map(Vec::len)
+        .collect();
+        assert_eq!(lengths, [2, 1, 1, 2]);
+        assert!(pages(std::iter::empty::<v1::FibRoute>()).is_empty());
+    }
+}

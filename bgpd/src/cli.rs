@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `bgpctl`: words in, a question to the daemon, tables or JSON out.
+//!
+//! [`run`] does everything but touch the process: it is given its arguments and its terminal, so a test sees exactly
+//! what a user sees. Answers are converted to [`control`](crate::control) types first and printed from those, the same
+//! ones the daemon speaks.
+
+mod arguments;
+mod client;
+mod columns;
+mod explanations;
+mod failure;
+mod fib;
+mod json;
+mod neighbors;
+mod routes;
+mod status;
+mod terminal;
+mod watch;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use self::{
+    arguments::{Arguments, Command, Tables},
+    terminal::Paint,
+};
+pub use self::{
+    client::{Client, Target},
+    failure::Failure,
+    terminal::Terminal,
+};
+use crate::control::PrefixMatch;
+
+/// Runs one command; returns the exit status: 0 done, 1 the daemon refused or something broke, 2 wrong usage,
+/// 3 no daemon answers, 4 what was asked for does not exist.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal<'_>) -> u8 {
+    let grammar = Arguments::command();
+    let grammar = match terminal.width {
+        Some(width) => grammar.term_width(width),
+        None => grammar,
+    };
+    let parsed = grammar
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => return terminal.usage(&error),
+    };
+    let (json, done) = (arguments.json, execute(arguments, terminal).await);
+    // Also what came before a failure is to be seen.
+    let flushed = terminal.out.flush().map_err(Failure::from);
+    let Err(failure) = done.and(flushed) else {
+        return 0;
+    };
+    // Who pipes us to `head` has seen enough: nothing went wrong.
+    if failure.is_broken_pipe() {
+        return 0;
+    }
+    let _ = if json {
+        writeln!(terminal.err, "{}", failure.json())
+    } else {
+        writeln!(terminal.err, "bgpctl: {failure}")
+    };
+    failure.exit_status()
+}
+
+async fn execute(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+    let command = arguments.command.ours();
+    if let Command::Completion { shell } = command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Arguments::command(), "bgpctl", &mut script);
+        return Ok(terminal.out.write_all(&script)?);
+    }
+    let named = arguments.target.as_deref().or(terminal.target.as_deref());
+    let mut client = Client::connect(&Target::candidates(named)?).await?;
+    let mut print = Printer {
+        out: &mut *terminal.out,
+        json: arguments.json,
+        paint: Paint(arguments.color.decide(terminal.color)),
+        clock: terminal.clock,
+    };
+    answer(command, &mut client, &mut print).await
+}
+
+/// How and where a command prints.
+struct Printer<'a> {
+    out: &'a mut (dyn std::io::Write + Send),
+    json: bool,
+    paint: Paint,
+    clock: fn() -> std::time::SystemTime,
+}
+
+async fn answer(
+    command: Command,
+    client: &mut Client,
+    print: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    match command {
+        Command::Status => status::print(&client.status().await?, print),
+        Command::Neighbor(arguments) => neighbors::command(&arguments, client, print).await,
+        Command::Route(arguments) => routes::command(arguments, client, print).await,
+        Command::Explain { prefix } => {
+            let matching = if prefix.is_address {
+                PrefixMatch::Longest
+            } else {
+                PrefixMatch::Exact
+            };
+            explanations::print(&client.explain(prefix.prefix, matching).await?, print)
+        }
+        Command::Fib => fib::print(client, print).await,
+        Command::Watch(filter) => watch::command(filter.filter(), client, print).await,
+        Command::Reload => {
+            let changes = client.reload().await?;
+            if print.json {
+                return json::document(print.out, &json::Reload { changes: &changes });
+            }
+            if changes.is_empty() {
+                writeln!(print.out, "Nothing has changed.")?;
+            }
+            for change in changes {
+                writeln!(print.out, "{change}")?;
+            }
+            Ok(())
+        }
+        // Resolved before a connection was made.
+        Command::Completion { .. } | Command::Show { .. } | Command::Global { .. } => Ok(()),
+    }
+}
+
+impl Command {
+    /// The words of other daemons' tools, in ours.
+    fn ours(self) -> Self {
+        match self {
+            Self::Show { what } => match what {
+                Tables::Status => Self::Status,
+                Tables::Protocols(arguments) => Self::Neighbor(arguments),
+                Tables::Route(arguments) => Self::Route(arguments),
+                Tables::Fib => Self::Fib,
+            },
+            Self::Global { rib: None } => Self::Status,
+            Self::Global {
+                rib: Some(arguments::Global::Rib(arguments)),
+            } => Self::Route(arguments),
+            command => command,
+        }
+    }
+}

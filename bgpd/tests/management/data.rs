@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the fake daemon knows.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use bgp_proto::{
+    AsPath, Asn, Capability, Community, Family, LargeCommunity, NextHop, Origin, PathAttributes,
+    Prefix, RouterId,
+};
+use bgpd::control::{
+    FamilyStatus, FibRoute, FibState, LastError, MessageCounts, PeerStatus, Route, RouteSource,
+    SessionState,
+};
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+pub(crate) fn prefix(text: &str) -> Prefix {
+    text.parse().expect("a prefix")
+}
+
+pub(crate) fn id(text: &str) -> RouterId {
+    RouterId::new(text.parse().expect("an address")).expect("not zero")
+}
+
+/// A Loc-RIB route of which there may be any number.
+pub(crate) fn numbered(number: usize) -> Route {
+    let network =
+        Ipv4Addr::from(0x0A00_0000 + u32::try_from(number % (1 << 16)).expect("small") * 256);
+    Route {
+        prefix: prefix(&format!("{network}/24")),
+        ..routes().swap_remove(0)
+    }
+}
+
+fn path(asns: &[u32], next_hop: &str) -> PathAttributes {
+    let as_path = AsPath::from_sequence(asns.iter().copied().map(Asn));
+    PathAttributes::new(Origin::Igp, as_path, NextHop::from(ip(next_hop)))
+}
+
+fn route(network: &str, source: RouteSource, attributes: PathAttributes, target: &str) -> Route {
+    Route {
+        prefix: prefix(network),
+        path_id: 0,
+        source,
+        attributes: Arc::new(attributes),
+        target: target.to_owned(),
+        best: true,
+        multipath: false,
+        unusable: None,
+        lost_at: None,
+        age: Duration::from_secs(62),
+    }
+}
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (one, two) = (
+        RouteSource::Bgp(ip("192.0.2.1")),
+        RouteSource::Bgp(ip("192.0.2.2")),
+    );
+    let rich = PathAttributes {
+        med: Some(50),
+        local_pref: Some(200),
+        communities: vec![Community(0xfc00_0064), Community::NO_EXPORT],
+        large_communities: vec![LargeCommunity {
+            global: 64512,
+            local_1: 1,
+            local_2: 2,
+        }],
+        originator_id: Some(id("10.0.0.7")),
+        ..path(&[65001], "192.0.2.1")
+    };
+    let loser = Route {
+        best: false,
+        lost_at: Some("4: shortest AS path".to_owned()),
+        path_id: 7,
+        ..route(
+            "10.244.1.0/26",
+            two,
+            path(&[65002, 65010, 65020], "192.0.2.2"),
+            "via 192.0.2.2",
+        )
+    };
+    let unusable = Route {
+        best: false,
+        unusable: Some("next hop unreachable".to_owned()),
+        ..route(
+            "10.244.1.0/26",
+            two,
+            path(&[65002], "203.0.113.9"),
+            "via 203.0.113.9",
+        )
+    };
+    let equal = Route {
+        best: false,
+        multipath: true,
+        ..route(
+            "10.244.2.0/26",
+            two,
+            path(&[65002], "192.0.2.2"),
+            "via 192.0.2.2",
+        )
+    };
+    let long_ago = Route {
+        age: Duration::from_secs(200_000),
+        ..route(
+            "10.244.0.0/26",
+            RouteSource::Static,
+            path(&[], "0.0.0.0"),
+            "blackhole",
+        )
+    };
+    vec![
+        long_ago,
+        route("10.244.1.0/26", one, rich, "via 192.0.2.1"),
+        loser,
+        unusable,
+        route(
+            "10.244.2.0/26",
+            one,
+            path(&[65001], "192.0.2.1"),
+            "via 192.0.2.1",
+        ),
+        equal,
+        route(
+            "10.244.0.7/32",
+            RouteSource::Kernel,
+            path(&[], "0.0.0.0"),
+            "dev cali12345",
+        ),
+        route(
+            "2001:db8:244::/64",
+            RouteSource::Bgp(ip("2001:db8::2")),
+            path(&[65001], "2001:db8::2"),
+            "via 2001:db8::2",
+        ),
+    ]
+}
+
+pub(crate) fn fib() -> Vec<FibRoute> {
+    let route = |network: &str, target: &str, state: FibState| FibRoute {
+        prefix: prefix(network),
+        target: target.to_owned(),
+        metric: 32,
+        state,
+    };
+    let error = "Network is unreachable (ENETUNREACH): Nexthop has invalid gateway".to_owned();
+    let foreign = "via 192.0.2.254 dev eth0 proto static metric 32".to_owned();
+    vec![
+        FibRoute {
+            metric: 0,
+            ..route("10.244.0.0/26", "blackhole", FibState::Adopted)
+        },
+        route(
+            "10.244.1.0/26",
+            "via 192.0.2.1 dev tunl0 onlink",
+            FibState::Installed,
+        ),
+        route("10.244.2.0/26", "via 192.0.2.2 dev eth0", FibState::Pending),
+        route(
+            "10.244.3.0/26",
+            "via 203.0.113.9",
+            FibState::Failed { error, attempts: 3 },
+        ),
+        route(
+            "10.244.4.0/26",
+            "via 192.0.2.4 dev eth0",
+            FibState::Blocked(foreign),
+        ),
+        route(
+            "10.244.5.0/26",
+            "via 192.0.2.5 dev tunl0 onlink",
+            FibState::WaitingForInterface("tunl0".to_owned()),
+        ),
+    ]
+}
+
+pub(crate) fn peers() -> Vec<PeerStatus> {
+    let families = |received: u64, accepted: u64, advertised: u64| {
+        let status = |family, end_of_rib| FamilyStatus {
+            family,
+            negotiated: true,
+            received,
+            accepted,
+            advertised,
+            end_of_rib,
+        };
+        vec![
+            status(Family::IPV4_UNICAST, true),
+            status(Family::IPV6_UNICAST, false),
+        ]
+    };
+    let counts = MessageCounts {
+        open: 1,
+        update: 12,
+        notification: 0,
+        keepalive: 31,
+        route_refresh: 1,
+        bytes: 4711,
+    };
+    let established = PeerStatus {
+        address: ip("192.0.2.1"),
+        peer_as: Asn(64512),
+        local_as: Asn(64512),
+        description: "node one".to_owned(),
+        relation: "client",
+        dynamic: false,
+        admin_down: false,
+        state: SessionState::Established,
+        since: Some(Duration::from_secs(3723)),
+        established_count: 2,
+        router_id: Some(id("10.0.0.2")),
+        local_address: Some(ip("192.0.2.254")),
+        hold_time: 90,
+        keepalive: 30,
+        remote_capabilities: vec![
+            Capability::Multiprotocol(Family::IPV4_UNICAST),
+            Capability::FourOctetAs(Asn(64512)),
+        ],
+        local_capabilities: vec![
+            Capability::Multiprotocol(Family::IPV4_UNICAST),
+            Capability::Multiprotocol(Family::IPV6_UNICAST),
+            Capability::RouteRefresh,
+            Capability::FourOctetAs(Asn(64512)),
+        ],
+        received: counts,
+        sent: MessageCounts {
+            update: 3,
+            ..counts
+        },
+        treated_as_withdraw: 2,
+        queued: 128,
+        last_error: None,
+        families: families(3, 2, 5),
+        import_policy: "accept".to_owned(),
+        export_policy: "accept: bgp, static, api".to_owned(),
+        md5: true,
+    };
+    let text = "received NOTIFICATION Cease/Administrative Shutdown (6/2): maintenance".to_owned();
+    let down = PeerStatus {
+        address: ip("192.0.2.2"),
+        peer_as: Asn(4_200_000_001),
+        description: String::new(),
+        relation: "external",
+        state: SessionState::Active,
+        since: Some(Duration::from_secs(62)),
+        established_count: 1,
+        router_id: None,
+        local_address: None,
+        remote_capabilities: Vec::new(),
+        last_error: Some(LastError {
+            text,
+            code: Some((6, 2)),
+            age: Duration::from_secs(62),
+        }),
+        families: families(0, 0, 0),
+        treated_as_withdraw: 0,
+        queued: 0,
+        md5: false,
+        ..established.clone()
+    };
+    let leaky = PeerStatus {
+        address: ip("192.0.2.3"),
+        peer_as: Asn(65003),
+        since: None,
+        established_count: 0,
+        state: SessionState::Idle,
+        admin_down: true,
+        last_error: None,
+        import_policy: "reject: eBGP without a policy, RFC 8212".to_owned(),
+        export_policy: "reject: eBGP without a policy, RFC 8212".to_owned(),
+        ..down.clone()
+    };
+    vec![established, down, leaky]
+}
