@@ -106,7 +106,7 @@ fn wildcard(mut pattern: &[u8], mut text: &[u8]) -> bool {
                 pattern = rest;
             }
             (Some((p, rest)), Some((t, tail))) if p == t || *p == b'?' => {
-                (pattern, text) = (rest, tail)
+                (pattern, text) = (rest, tail);
             }
             (None, None) => return true,
             _ => match retry {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the kernel has to say.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
@@ -95,4 +96,43 @@ pub struct Link {
     pub up: bool,
     /// Its addresses, with the lengths of their connected prefixes.
     pub addresses: Vec<IpNetwork>,
+}
+
+impl fmt::Display for Reachability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::Reachable {
+                interface,
+                gateway: None,
+                ..
+            } => write!(f, "on link {interface}"),
+            Self::Reachable {
+                interface,
+                gateway: Some(gateway),
+                metric,
+                ..
+            } => write!(f, "via {gateway} dev {interface} metric {metric}"),
+        }
+    }
+}
+
+impl fmt::Display for LearnedChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = match self.origin {
+            LearnedOrigin::Kernel => "kernel",
+            LearnedOrigin::Direct => "direct",
+        };
+        write!(f, "{origin} {}", self.prefix)?;
+        let Some(route) = &self.route else {
+            return f.write_str(" gone");
+        };
+        for hop in &route.hops {
+            if let Some(gateway) = hop.gateway {
+                write!(f, " via {gateway}")?;
+            }
+            write!(f, " dev {}", hop.interface)?;
+        }
+        write!(f, " proto {} metric {}", route.protocol, route.metric)
+    }
 }

@@ -133,7 +133,7 @@ pub(crate) fn network(prefix: IpNetwork) -> IpNetwork {
 pub(crate) fn truncated(address: IpAddr, length: u8) -> IpNetwork {
     let full = IpNetwork::from(address);
     let length = length.min(full.prefix());
-    let around = IpNetwork::new(address, length)
-        .map_or(full, |n| IpNetwork::new(n.network(), length).unwrap_or(n));
-    around
+    IpNetwork::new(address, length)
+        .and_then(|around| IpNetwork::new(around.network(), length))
+        .unwrap_or(full)
 }

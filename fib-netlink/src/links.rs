@@ -51,19 +51,13 @@ impl Links {
     /// Takes in what the kernel says of a link. Returns what it was before.
     pub(crate) fn update(&mut self, link: LinkUpdate) -> Option<LinkUpdate> {
         let (index, name) = (link.index, link.name.clone());
-        let before = match self.by_index.get_mut(&index) {
-            Some(entry) => Some(std::mem::replace(&mut entry.link, link)),
-            None => {
-                self.by_index.insert(
-                    index,
-                    Entry {
-                        link,
-                        addresses: Vec::new(),
-                    },
-                );
-                None
-            }
-        };
+        let mut before = None;
+        if let Some(entry) = self.by_index.get_mut(&index) {
+            before = Some(std::mem::replace(&mut entry.link, link));
+        } else {
+            let addresses = Vec::new();
+            self.by_index.insert(index, Entry { link, addresses });
+        }
         if let Some(old) = before.as_ref().filter(|old| old.name != name) {
             self.forget_name(&old.name, index);
         }

@@ -5,20 +5,21 @@
 //! Refuses to remember what it did: a route counts as installed because the kernel said so (an acknowledgement, a
 //! notification or a dump), and everything else follows from comparing.
 
+mod listening;
 mod reports;
 mod writing;
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ipnetwork::IpNetwork;
 
-use crate::kernel::{KernelRoute, network, stored_metric};
+use crate::kernel::{network, stored_metric};
 use crate::learn::Learned;
-use crate::links::{AddressUpdate, LinkUpdate, Links};
+use crate::links::Links;
 use crate::plan::{Goal, Ownership};
-use crate::table::{MAIN, Marks, Outcome, Table};
+use crate::table::{Marks, Table};
 use crate::track::Tracker;
 use crate::trouble::Troubles;
 use crate::wants::{Resolved, Want, WantId, Wants, resolve};
@@ -38,10 +39,8 @@ pub struct Reconciler {
     learned: Learned,
     troubles: Troubles,
     queue: VecDeque<IpNetwork>,
-    /// Prefixes the kernel had news of since the last [`settle`](Self::settle).
-    changed: Vec<IpNetwork>,
-    wants_moved: bool,
-    links_changed: bool,
+    changes: Changes,
+    news: News,
     /// Routes that go away around this time went with a link, not by theft.
     links_lost_at: Option<Instant>,
     /// What is stale may be deleted.
@@ -51,20 +50,26 @@ pub struct Reconciler {
     resync_not_before: Instant,
     scan_at: Option<Instant>,
     write_not_before: Option<Instant>,
-    troubled: HashSet<IpNetwork>,
-    status_news: BTreeSet<IpNetwork>,
-    link_news: bool,
-    resynced: bool,
 }
 
-/// After news from the kernel, wait this long for the rest of the burst before writing.
-const BURST: Duration = Duration::from_millis(5);
-/// After a reason to resync, wait this long for more of them.
-const RESYNC: Duration = Duration::from_millis(20);
-/// After a resync that failed, wait this long.
-const RESYNC_FAILED: Duration = Duration::from_millis(500);
-/// Losses this soon after a change of a link are not thefts.
-const LINK_LOSS: Duration = Duration::from_secs(1);
+/// What the kernel had to say since the last [`settle`](Reconciler::settle).
+#[derive(Debug, Default)]
+struct Changes {
+    prefixes: Vec<IpNetwork>,
+    links: bool,
+    /// Targets may come to something else.
+    wants: bool,
+}
+
+/// What the caller was not told yet, beside what others keep.
+#[derive(Debug, Default)]
+struct News {
+    links: bool,
+    resynced: bool,
+    status: BTreeSet<IpNetwork>,
+    /// Routes of which the caller knows that they are in trouble.
+    troubled: HashSet<IpNetwork>,
+}
 
 impl Reconciler {
     /// A reconciler that knows nothing of the kernel yet, and therefore wants a resync.
@@ -85,20 +90,13 @@ impl Reconciler {
             links: Links::default(),
             troubles: Troubles::default(),
             queue: VecDeque::new(),
-            changed: Vec::new(),
-            wants_moved: false,
-            links_changed: false,
+            changes: Changes::default(),
+            news: News::default(),
             links_lost_at: None,
             swept: false,
             write_not_before: None,
-            troubled: HashSet::new(),
-            status_news: BTreeSet::new(),
-            link_news: false,
-            resynced: false,
         }
     }
-
-    // ---- what the caller desires ----
 
     /// Changes what is desired.
     pub fn apply(&mut self, changes: Vec<Change>) {
@@ -150,7 +148,7 @@ impl Reconciler {
         };
         self.release(before);
         self.troubles.clear(&prefix);
-        self.troubled.remove(&prefix);
+        self.news.troubled.remove(&prefix);
         self.enqueue(prefix);
     }
 
@@ -214,9 +212,10 @@ impl Reconciler {
         }
         self.config = config;
         self.table.set_protocol(self.own.protocol);
-        self.changed
+        self.changes
+            .prefixes
             .extend(self.table.iter().map(|(prefix, _)| *prefix));
-        self.links_changed = true;
+        self.changes.links = true;
         self.resync_at = Some(now);
         self.settle(now);
         self.enqueue_where(|_, _, _| true);
@@ -235,222 +234,6 @@ impl Reconciler {
         &self.config
     }
 
-    // ---- what the kernel says ----
-
-    /// A link appeared or changed.
-    pub fn link(&mut self, link: LinkUpdate, now: Instant) {
-        let (index, enabled, running) = (link.index, link.enabled, link.running);
-        let name = link.name.clone();
-        let before = self.links.update(link);
-        if before
-            .as_ref()
-            .is_some_and(|old| old.enabled == enabled && old.running == running && old.name == name)
-        {
-            return;
-        }
-        let went_down = before.as_ref().is_some_and(|old| old.enabled && !enabled);
-        if before.is_some_and(|old| old.name != name) {
-            self.changed
-                .extend(self.table.iter().map(|(prefix, _)| *prefix));
-        }
-        self.links_changed = true;
-        if went_down {
-            self.routes_lost(index, now);
-        }
-    }
-
-    /// A link went.
-    pub fn link_gone(&mut self, index: u32, now: Instant) {
-        if self.links.remove(index) {
-            self.links_changed = true;
-            self.routes_lost(index, now);
-        }
-    }
-
-    /// The kernel drops the routes over a link that went, some of them without a word.
-    fn routes_lost(&mut self, index: u32, now: Instant) {
-        self.links_lost_at = Some(now);
-        if self.table.uses_device(index) {
-            self.want_resync(now);
-        }
-    }
-
-    /// An address appeared.
-    pub fn address(&mut self, address: AddressUpdate) {
-        self.links_changed |= self.links.add_address(address);
-    }
-
-    /// An address went. Routes that had it as their source go without a word.
-    pub fn address_gone(&mut self, address: &AddressUpdate, now: Instant) {
-        if self.links.remove_address(address) {
-            self.links_changed = true;
-            self.links_lost_at = Some(now);
-            if address.global {
-                self.want_resync(now);
-            }
-        }
-    }
-
-    /// A route appeared, perhaps in the place of another.
-    pub fn route(&mut self, route: KernelRoute, replaces: bool, now: Instant) {
-        if self.is_relevant(route.held.table) {
-            let prefix = route.prefix;
-            let outcome = self.table.appeared(route, replaces);
-            self.follow(prefix, outcome, now);
-        }
-    }
-
-    /// A route went.
-    pub fn route_gone(&mut self, route: &KernelRoute, now: Instant) {
-        if self.is_relevant(route.held.table) {
-            let outcome = self.table.vanished(route);
-            self.follow(route.prefix, outcome, now);
-        }
-    }
-
-    fn follow(&mut self, prefix: IpNetwork, outcome: Outcome, now: Instant) {
-        if outcome != Outcome::Same {
-            self.changed.push(prefix);
-        }
-        if outcome == Outcome::Unsure {
-            self.want_resync(now);
-        }
-    }
-
-    /// Notifications were lost, or things changed of which the kernel gives no account: everything is to be read anew.
-    pub fn want_resync(&mut self, now: Instant) {
-        self.resync_at.get_or_insert(now + RESYNC);
-    }
-
-    /// The tables to read.
-    pub fn tables(&self) -> BTreeSet<u32> {
-        let retired = self.retired.iter().map(|own| own.table);
-        retired.chain([MAIN, self.own.table]).collect()
-    }
-
-    fn is_relevant(&self, table: u32) -> bool {
-        table == MAIN
-            || table == self.own.table
-            || self.retired.iter().any(|own| own.table == table)
-    }
-
-    /// A resync begins: all links, addresses and routes follow.
-    pub fn begin_resync(&mut self) {
-        self.table.begin_dump();
-    }
-
-    /// All links there are, and all their addresses.
-    pub fn resync_links(
-        &mut self,
-        links: Vec<LinkUpdate>,
-        addresses: Vec<AddressUpdate>,
-        now: Instant,
-    ) {
-        let there: HashSet<u32> = links.iter().map(|link| link.index).collect();
-        for index in self.links.indices() {
-            if !there.contains(&index) {
-                self.link_gone(index, now);
-            }
-        }
-        for link in links {
-            self.link(link, now);
-        }
-        for index in self.links.indices() {
-            let known = self.links.addresses(index).to_vec();
-            for gone in known.iter().filter(|known| !addresses.contains(known)) {
-                self.address_gone(gone, now);
-            }
-        }
-        for address in addresses {
-            self.address(address);
-        }
-    }
-
-    /// A route of the resync.
-    pub fn resync_route(&mut self, route: KernelRoute) {
-        if self.is_relevant(route.held.table) {
-            let prefix = route.prefix;
-            if self.table.dumped(route) {
-                self.changed.push(prefix);
-            }
-        }
-    }
-
-    /// The resync, begun at that time, is over. The next one is not before twice the time that this one took.
-    pub fn end_resync(&mut self, begun: Instant, now: Instant) {
-        let gone = self.table.end_dump();
-        self.changed.extend(gone);
-        self.resync_at = None;
-        self.resync_not_before = now + 2 * now.saturating_duration_since(begun);
-        self.scan_at = self.config.scan_interval.map(|interval| now + interval);
-        self.resynced = true;
-        self.settle(now);
-    }
-
-    /// A resync failed half-way; it is wanted again, later.
-    pub fn abandon_resync(&mut self, now: Instant) {
-        self.resync_at = Some(now);
-        self.resync_not_before = now + RESYNC_FAILED;
-    }
-
-    /// A burst of notifications is over: draws the conclusions.
-    pub fn settle(&mut self, now: Instant) {
-        let changed = std::mem::take(&mut self.changed);
-        let was_idle = self.queue.is_empty();
-        for prefix in &changed {
-            self.wants_moved |= self
-                .tracker
-                .prefix_changed(prefix, &self.table, &self.links);
-            self.note_theft(*prefix, now);
-            self.learn_prefix(*prefix);
-            self.enqueue(*prefix);
-        }
-        if std::mem::take(&mut self.links_changed) {
-            self.tracker.all_changed(&self.table, &self.links);
-            self.learned.direct(&self.links);
-            self.link_news = true;
-            self.wants_moved = true;
-            self.troubles.retry_refused(now);
-        }
-        if std::mem::take(&mut self.wants_moved) {
-            if let Some(moved) = self.wants.resolve_all(&self.links, &self.tracker) {
-                self.enqueue_moved(&moved);
-            }
-        }
-        if was_idle && !changed.is_empty() {
-            self.write_not_before = Some(now + BURST);
-        }
-    }
-
-    fn learn_prefix(&mut self, prefix: IpNetwork) {
-        let held = self.table.slot(&prefix).map_or(&[][..], |slot| slot.held());
-        let own = &self.own;
-        let foreign = held
-            .iter()
-            .filter(|held| held.table == own.table && held.protocol != own.protocol);
-        self.learned.kernel(prefix, foreign, &self.links);
-    }
-
-    fn note_theft(&mut self, prefix: IpNetwork, now: Instant) {
-        let Some(goal) = self.goal(&prefix) else {
-            return;
-        };
-        let with_link = self
-            .links_lost_at
-            .is_some_and(|at| now.saturating_duration_since(at) < LINK_LOSS);
-        let own = &self.own;
-        let Some(slot) = self.table.slot_mut(&prefix) else {
-            return;
-        };
-        let there = slot.held().iter().any(|held| {
-            own.owns(&prefix, held) && held.metric == goal.metric && held.way.satisfies(&goal.way)
-        });
-        if slot.marks.satisfied && !there {
-            slot.marks.satisfied = false;
-            slot.marks.stolen |= !with_link;
-        }
-    }
-
     /// What shall be in the kernel for a prefix; nothing if no device leads there.
     fn goal(&self, prefix: &IpNetwork) -> Option<Goal> {
         let id = self.table.slot(prefix)?.wanted?;
@@ -465,10 +248,10 @@ impl Reconciler {
     }
 
     fn enqueue(&mut self, prefix: IpNetwork) {
-        if let Some(slot) = self.table.slot_mut(&prefix) {
-            if !std::mem::replace(&mut slot.marks.queued, true) {
-                self.queue.push_back(prefix);
-            }
+        if let Some(slot) = self.table.slot_mut(&prefix)
+            && !std::mem::replace(&mut slot.marks.queued, true)
+        {
+            self.queue.push_back(prefix);
         }
     }
 

@@ -328,13 +328,13 @@ impl Table {
         else {
             return;
         };
-        let old = match new.clone() {
-            Some(new) => std::mem::replace(&mut slot.held[at], new),
+        let old = match new {
+            Some(ref new) => std::mem::replace(&mut slot.held[at], new.clone()),
             None => slot.held.remove(at),
         };
         self.count(&prefix, &old, false);
-        if let Some(new) = &new {
-            self.count(&prefix, new, true);
+        if let Some(new) = new {
+            self.count(&prefix, &new, true);
         }
     }
 

@@ -73,7 +73,7 @@ impl Tracker {
 
     pub(crate) fn unneed(&mut self, address: IpAddr) {
         self.release(address, |watched| {
-            watched.needed = watched.needed.saturating_sub(1)
+            watched.needed = watched.needed.saturating_sub(1);
         });
     }
 

@@ -63,17 +63,11 @@ impl Wants {
             want: want.clone(),
             users: 1,
         });
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.entries[id as usize] = entry;
-                id
-            }
-            None => {
-                self.entries.push(entry);
-                u32::try_from(self.entries.len() - 1)
-                    .expect("fewer than 2^32 targets fit in memory")
-            }
-        };
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 targets fit in memory")
+        });
+        self.entries[id as usize] = entry;
         self.index.insert(want, id);
         WantId(id)
     }

@@ -209,7 +209,7 @@ impl Driver {
         interrupted |= self
             .lister
             .dump(Dump::Addresses, |notice| {
-                addresses.extend(as_address(notice))
+                addresses.extend(as_address(notice));
             })
             .await?;
         let reconciler = &mut self.reconciler;
@@ -221,10 +221,10 @@ impl Driver {
             for family in [AddressFamily::Inet, AddressFamily::Inet6] {
                 let what = Dump::Routes { family, table };
                 let each = |notice| {
-                    if let Notice::Route { route, .. } = notice {
-                        if route.held.table == table {
-                            reconciler.resync_route(route);
-                        }
+                    if let Notice::Route { route, .. } = notice
+                        && route.held.table == table
+                    {
+                        reconciler.resync_route(route);
                     }
                 };
                 interrupted |= self.lister.dump(what, each).await?;

@@ -17,7 +17,7 @@ const PORTION: usize = 1024;
 impl Reconciler {
     /// The next event, if there is news.
     pub fn event(&mut self, now: Instant) -> Option<FibEvent> {
-        if std::mem::take(&mut self.link_news) {
+        if std::mem::take(&mut self.news.links) {
             return Some(FibEvent::Links(self.links()));
         }
         let learned = self.learned.drain(PORTION);
@@ -28,10 +28,10 @@ impl Reconciler {
         if !next_hops.is_empty() {
             return Some(FibEvent::NextHops(next_hops));
         }
-        while !self.status_news.is_empty() {
+        while !self.news.status.is_empty() {
             let mut states = Vec::new();
             while states.len() < PORTION {
-                let Some(prefix) = self.status_news.pop_first() else {
+                let Some(prefix) = self.news.status.pop_first() else {
                     break;
                 };
                 states.extend(self.state(prefix, now));
@@ -40,16 +40,16 @@ impl Reconciler {
                 return Some(FibEvent::Status(states));
             }
         }
-        std::mem::take(&mut self.resynced).then_some(FibEvent::Resynced)
+        std::mem::take(&mut self.news.resynced).then_some(FibEvent::Resynced)
     }
 
     /// Whether [`event`](Self::event) may have something.
     pub fn has_news(&self) -> bool {
-        self.link_news
-            || self.resynced
+        self.news.links
+            || self.news.resynced
             || self.learned.has_news()
             || self.tracker.has_news()
-            || !self.status_news.is_empty()
+            || !self.news.status.is_empty()
     }
 
     /// The route desired for a prefix, and how far it got.
@@ -122,14 +122,14 @@ impl Reconciler {
 
     pub(super) fn note_trouble(&mut self, prefix: IpNetwork) {
         let contested = self.is_contested(&prefix);
-        if self.troubled.insert(prefix) || contested || self.troubles.get(&prefix).is_some() {
-            self.status_news.insert(prefix);
+        if self.news.troubled.insert(prefix) || contested || self.troubles.get(&prefix).is_some() {
+            self.news.status.insert(prefix);
         }
     }
 
     pub(super) fn note_good(&mut self, prefix: IpNetwork) {
-        if self.troubled.remove(&prefix) {
-            self.status_news.insert(prefix);
+        if self.news.troubled.remove(&prefix) {
+            self.news.status.insert(prefix);
         }
     }
 }

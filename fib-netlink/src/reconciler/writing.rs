@@ -51,7 +51,7 @@ impl Reconciler {
 
     /// Whether all that is desired was written or found, or is known to be in trouble.
     pub fn is_settled(&self) -> bool {
-        self.queue.is_empty() && self.changed.is_empty() && self.resync_at.is_none()
+        self.queue.is_empty() && self.changes.prefixes.is_empty() && self.resync_at.is_none()
     }
 
     /// Whether nothing is left to write, not even later.
@@ -224,9 +224,9 @@ fn supersede(
     }
     match decide(prefix, Some(goal), &[], own) {
         Decision::Write(mut operations) => {
-            operations
-                .iter_mut()
-                .for_each(|operation| operation.verb = Verb::Replace);
+            for operation in &mut operations {
+                operation.verb = Verb::Replace;
+            }
             Decision::Write(operations)
         }
         other => other,

@@ -27,7 +27,7 @@ fn routes_of_others_are_learned_by_interface_pattern() {
             kernel: Some(Interfaces::new(["cali*"])),
             direct: None,
         };
-        let (fib, mut events) = start_learning(learn).await;
+        let (fib, mut events) = start_learning(learn);
         let first = learned(&mut events).await;
         assert_eq!(first.len(), 1, "{first:?}");
         let route = first[0].route.as_ref().unwrap();
@@ -64,8 +64,7 @@ fn connected_prefixes_are_learned_while_their_link_is_up() {
         let (_fib, mut events) = start_learning(Learn {
             kernel: None,
             direct,
-        })
-        .await;
+        });
         let first: BTreeMap<_, _> = learned(&mut events)
             .await
             .into_iter()
@@ -174,7 +173,7 @@ fn direct(interface: &str) -> Reachability {
     }
 }
 
-async fn start_learning(learn: Learn) -> (fib_netlink::Fib, mpsc::Receiver<FibEvent>) {
+fn start_learning(learn: Learn) -> (fib_netlink::Fib, mpsc::Receiver<FibEvent>) {
     fib_netlink::Fib::start(FibConfig {
         learn,
         ..FibConfig::default()

@@ -10,8 +10,8 @@ use ipnetwork::IpNetwork;
 use nix::sched::{CloneFlags, unshare};
 use tokio::sync::mpsc;
 
-/// Runs a test in a fresh namespace: two ends of a cable, `e0` (10.0.0.1/24, fd00::1/64) and `e1` (10.0.1.1/24,
-/// fd00:1::1/64), the other ends `e0p` and `e1p` left without addresses.
+/// Runs a test in a fresh namespace: two ends of a cable, `e0` (`10.0.0.1/24`, `fd00::1/64`) and `e1` (`10.0.1.1/24`,
+/// `fd00:1::1/64`), the other ends `e0p` and `e1p` left without addresses.
 pub(crate) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send) {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -51,18 +51,12 @@ pub(crate) fn ip(arguments: &str) -> String {
 /// The lines of `ip route show`, without what the kernel adds on its own account.
 pub(crate) fn routes(selector: &str) -> Vec<String> {
     let text = ip(&format!("route show {selector}"));
-    text.replace("\n\t", " ")
-        .lines()
-        .map(|line| squeeze(line))
-        .collect()
+    text.replace("\n\t", " ").lines().map(squeeze).collect()
 }
 
 pub(crate) fn routes6(selector: &str) -> Vec<String> {
     let text = ip(&format!("-6 route show {selector}"));
-    text.replace("\n\t", " ")
-        .lines()
-        .map(|line| squeeze(line))
-        .collect()
+    text.replace("\n\t", " ").lines().map(squeeze).collect()
 }
 
 fn squeeze(line: &str) -> String {
@@ -120,10 +114,8 @@ pub(crate) async fn event<T>(
             seen.push(event);
         }
     };
-    match tokio::time::timeout(Duration::from_secs(5), wait).await {
-        Ok(chosen) => chosen,
-        Err(_) => panic!("no such event: {what}; seen: {seen:#?}"),
-    }
+    let chosen = tokio::time::timeout(Duration::from_secs(5), wait).await;
+    chosen.unwrap_or_else(|_| panic!("no such event: {what}; seen: {seen:#?}"))
 }
 
 pub(crate) async fn status(fib: &Fib, destination: &str) -> Status {
