@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The one cursor over received octets. Its reads cannot run over the end.
+//! The one cursor over received octets: nom's parsers behind a position. Its reads cannot run over the end.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
+
+use nom::{
+    Parser,
+    number::{be_u8, be_u16, be_u32, be_u64, be_u128},
+};
 
 /// There are fewer octets than were asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,39 +22,40 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Short> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(Short)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(Short)?;
-        self.0 = rest;
-        Ok(*taken)
+        self.parse(nom::bytes::complete::take(count))
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, Short> {
-        self.array().map(u8::from_be_bytes)
+        self.parse(be_u8())
     }
 
     pub(crate) fn u16(&mut self) -> Result<u16, Short> {
-        self.array().map(u16::from_be_bytes)
+        self.parse(be_u16())
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, Short> {
-        self.array().map(u32::from_be_bytes)
+        self.parse(be_u32())
     }
 
     pub(crate) fn u64(&mut self) -> Result<u64, Short> {
-        self.array().map(u64::from_be_bytes)
+        self.parse(be_u64())
+    }
+
+    fn parse<T>(
+        &mut self,
+        mut parser: impl Parser<&'a [u8], Output = T, Error = ()>,
+    ) -> Result<T, Short> {
+        let (rest, value) = parser.parse_complete(self.0).map_err(|_| Short)?;
+        self.0 = rest;
+        Ok(value)
     }
 
     pub(crate) fn ipv4(&mut self) -> Result<Ipv4Addr, Short> {
-        self.array::<4>().map(Ipv4Addr::from)
+        self.u32().map(Ipv4Addr::from)
     }
 
     pub(crate) fn ipv6(&mut self) -> Result<Ipv6Addr, Short> {
-        self.array::<16>().map(Ipv6Addr::from)
+        self.parse(be_u128()).map(Ipv6Addr::from)
     }
 
     /// A part that says its length in one octet.

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! UPDATE written: attributes once, then as many prefixes as the message holds.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::{
+    Afi, Family, MessageKind, Negotiated, NextHop, PathAttributes, Prefix,
+    attribute::{self, Context, EXTENDED_LENGTH, MP_UNREACH, OPTIONAL, encode_reach_head},
+    frame, nlri,
+};
+
+/// The attributes leave no room for a single prefix in a message of this session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the attributes do not fit into one message")]
+pub struct TooLarge;
+
+/// Octets of a prefix at most: path identifier, length, address.
+const LONGEST_PREFIX: usize = 4 + 1 + 16;
+
+/// Writes UPDATEs for sessions that have agreed on the same things.
+#[derive(Clone, Debug)]
+pub struct UpdateWriter {
+    four_octet_as: bool,
+    max_message: usize,
+    add_path: Vec<Family>,
+}
+
+impl UpdateWriter {
+    /// For a session.
+    pub fn new(session: &Negotiated) -> Self {
+        let add_path = session
+            .families
+            .iter()
+            .filter(|entry| entry.add_path_send)
+            .map(|entry| entry.family)
+            .collect();
+        Self {
+            four_octet_as: session.four_octet_as,
+            max_message: session.max_message,
+            add_path,
+        }
+    }
+
+    /// Announces prefixes of one family with the same attributes, in as many messages as it takes. IPv4 prefixes with an
+    /// IPv4 next hop take the classic form, all others MP_REACH_NLRI. Nothing is written for no prefix.
+    ///
+    /// # Errors
+    /// The attributes are too long for a message of this session; nothing was written.
+    pub fn announce(
+        &self,
+        attributes: &PathAttributes,
+        family: Family,
+        prefixes: impl IntoIterator<Item = (u32, Prefix)>,
+        mut out: impl FnMut(Bytes),
+    ) -> Result<(), TooLarge> {
+        let classic = family.afi == Afi::IPV4 && matches!(attributes.next_hop, NextHop::V4(_));
+        let context = Context {
+            four_octet_as: self.four_octet_as,
+            classic,
+        };
+        let mut encoded = Vec::with_capacity(128);
+        attribute::encode_all(attributes, context, &mut encoded);
+        // Header, two lengths, the head of MP_REACH_NLRI with two addresses.
+        let fixed =
+            frame::HEADER + 4 + encoded.len() + if classic { 0 } else { 4 + 3 + 1 + 32 + 1 };
+        let room = self
+            .max_message
+            .checked_sub(fixed)
+            .filter(|room| *room >= LONGEST_PREFIX)
+            .ok_or(TooLarge)?;
+        let hop = attributes.next_hop;
+        self.pack(family, room, prefixes, |list| {
+            out(if classic {
+                classic_message(&encoded, list)
+            } else {
+                reach_message(family, hop, &encoded, list)
+            });
+        });
+        Ok(())
+    }
+
+    /// Withdraws prefixes of one family, in as many messages as it takes.
+    pub fn withdraw(
+        &self,
+        family: Family,
+        prefixes: impl IntoIterator<Item = (u32, Prefix)>,
+        mut out: impl FnMut(Bytes),
+    ) {
+        let classic = family == Family::IPV4_UNICAST;
+        let fixed = frame::HEADER + 4 + if classic { 0 } else { 4 + 3 };
+        self.pack(
+            family,
+            self.max_message.saturating_sub(fixed),
+            prefixes,
+            |list| {
+                out(if classic {
+                    withdrawn_message(list)
+                } else {
+                    unreach_message(family, list)
+                });
+            },
+        );
+    }
+
+    /// The End-of-RIB marker (RFC 4724 §2).
+    pub fn end_of_rib(&self, family: Family) -> Bytes {
+        if family == Family::IPV4_UNICAST {
+            withdrawn_message(&[])
+        } else {
+            unreach_message(family, &[])
+        }
+    }
+
+    fn pack(
+        &self,
+        family: Family,
+        room: usize,
+        prefixes: impl IntoIterator<Item = (u32, Prefix)>,
+        mut full: impl FnMut(&[u8]),
+    ) {
+        let add_path = self.add_path.contains(&family);
+        let mut list = Vec::with_capacity(room.min(frame::MAX_STANDARD));
+        for (id, prefix) in prefixes {
+            let before = list.len();
+            nlri::encode(&mut list, add_path, id, prefix);
+            if list.len() > room {
+                full(list.get(..before).unwrap_or_default());
+                list.drain(..before);
+            }
+        }
+        if !list.is_empty() {
+            full(&list);
+        }
+    }
+}
+
+fn message(octets: usize, body: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(frame::HEADER + 4 + octets);
+    frame::begin(&mut out, MessageKind::Update);
+    body(&mut out);
+    frame::finish(&mut out);
+    out.into()
+}
+
+fn push_length(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+}
+
+fn put_length(out: &mut [u8], place: usize, length: usize) {
+    if let Some(octets) = out.get_mut(place..place + 2) {
+        octets.copy_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+    }
+}
+
+fn classic_message(attributes: &[u8], list: &[u8]) -> Bytes {
+    message(attributes.len() + list.len(), |out| {
+        push_length(out, 0);
+        push_length(out, attributes.len());
+        out.extend_from_slice(attributes);
+        out.extend_from_slice(list);
+    })
+}
+
+/// MP_REACH_NLRI stands in front (RFC 7606 §5.1).
+fn reach_message(family: Family, next_hop: NextHop, attributes: &[u8], list: &[u8]) -> Bytes {
+    message(attributes.len() + list.len() + 48, |out| {
+        push_length(out, 0);
+        let total = out.len();
+        push_length(out, 0);
+        let place = encode_reach_head(out, family, next_hop);
+        out.extend_from_slice(list);
+        let length = out.len() - place - 2;
+        put_length(out, place, length);
+        out.extend_from_slice(attributes);
+        let length = out.len() - total - 2;
+        put_length(out, total, length);
+    })
+}
+
+fn withdrawn_message(list: &[u8]) -> Bytes {
+    message(list.len(), |out| {
+        push_length(out, list.len());
+        out.extend_from_slice(list);
+        push_length(out, 0);
+    })
+}
+
+fn unreach_message(family: Family, list: &[u8]) -> Bytes {
+    message(list.len() + 7, |out| {
+        push_length(out, 0);
+        push_length(out, list.len() + 7);
+        out.extend_from_slice(&[OPTIONAL | EXTENDED_LENGTH, MP_UNREACH]);
+        push_length(out, list.len() + 3);
+        out.extend_from_slice(&family.afi.0.to_be_bytes());
+        out.push(family.safi.0);
+        out.extend_from_slice(list);
+    })
+}
