@@ -73,6 +73,12 @@ async fn execute(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<()
         clap_complete::generate(shell, &mut Arguments::command(), "bgpctl", &mut script);
         return Ok(terminal.out.write_all(&script)?);
     }
+    // Wrong usage is wrong whether or not a daemon is there.
+    match &command {
+        Command::Route(arguments) => arguments.check()?,
+        Command::Neighbor(arguments) => arguments.check()?,
+        _ => {}
+    }
     let named = arguments.target.as_deref().or(terminal.target.as_deref());
     let mut client = Client::connect(&Target::candidates(named)?).await?;
     let mut print = Printer {

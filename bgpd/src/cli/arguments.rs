@@ -8,9 +8,10 @@ use bgp_proto::{
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::Failure;
 use crate::{
     api::convert,
-    control::{NewRoute, WatchFilter},
+    control::{NewRoute, PrefixMatch, RouteQuery, Table, WatchFilter},
 };
 
 /// Asks and commands a running bgpd.
@@ -154,6 +155,19 @@ pub(super) struct NeighborArgs {
     pub family: FamilyArgs,
 }
 
+impl NeighborArgs {
+    /// Whether it makes sense, as far as can be told without a daemon.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let takes_reason = matches!(self.order, Some(Order::Reset | Order::Disable));
+        if !self.reason.is_empty() && !takes_reason {
+            return Err(Failure::Usage(
+                "--reason goes with `reset` and `disable`".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Whom {
     All,
@@ -257,8 +271,47 @@ pub(super) enum Selection {
 }
 
 impl RouteArgs {
+    /// Whether it makes sense, as far as can be told without a daemon.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match self.change {
+            None => self.query().map(|_| ()),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The question to the daemon.
+    pub(super) fn query(&self) -> Result<RouteQuery, Failure> {
+        let table = match (self.table, self.neighbor) {
+            (None | Some(TableName::LocRib), None) => Table::LocRib,
+            (None | Some(TableName::In), Some(neighbor)) => Table::AdjIn(neighbor),
+            (Some(TableName::Out), Some(neighbor)) => Table::AdjOut(neighbor),
+            (Some(TableName::In | TableName::Out), None) => {
+                return Err(Failure::Usage(
+                    "whose table? Add --neighbor ADDRESS".to_owned(),
+                ));
+            }
+            (Some(TableName::LocRib), Some(_)) => {
+                return Err(Failure::Usage(
+                    "the loc-rib is nobody's: --neighbor goes with --table in or out".to_owned(),
+                ));
+            }
+        };
+        let prefix = match self.selection().map_err(Failure::Usage)? {
+            Selection::All => None,
+            Selection::Exact(prefix) => Some((prefix, PrefixMatch::Exact)),
+            Selection::Longer(prefix) => Some((prefix, PrefixMatch::Longer)),
+            Selection::Longest(prefix) => Some((prefix, PrefixMatch::Longest)),
+        };
+        Ok(RouteQuery {
+            table,
+            family: self.family.family(),
+            prefix,
+            best_only: self.best,
+        })
+    }
+
     /// `PREFIX`, and what fingers add to it: `for` (BIRD), `longer-prefixes` (GoBGP), `all` (BIRD).
-    pub(super) fn selection(&self) -> Result<Selection, String> {
+    fn selection(&self) -> Result<Selection, String> {
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let longest = words.first() == Some(&"for");
         if longest {

@@ -302,12 +302,24 @@ impl Client {
     }
 
     fn failure(&self, status: tonic::Status) -> Failure {
+        // What comes from the connection and not from the daemon has a cause.
+        if let Some(cause) = std::error::Error::source(&status) {
+            return Failure::Lost(self.target.clone(), deepest(cause));
+        }
         match status.code() {
             Code::NotFound => Failure::NotFound(status.message().to_owned()),
             Code::Unimplemented => Failure::NotBgpd(self.target.clone()),
             _ => Failure::Refused(Box::new(status)),
         }
     }
+}
+
+/// The first cause: the others say "transport error".
+fn deepest(mut error: &dyn std::error::Error) -> String {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 /// A connection of its own first, so that a failure is the system's own word.

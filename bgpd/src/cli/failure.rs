@@ -14,6 +14,9 @@ pub enum Failure {
     /// Something else answers.
     #[error("what answers at {0} is not bgpd, or one that is older than this bgpctl")]
     NotBgpd(String),
+    /// The connection broke: where to, and how.
+    #[error("the connection to bgpd at {0} broke: {1}")]
+    Lost(String, String),
     /// The daemon says no.
     #[error("{}", .0.message())]
     Refused(Box<tonic::Status>),
@@ -35,7 +38,11 @@ impl Failure {
     /// See [`run`](super::run).
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::NotBgpd(_) | Self::Refused(_) | Self::Answer(_) | Self::Output(_) => 1,
+            Self::NotBgpd(_)
+            | Self::Lost(..)
+            | Self::Refused(_)
+            | Self::Answer(_)
+            | Self::Output(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::NotFound(_) => 4,
@@ -51,6 +58,7 @@ impl Failure {
         let kind = match self {
             Self::Unreachable(_) => "unreachable",
             Self::NotBgpd(_) => "not-bgpd",
+            Self::Lost(..) => "lost",
             Self::Refused(status) => match status.code() {
                 tonic::Code::InvalidArgument => "invalid",
                 tonic::Code::FailedPrecondition => "not-possible",

@@ -29,12 +29,6 @@ pub(super) async fn command(
         None | Some(Whom::All) => None,
         Some(Whom::Address(address)) => Some(address),
     };
-    let takes_reason = matches!(arguments.order, Some(Order::Reset | Order::Disable));
-    if !arguments.reason.is_empty() && !takes_reason {
-        return Err(Failure::Usage(
-            "--reason goes with `reset` and `disable`".to_owned(),
-        ));
-    }
     match arguments.order {
         None => show(address, client, print).await,
         Some(Order::AdjIn | Order::AdjOut) => {

@@ -7,13 +7,13 @@ use bgp_proto::{Origin, PathAttributes};
 
 use super::{
     Client, Failure, Printer,
-    arguments::{RouteArgs, RouteChange, Selection, TableName},
+    arguments::{RouteArgs, RouteChange},
     columns::{Cell, Columns},
     json,
     status::elapsed,
     terminal::Paint,
 };
-use crate::control::{PrefixMatch, Route, RouteQuery, Table};
+use crate::control::{Route, RouteQuery};
 
 pub(super) async fn command(
     arguments: RouteArgs,
@@ -21,7 +21,7 @@ pub(super) async fn command(
     print: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     match arguments.change {
-        None => show(&query(&arguments)?, client, print).await,
+        None => show(&arguments.query()?, client, print).await,
         Some(RouteChange::Add(added)) => {
             client.add_routes(&[added.route()]).await?;
             if print.json {
@@ -46,36 +46,6 @@ pub(super) async fn command(
             }
         }
     }
-}
-
-fn query(arguments: &RouteArgs) -> Result<RouteQuery, Failure> {
-    let table = match (arguments.table, arguments.neighbor) {
-        (None | Some(TableName::LocRib), None) => Table::LocRib,
-        (None | Some(TableName::In), Some(neighbor)) => Table::AdjIn(neighbor),
-        (Some(TableName::Out), Some(neighbor)) => Table::AdjOut(neighbor),
-        (Some(TableName::In | TableName::Out), None) => {
-            return Err(Failure::Usage(
-                "whose table? Add --neighbor ADDRESS".to_owned(),
-            ));
-        }
-        (Some(TableName::LocRib), Some(_)) => {
-            return Err(Failure::Usage(
-                "the loc-rib is nobody's: --neighbor goes with --table in or out".to_owned(),
-            ));
-        }
-    };
-    let prefix = match arguments.selection().map_err(Failure::Usage)? {
-        Selection::All => None,
-        Selection::Exact(prefix) => Some((prefix, PrefixMatch::Exact)),
-        Selection::Longer(prefix) => Some((prefix, PrefixMatch::Longer)),
-        Selection::Longest(prefix) => Some((prefix, PrefixMatch::Longest)),
-    };
-    Ok(RouteQuery {
-        table,
-        family: arguments.family.family(),
-        prefix,
-        best_only: arguments.best,
-    })
 }
 
 /// Prints what a query finds, as it comes.

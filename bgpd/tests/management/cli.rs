@@ -203,6 +203,64 @@ async fn something_else_at_the_address_is_not_taken_for_bgpd() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_is_said_to_have_broken() {
+    use tokio::io::AsyncReadExt as _;
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("bound");
+    let target = listener.local_addr().expect("an address").to_string();
+    let broken = format!("bgpctl: the connection to bgpd at {target} broke: ");
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("accepted");
+        // The preface and settings of HTTP/2, and the beginning of the question.
+        stream.read_exact(&mut [0; 100]).await.expect("a question");
+    });
+
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let target = Some(target);
+    let mut terminal = Terminal {
+        out: &mut out,
+        err: &mut err,
+        color: false,
+        width: None,
+        target,
+        clock,
+    };
+    assert_eq!(
+        run(["bgpctl", "status"].map(Into::into), &mut terminal).await,
+        1
+    );
+    let err = String::from_utf8(err).expect("text");
+    assert!(err.starts_with(&broken), "{err}");
+}
+
+#[tokio::test]
+async fn wrong_usage_is_wrong_without_a_daemon_too() {
+    for command in [
+        "route --table in",
+        "route 10.0.0.1/8",
+        "neighbor 192.0.2.1 enable --reason why",
+    ] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let target = Some("unix:/nonexistent/bgpd.sock".to_owned());
+        let mut terminal = Terminal {
+            out: &mut out,
+            err: &mut err,
+            color: false,
+            width: None,
+            target,
+            clock,
+        };
+        let arguments = ["bgpctl"]
+            .into_iter()
+            .chain(command.split(' '))
+            .map(Into::into);
+        assert_eq!(run(arguments, &mut terminal).await, 2, "{command}");
+    }
+}
+
+#[tokio::test]
 async fn a_watcher_sees_events_as_they_come() {
     for (name, json) in [("watch", ""), ("watch.json", "--json ")] {
         let served = Fake::default().serve().await;
