@@ -387,3 +387,116 @@ const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn framed(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(16 + payload.len()).unwrap();
+        let mut out = length.to_ne_bytes().to_vec();
+        out.extend(kind.to_ne_bytes());
+        out.extend(flags.to_ne_bytes());
+        out.extend(7u32.to_ne_bytes());
+        out.extend(99u32.to_ne_bytes());
+        out.extend(payload);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out
+    }
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut out = u16::try_from(4 + value.len())
+            .unwrap()
+            .to_ne_bytes()
+            .to_vec();
+        out.extend(kind.to_ne_bytes());
+        out.extend(value);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out
+    }
+
+    #[test]
+    fn the_kernels_own_words_are_kept() {
+        let mut payload = (-101i32).to_ne_bytes().to_vec();
+        payload.extend(framed(RTM_NEWROUTE, 0, &[]));
+        payload.extend(attribute(
+            NLMSGERR_ATTR_MSG,
+            b"Nexthop has invalid gateway\0",
+        ));
+        let said = notices(&framed(
+            NLMSG_ERROR,
+            NLM_F_CAPPED | NLM_F_ACK_TLVS,
+            &payload,
+        ));
+        let [Notice::Answer(Err(refusal))] = said.as_slice() else {
+            panic!("{said:?}")
+        };
+        assert_eq!(refusal.errno, 101);
+        assert_eq!(
+            refusal.words,
+            "Nexthop has invalid gateway (Network is unreachable, ENETUNREACH)"
+        );
+    }
+
+    #[test]
+    fn the_request_may_stand_between_errno_and_words() {
+        let mut payload = (-22i32).to_ne_bytes().to_vec();
+        payload.extend(framed(RTM_NEWROUTE, 0, &[1, 2, 3, 4, 5, 6, 7, 8]));
+        payload.extend(attribute(NLMSGERR_ATTR_MSG, b"Bad\0"));
+        let said = notices(&framed(NLMSG_ERROR, NLM_F_ACK_TLVS, &payload));
+        let [Notice::Answer(Err(refusal))] = said.as_slice() else {
+            panic!("{said:?}")
+        };
+        assert_eq!(refusal.words, "Bad (Invalid argument, EINVAL)");
+    }
+
+    #[test]
+    fn our_own_echoes_are_skipped_and_others_are_not() {
+        let both = [
+            framed(RTM_DELNEXTHOP, 0, &[]),
+            framed(NLMSG_DONE, NLM_F_DUMP_INTR, &[]),
+        ]
+        .concat();
+        assert_eq!(messages(&both, Some(99)).count(), 0);
+        let others: Vec<_> = messages(&both, Some(98)).collect();
+        assert_eq!(others[0].notice, Notice::NextHopGone);
+        assert_eq!(
+            (&others[1].notice, others[1].interrupted),
+            (&Notice::Done(Ok(())), true)
+        );
+    }
+
+    #[test]
+    fn a_bridge_that_speaks_of_its_ports_is_not_heard() {
+        let mut payload = vec![0; 16];
+        payload[4] = 3;
+        payload.extend(attribute(IFLA_IFNAME, b"e0\0"));
+        let heard = notices(&framed(RTM_DELLINK, 0, &payload));
+        assert_eq!(heard, [Notice::LinkGone(3)]);
+        payload[0] = 7;
+        assert_eq!(notices(&framed(RTM_DELLINK, 0, &payload)), [Notice::Other]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_make_it_panic(
+            kind in prop_oneof![Just(2u16), Just(3), 16..26u16, Just(105)],
+            flags in any::<u16>(),
+            header in proptest::collection::vec(any::<u8>(), 0..24),
+            attributes in proptest::collection::vec((0..31u16, proptest::collection::vec(any::<u8>(), 0..20)), 0..6),
+            tail in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut payload = header;
+            for (kind, value) in attributes {
+                payload.extend(attribute(kind, &value));
+            }
+            let mut datagram = framed(kind, flags, &payload);
+            datagram.extend(tail);
+            notices(&datagram);
+            datagram.truncate(datagram.len() / 2);
+            notices(&datagram);
+        }
+    }
+}

@@ -214,7 +214,15 @@ impl Driver {
             .await?;
         let reconciler = &mut self.reconciler;
         reconciler.begin_resync();
-        if !interrupted {
+        if interrupted {
+            // What is not mentioned may yet be there.
+            links
+                .into_iter()
+                .for_each(|link| reconciler.link(link, now));
+            addresses
+                .into_iter()
+                .for_each(|address| reconciler.address(address));
+        } else {
             reconciler.resync_links(links, addresses, now);
         }
         for table in reconciler.tables() {

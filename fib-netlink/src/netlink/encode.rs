@@ -168,3 +168,105 @@ fn kind(kind: Kind) -> RouteType {
         Kind::Other => RouteType::Unspec,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernel::{KernelRoute, Way, stored_metric, truncated};
+    use crate::netlink::decode::{Notice, messages};
+
+    fn any_hop(v6: bool) -> impl Strategy<Value = KernelHop> {
+        let gateway = prop_oneof![
+            Just(None),
+            any::<[u8; 4]>().prop_map(move |octets| (!v6).then(|| octets.into())),
+            any::<[u8; 16]>().prop_map(|octets| Some(octets.into())),
+        ];
+        (gateway, 1..9u32, 1..=255u8, any::<bool>()).prop_map(
+            |(gateway, ifindex, weight, onlink)| KernelHop {
+                gateway,
+                ifindex,
+                weight,
+                onlink,
+            },
+        )
+    }
+
+    fn any_route() -> impl Strategy<Value = KernelRoute> {
+        let address = prop_oneof![
+            any::<[u8; 4]>().prop_map(IpAddr::from),
+            any::<[u8; 16]>().prop_map(IpAddr::from),
+        ];
+        (address, 0..=128u8, any::<bool>()).prop_flat_map(|(address, length, sourced)| {
+            let prefix = truncated(address, length);
+            let source = sourced.then_some(address);
+            let hops = proptest::collection::vec(any_hop(address.is_ipv6()), 1..4);
+            let way = prop_oneof![
+                hops.prop_map(move |hops| Way::unicast(hops, source)),
+                Just(Way::reject(Kind::Blackhole)),
+                Just(Way::reject(Kind::Prohibit)),
+            ];
+            (way, 1..2000u32, any::<u32>(), any::<u8>()).prop_map(
+                move |(way, table, metric, protocol)| {
+                    let metric = stored_metric(&prefix, metric);
+                    let held = Held {
+                        table,
+                        metric,
+                        protocol,
+                        way: Arc::new(way),
+                    };
+                    KernelRoute { prefix, held }
+                },
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_the_same(routes in proptest::collection::vec(any_route(), 1..5)) {
+            let mut buffer = Vec::new();
+            for (at, route) in (0u32..).zip(&routes) {
+                let add = Operation { verb: Verb::Add, route: route.clone() };
+                prop_assert!(operation(&mut buffer, &add, at, false));
+            }
+            let read: Vec<_> = messages(&buffer, None).map(|message| message.notice).collect();
+            let written = routes.into_iter().map(|route| Notice::Route { route, replaces: false });
+            prop_assert_eq!(read, written.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_ipv4_gateway_of_an_ipv6_route_is_not_written() {
+        let hop = KernelHop {
+            gateway: Some([10, 0, 0, 1].into()),
+            ifindex: 2,
+            weight: 1,
+            onlink: false,
+        };
+        let way = Arc::new(Way::unicast(vec![hop], None));
+        let held = Held {
+            table: 254,
+            metric: 0,
+            protocol: 12,
+            way,
+        };
+        let route = KernelRoute {
+            prefix: "fd00::/16".parse().unwrap(),
+            held,
+        };
+        let mut buffer = Vec::new();
+        assert!(!operation(
+            &mut buffer,
+            &Operation {
+                verb: Verb::Add,
+                route
+            },
+            1,
+            true
+        ));
+        assert!(buffer.is_empty());
+    }
+}

@@ -44,6 +44,8 @@ fn two_hundred_thousand_routes_are_written_adopted_and_removed() {
         fib.settled().await;
         measure("adopted", begun);
         assert_eq!(status(&fib, &text(7)).await, Status::Adopted);
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        eprintln!("memory of the process, in pages: {statm}");
 
         let begun = Instant::now();
         fib.apply((0..MANY).map(|n| via(&text(n), "10.0.1.2")).collect())
