@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use ipnetwork::IpNetwork;
 use smallvec::SmallVec;
 
@@ -19,7 +20,7 @@ pub(crate) const MAIN: u32 = 254;
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    slots: HashMap<IpNetwork, Slot>,
+    slots: HashMap<IpNetwork, Slot, RandomState>,
     ways: Ways,
     /// How many routes of other programs there are by prefix length, per family: a lookup visits only lengths that exist.
     lengths: [Lengths; 2],
@@ -69,7 +70,7 @@ impl Default for Lengths {
 /// Ways that routes share.
 #[derive(Debug, Default)]
 struct Ways {
-    known: HashSet<Arc<Way>>,
+    known: HashSet<Arc<Way>, RandomState>,
     prune_at: usize,
 }
 
@@ -207,7 +208,7 @@ impl Table {
     /// The kernel did what an operation asked for.
     pub(crate) fn done(&mut self, operation: &Operation) {
         let prefix = operation.route.prefix;
-        let mut new = operation.route.held.clone();
+        let new = operation.route.held.clone();
         let held = self.held(&prefix);
         match operation.verb {
             Verb::Delete => {
@@ -216,9 +217,7 @@ impl Table {
                 }
             }
             Verb::Add | Verb::Replace => {
-                new.way = self.ways.share(&new.way);
                 let same_place = |at: &Held| at.table == new.table && at.metric == new.metric;
-                let held = self.held(&prefix);
                 match held.iter().position(same_place) {
                     Some(at) if operation.verb == Verb::Replace => self.put(prefix, at, Some(new)),
                     _ => self.push(prefix, new),

@@ -105,6 +105,9 @@ impl Troubles {
     }
 
     pub(crate) fn clear(&mut self, prefix: &IpNetwork) {
+        if self.by_prefix.is_empty() {
+            return; // the usual case, and this is asked of every route
+        }
         if let Some(trouble) = self.by_prefix.remove(prefix) {
             self.queue.remove(&(trouble.next_try, *prefix));
         }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::kernel::{KernelHop, Kind, Way};
 use crate::links::Links;
 use crate::track::{Found, Tracker};
@@ -35,7 +37,7 @@ pub(crate) enum Resolved {
 pub(crate) struct Wants {
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    index: HashMap<Want, u32>,
+    index: HashMap<Want, u32, RandomState>,
 }
 
 #[derive(Debug)]

@@ -53,6 +53,9 @@ impl Driver {
         let monitor = Channel::monitor(config.receive_buffer)?;
         let mut writer = Channel::open(ANSWERS, &[])?;
         writer.probe()?;
+        if let Err(error) = monitor.ignore(writer.port) {
+            debug!(%error, "hearing our own writes");
+        }
         Ok(Self {
             monitor,
             writer,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
 use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{SockFilter, SockRef};
 use tokio::time::timeout;
 
 use super::decode::{Message, Notice, messages, refusal};
@@ -71,6 +72,19 @@ impl Channel {
     /// Notifications of links, addresses, routes and next-hop objects.
     pub(crate) fn monitor(receive_buffer: usize) -> io::Result<Self> {
         Self::open(receive_buffer, &GROUPS)
+    }
+
+    /// Asks the kernel to keep from us what the socket on another port causes: what we write is acknowledged there, and
+    /// would cost a system call a route here.
+    pub(crate) fn ignore(&self, port: u32) -> io::Result<()> {
+        let port = u32::from_be_bytes(port.to_ne_bytes()); // the filter reads in network order
+        let filter = [
+            SockFilter::new(BPF_LD_W_ABS, 0, 0, NLMSG_PID_AT),
+            SockFilter::new(BPF_JMP_JEQ, 0, 1, port),
+            SockFilter::new(BPF_RET, 0, 0, 0),
+            SockFilter::new(BPF_RET, 0, 0, u32::MAX),
+        ];
+        SockRef::from(self.socket.socket_ref()).attach_filter(&filter)
     }
 
     fn next_sequence(&mut self) -> u32 {
@@ -258,6 +272,11 @@ fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(12 | 105))
 }
 
+// linux/filter.h, linux/bpf_common.h; offset of the port in struct nlmsghdr
+const BPF_LD_W_ABS: u16 = 0x20;
+const BPF_JMP_JEQ: u16 = 0x15;
+const BPF_RET: u16 = 0x06;
+const NLMSG_PID_AT: u32 = 12;
 const EAFNOSUPPORT: i32 = 97;
 // linux/rtnetlink.h, enum rtnetlink_groups: link, IPv4 address and route, IPv6 address and route, next-hop objects
 const GROUP_NEXTHOP: u32 = 32;
