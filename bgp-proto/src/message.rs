@@ -47,7 +47,8 @@ impl RouteRefresh {
     /// Reads the body of the message.
     ///
     /// # Errors
-    /// Not four octets. Outbound route filters (RFC 5291) behind them are not taken.
+    /// Not four octets. A request may have outbound route filters (RFC 5291) behind them; we never offered to take any
+    /// and ignore them.
     pub fn decode(body: &[u8]) -> Result<Self, RefreshError> {
         let wrong = || RefreshError(u16::try_from(body.len() + frame::HEADER).unwrap_or(u16::MAX));
         let mut reader = Reader(body);
@@ -62,7 +63,10 @@ impl RouteRefresh {
                 subtype,
             })
         })();
-        refresh.ok().filter(|_| reader.is_empty()).ok_or_else(wrong)
+        refresh
+            .ok()
+            .filter(|refresh| reader.is_empty() || refresh.subtype == RefreshSubtype::REQUEST)
+            .ok_or_else(wrong)
     }
 
     /// The whole message.

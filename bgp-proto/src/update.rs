@@ -40,8 +40,13 @@ impl<'a> Update<'a> {
             seen: [0; 4],
             overrun: false,
         };
+        let blocks = Classic {
+            withdrawn: walk.block(Family::IPV4_UNICAST, withdrawn)?,
+            announced: walk.block(Family::IPV4_UNICAST, nlri)?,
+            is_empty: withdrawn.is_empty() && nlri.is_empty(),
+        };
         walk.attributes(attributes)?;
-        walk.finish(withdrawn, nlri, attributes.is_empty())
+        walk.finish(&blocks, attributes.is_empty())
     }
 
     /// Routes that are withdrawn. When the verdict is [`Verdict::Withdraw`], those that were announced too.
@@ -70,6 +75,14 @@ impl<'a> Update<'a> {
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
+}
+
+/// The IPv4 routes outside of the attributes (RFC 4271 §4.3).
+struct Classic<'a> {
+    withdrawn: NlriBlock<'a>,
+    announced: NlriBlock<'a>,
+    /// There was not an octet of either, exchanged family or not.
+    is_empty: bool,
 }
 
 /// State of the walk over the attributes.
@@ -147,13 +160,15 @@ impl<'a> Walk<'a, '_> {
 
     fn finish(
         mut self,
-        withdrawn: &'a [u8],
-        nlri: &'a [u8],
+        classic: &Classic<'a>,
         no_attributes: bool,
     ) -> Result<Update<'a>, UpdateError> {
-        let end_of_rib = self.end_of_rib(withdrawn, nlri, no_attributes);
-        let classic_withdrawn = self.block(Family::IPV4_UNICAST, withdrawn)?;
-        let classic = self.block(Family::IPV4_UNICAST, nlri)?;
+        let end_of_rib = self.end_of_rib(classic, no_attributes);
+        let Classic {
+            withdrawn: classic_withdrawn,
+            announced: classic,
+            ..
+        } = *classic;
         let reach = self.draft.reach;
         let reach_block = reach
             .map(|reach| self.block(reach.family, reach.nlri))
@@ -175,7 +190,7 @@ impl<'a> Walk<'a, '_> {
             verdict: Verdict::Accept,
         };
         let reach_block = reach_block.filter(|block| !block.is_empty());
-        if classic.is_empty() && reach_block.is_none() {
+        if classic.is_empty() && reach.is_none() {
             // RFC 7606 §5.2: an error that may hide which routes are meant.
             let hides = self.overrun
                 || self
@@ -258,6 +273,15 @@ impl<'a> Walk<'a, '_> {
                 self.fault(code, Reason::Missing, Verdict::Withdraw);
             }
         }
+        // NEXT_HOP counts for the classic routes only (RFC 4760 §3).
+        if classic
+            && self
+                .draft
+                .next_hop
+                .is_some_and(|address| !attribute::is_router(address))
+        {
+            self.fault(3, Reason::Martian, Verdict::Withdraw);
+        }
         let is_martian = match reach_hop {
             Some(NextHop::V4(address)) => !attribute::is_router(address),
             Some(
@@ -289,8 +313,8 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// An UPDATE with nothing in it, or with an empty MP_UNREACH_NLRI and nothing else.
-    fn end_of_rib(&self, withdrawn: &[u8], nlri: &[u8], no_attributes: bool) -> Option<Family> {
-        if !withdrawn.is_empty() || !nlri.is_empty() || !self.faults.is_empty() {
+    fn end_of_rib(&self, classic: &Classic<'_>, no_attributes: bool) -> Option<Family> {
+        if !classic.is_empty || !self.faults.is_empty() {
             return None;
         }
         if no_attributes {

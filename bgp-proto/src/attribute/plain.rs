@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Context, Draft, internal_only, is_router, list, whole};
+use super::{Context, Draft, internal_only, list, whole};
 use crate::{
     Aggregator, Asn, ClusterId, Community, ExtendedCommunity, LargeCommunity, Negotiated, NextHop,
     Origin, PathAttributes, Reason, RouterId,
@@ -34,11 +34,7 @@ pub(super) fn decode_next_hop(
     draft: &mut Draft<'_>,
     _: &Negotiated,
 ) -> Result<(), Reason> {
-    let address = whole(value, Reader::ipv4)?;
-    if !is_router(address) {
-        return Err(Reason::Martian);
-    }
-    draft.next_hop = Some(address);
+    draft.next_hop = Some(whole(value, Reader::ipv4)?);
     Ok(())
 }
 
