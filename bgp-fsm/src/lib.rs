@@ -12,3 +12,13 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+mod config;
+mod connection;
+mod event;
+mod session;
+mod timer;
+
+pub use config::{Mode, PeerAs, SessionConfig};
+pub use event::{Action, ConnectionId, Direction, DownReason, Event, State, StopReason};
+pub use session::{LastError, Session};

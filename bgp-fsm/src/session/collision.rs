@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Two connections at once (RFC 4271 §6.8, RFC 6286 §2.3): exactly one is left, and both sides choose the same.
+//!
+//! The connection dialled by the speaker with the higher identifier wins. On a connection that will lose we do not
+//! confirm the OPEN while the other one is still on its way: the peer can not come to Established on it, so that no
+//! session goes up only to go down again. If the winner breaks, the loser is confirmed after all.
+
+use bgp_proto::{Capability, Instant, Open};
+
+use super::{DownReason, Phase, Session};
+use crate::{Action, ConnectionId, Direction};
+
+impl Session {
+    /// An OPEN was accepted on `id`: looks at the other connection, if there is one.
+    pub(super) fn resolve_collision(&mut self, id: ConnectionId, now: Instant) {
+        let other = self
+            .connections
+            .iter()
+            .find(|connection| connection.id != id)
+            .map(|other| (other.id, other.phase));
+        match other {
+            None => self.confirm(id, now),
+            Some((other, Phase::Established)) => self.against_established(id, other, now),
+            Some((other, _)) if self.wins(id) => {
+                self.confirm(id, now);
+                self.lose_collision(other, now);
+            }
+            // RFC 4271 §6.8: the new connection loses against one in OpenConfirm that is to stay.
+            Some((_, Phase::OpenConfirm)) => self.lose_collision(id, now),
+            // Its OPEN is on the way: see what becomes of it.
+            Some((_, Phase::OpenSent | Phase::Waiting)) => {}
+        }
+    }
+
+    /// A peer with graceful restart that comes back has lost the old connection (RFC 4724 §4.2); without it the session
+    /// that works is kept.
+    fn against_established(&mut self, id: ConnectionId, other: ConnectionId, now: Instant) {
+        let restarts = |open: &Open| {
+            open.capabilities
+                .iter()
+                .any(|capability| matches!(capability, Capability::GracefulRestart(_)))
+        };
+        let restarted = self
+            .connection(other)
+            .and_then(|old| old.agreed.as_ref())
+            .is_some_and(|(open, _)| restarts(open));
+        if !restarted {
+            return self.lose_collision(id, now);
+        }
+        self.take(other);
+        self.actions.push_back(Action::Close { connection: other });
+        self.note(DownReason::Restarted, now);
+        self.session_down(DownReason::Restarted);
+        self.confirm(id, now);
+    }
+
+    /// The other connection is gone: what was withheld on this one is done now.
+    pub(super) fn release_withheld(&mut self, now: Instant) {
+        let withheld = self
+            .connections
+            .iter()
+            .find(|left| left.phase == Phase::OpenSent && left.agreed.is_some());
+        if let Some(id) = withheld.map(|left| left.id) {
+            self.confirm(id, now);
+        }
+    }
+
+    /// Whether this connection was dialled by the speaker with the higher identifier; if both are equal, with the higher
+    /// AS.
+    fn wins(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connection(id) else {
+            return false;
+        };
+        let Some((open, _)) = &connection.agreed else {
+            return false;
+        };
+        let ours = (self.config.router_id.as_u32(), self.config.local_as);
+        let theirs = (open.router_id.as_u32(), open.asn);
+        (ours > theirs) == (connection.direction == Direction::Outgoing)
+    }
+}
