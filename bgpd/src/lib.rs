@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A BGP speaker: configuration, the pure `Speaker`, and (feature `daemon`) the daemon around it.
 
+pub mod config;
 pub mod control;
 
 #[cfg(feature = "daemon")]

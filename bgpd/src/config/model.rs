@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a configuration file comes to, apart from its neighbours.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use bgp_proto::{Asn, ClusterId, RouterId};
+use fib_netlink::{FibConfig, Interfaces, Learn};
+use ipnetwork::IpNetwork;
+
+use super::{
+    error::Warning,
+    neighbor::{DynamicNeighbor, Neighbor, Secret},
+};
+
+/// A configuration without errors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The speaker as a whole.
+    pub global: Global,
+    /// Neighbours by their addresses.
+    pub neighbors: Vec<Neighbor>,
+    /// Neighbours by prefix: they connect to us.
+    pub dynamic_neighbors: Vec<DynamicNeighbor>,
+    /// Best paths go to the kernel. `None`: they do not.
+    pub fib: Option<Fib>,
+    /// Routes that we originate.
+    pub static_routes: Vec<StaticRoute>,
+    /// Address pools and how packets into them travel.
+    pub pools: Vec<Pool>,
+    /// Nodes that know each other from one list.
+    pub mesh: Option<Mesh>,
+    /// Where the API listens.
+    pub api: Api,
+    /// What is logged.
+    pub log: Log,
+    /// What was accepted but has no effect.
+    pub warnings: Vec<Warning>,
+}
+
+/// The speaker as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// Our AS.
+    pub asn: Asn,
+    /// Where the router id comes from.
+    pub router_id: RouterIdSource,
+    /// The cluster we reflect for; our router id if not given.
+    pub cluster_id: Option<ClusterId>,
+    /// TCP port we listen on. `None`: we only connect.
+    pub listen_port: Option<u16>,
+    /// Addresses we listen on.
+    pub listen_addresses: Vec<IpAddr>,
+    /// Device or VRF the listening sockets are bound to.
+    pub bind_device: Option<String>,
+    /// Threads that share the routes; as many as cores if not given.
+    pub shards: Option<usize>,
+    /// Most paths of a prefix that are used at once.
+    pub max_paths: usize,
+    /// MEDs are compared between different neighbouring ASes.
+    pub always_compare_med: bool,
+    /// RFC 8212: without a policy, eBGP neither takes nor gives routes.
+    pub ebgp_requires_policy: bool,
+}
+
+/// Where the router id comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RouterIdSource {
+    /// Given.
+    Address(RouterId),
+    /// The lowest IPv4 address of an interface.
+    Interface(String),
+    /// The lowest IPv4 address of this host that is not a loopback or link-local one.
+    Automatic,
+}
+
+impl Global {
+    /// Our router id.
+    ///
+    /// # Panics
+    /// On a configuration that has not been through [`Config::for_host`] and leaves the choice to the host.
+    pub fn router_id(&self) -> RouterId {
+        match self.router_id {
+            RouterIdSource::Address(id) => id,
+            _ => panic!("Config::for_host resolves the router id"),
+        }
+    }
+
+    /// The cluster we reflect for.
+    ///
+    /// # Panics
+    /// As [`router_id`](Self::router_id), if no cluster id is given.
+    pub fn cluster_id(&self) -> ClusterId {
+        self.cluster_id
+            .unwrap_or_else(|| ClusterId(self.router_id().as_u32()))
+    }
+
+    /// Every address of this host.
+    pub(super) fn any_address() -> Vec<IpAddr> {
+        vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
+    }
+}
+
+/// How best paths go to the kernel, and what is learned from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fib {
+    /// Kernel table.
+    pub table: u32,
+    /// Protocol number that marks our routes.
+    pub protocol: u8,
+    /// Metric of our routes; 0 for none.
+    pub metric: u32,
+    /// Routes of other programs are announced if they leave by an interface that matches.
+    pub learn_kernel: Option<Vec<String>>,
+    /// Connected prefixes of matching interfaces are announced.
+    pub learn_direct: Option<Vec<String>>,
+    /// Our routes stay when we stop.
+    pub persist: bool,
+    /// How long a start waits for neighbours before what a previous run has left is removed.
+    pub deferral: Duration,
+}
+
+impl Default for Fib {
+    fn default() -> Self {
+        Self {
+            table: 254,
+            protocol: 12,
+            metric: 0,
+            learn_kernel: None,
+            learn_direct: None,
+            persist: true,
+            deferral: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Fib {
+    /// In the terms of `fib_netlink`. The sweep is left to the caller: it knows when we have converged.
+    pub fn to_fib_config(&self) -> FibConfig {
+        FibConfig {
+            table: self.table,
+            protocol: self.protocol,
+            metric: self.metric,
+            learn: Learn {
+                kernel: self.learn_kernel.as_ref().map(Interfaces::new),
+                direct: self.learn_direct.as_ref().map(Interfaces::new),
+            },
+            persist: self.persist,
+            sweep_after: None,
+            ..FibConfig::default()
+        }
+    }
+}
+
+/// A route we originate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StaticRoute {
+    /// Where to.
+    pub prefix: IpNetwork,
+    /// What becomes of packets.
+    pub target: StaticTarget,
+}
+
+/// What becomes of packets of a static route.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StaticTarget {
+    /// Dropped.
+    Blackhole,
+    /// Refused with "host unreachable".
+    Unreachable,
+    /// Refused with "administratively prohibited".
+    Prohibit,
+    /// Sent to a router.
+    Via(IpAddr),
+}
+
+/// An address pool.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pool {
+    /// Its addresses.
+    pub cidr: IpNetwork,
+    /// How packets into it travel.
+    pub encapsulation: Encapsulation,
+    /// When they do.
+    pub mode: EncapsulationMode,
+    /// The tunnel's interface.
+    pub tunnel_device: String,
+    /// Prefix length of the blocks that nodes have of it.
+    pub block_size: u8,
+}
+
+/// A tunnel's kind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Encapsulation {
+    /// No tunnel.
+    None,
+    /// IP in IP.
+    Ipip,
+    /// VXLAN.
+    Vxlan,
+}
+
+impl Encapsulation {
+    /// The interface its tunnels usually are.
+    pub fn usual_device(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Ipip => "tunl0",
+            Self::Vxlan => "vxlan.calico",
+        }
+    }
+}
+
+/// When packets take the tunnel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EncapsulationMode {
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+    /// When the next hop is not in a subnet of ours.
+    CrossSubnet,
+}
+
+/// Nodes that know each other from one list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mesh {
+    /// Their AS; ours if not given.
+    pub asn: Option<Asn>,
+    /// Who peers with whom.
+    pub mode: MeshMode,
+    /// The nodes, one of them ourselves.
+    pub nodes: Vec<MeshNode>,
+    /// TCP MD5 key of all their sessions.
+    pub auth_password: Option<Secret>,
+}
+
+/// Who peers with whom in a mesh.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MeshMode {
+    /// Everyone with everyone.
+    FullMesh,
+    /// Everyone with the reflectors.
+    RouteReflector,
+}
+
+/// A node of the mesh.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MeshNode {
+    /// Its host name.
+    pub name: String,
+    /// Address of its sessions.
+    pub address: IpAddr,
+    /// Address of its sessions for IPv6, if there are any besides those of `address`.
+    pub address6: Option<IpAddr>,
+    /// Prefixes it originates.
+    pub blocks: Vec<IpNetwork>,
+    /// It reflects routes.
+    pub route_reflector: bool,
+}
+
+/// Where the API listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Api {
+    /// TCP.
+    pub listen: Vec<SocketAddr>,
+    /// A Unix socket.
+    pub unix: Option<PathBuf>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 50051))],
+            unix: Some(PathBuf::from("/run/bgpd/bgpd.sock")),
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Log {
+    /// From which level on.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// From which level on is logged.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogLevel {
+    /// What keeps us from working.
+    Error,
+    /// What should be looked at.
+    Warn,
+    /// What happens.
+    #[default]
+    Info,
+    /// Why it happens.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Neighbours as configured.
+
+use std::{fmt, net::IpAddr};
+
+use bgp_proto::{Asn, Family};
+use ipnetwork::IpNetwork;
+
+/// A neighbour, with all defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbor {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its AS.
+    pub peer_as: Asn,
+    /// Our AS towards it.
+    pub local_as: Asn,
+    /// Free text.
+    pub description: Option<String>,
+    /// TCP MD5 key.
+    pub auth_password: Option<Secret>,
+    /// We wait for it to connect.
+    pub passive: bool,
+    /// Not started until an operator says so.
+    pub admin_down: bool,
+    /// Our end of the session.
+    pub local_address: Option<LocalAddress>,
+    /// TCP port it listens on.
+    pub remote_port: u16,
+    /// Hold time we offer, in seconds; 0 for none.
+    pub hold_time: u16,
+    /// Seconds between keepalives; a third of the hold time if not given.
+    pub keepalive: Option<u16>,
+    /// Seconds between attempts to connect.
+    pub connect_retry: u16,
+    /// Seconds of rest after a session has ended.
+    pub idle_hold: u16,
+    /// RFC 5082: packets of less than this TTL are dropped.
+    pub ttl_security: Option<u8>,
+    /// TTL of an eBGP session over several hops.
+    pub multihop: Option<u8>,
+    /// Device or VRF the session is bound to.
+    pub bind_interface: Option<String>,
+    /// It is a client of ours as a reflector.
+    pub route_reflector_client: bool,
+    /// What next hop it is told.
+    pub next_hop: NextHopMode,
+    /// What is exchanged.
+    pub families: Vec<FamilyConfig>,
+    /// Our AS is accepted this often in a path.
+    pub allow_own_as: u8,
+    /// RFC 4724.
+    pub graceful_restart: GracefulRestart,
+    /// Which of its routes are taken.
+    pub import: PeerPolicy,
+    /// Which routes it is given.
+    pub export: PeerPolicy,
+}
+
+impl Neighbor {
+    /// Seconds between attempts to connect if not configured: a node that comes back is connected soon.
+    pub const CONNECT_RETRY: u16 = 5;
+    /// Seconds of rest after a session has ended if not configured.
+    pub const IDLE_HOLD: u16 = 5;
+    /// Hold time if not configured.
+    pub const HOLD_TIME: u16 = 90;
+
+    /// A neighbour with defaults: policies accept if it is internal, and reject otherwise.
+    pub fn new(address: IpAddr, peer_as: Asn, local_as: Asn) -> Self {
+        let policy = PeerPolicy::standard(peer_as == local_as);
+        Self {
+            address,
+            peer_as,
+            local_as,
+            description: None,
+            auth_password: None,
+            passive: false,
+            admin_down: false,
+            local_address: None,
+            remote_port: 179,
+            hold_time: Self::HOLD_TIME,
+            keepalive: None,
+            connect_retry: Self::CONNECT_RETRY,
+            idle_hold: Self::IDLE_HOLD,
+            ttl_security: None,
+            multihop: None,
+            bind_interface: None,
+            route_reflector_client: false,
+            next_hop: NextHopMode::Auto,
+            families: vec![FamilyConfig::new(family_of(address))],
+            allow_own_as: 0,
+            graceful_restart: GracefulRestart::default(),
+            import: policy,
+            export: policy,
+        }
+    }
+
+    /// Of our own AS.
+    pub fn is_internal(&self) -> bool {
+        self.peer_as == self.local_as
+    }
+}
+
+/// The unicast family an address belongs to.
+pub(super) fn family_of(address: IpAddr) -> Family {
+    if address.is_ipv4() {
+        Family::IPV4_UNICAST
+    } else {
+        Family::IPV6_UNICAST
+    }
+}
+
+/// Our end of a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LocalAddress {
+    /// Given.
+    Address(IpAddr),
+    /// The first address of an interface that has the neighbour's family.
+    Interface(String),
+}
+
+/// What next hop a neighbour is told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NextHopMode {
+    /// Ourselves to eBGP, as received to iBGP.
+    #[default]
+    Auto,
+    /// Always ourselves.
+    ToSelf,
+    /// As received.
+    Unchanged,
+}
+
+/// A family exchanged with a neighbour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FamilyConfig {
+    /// Which.
+    pub family: Family,
+    /// It may send several paths of a prefix (RFC 7911).
+    pub add_path_receive: bool,
+    /// More prefixes end the session.
+    pub max_prefixes: Option<u32>,
+    /// Percent of `max_prefixes` from which on we warn.
+    pub threshold: Option<u8>,
+}
+
+impl FamilyConfig {
+    /// Without limits and additions.
+    pub fn new(family: Family) -> Self {
+        Self {
+            family,
+            add_path_receive: false,
+            max_prefixes: None,
+            threshold: None,
+        }
+    }
+}
+
+/// RFC 4724.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct GracefulRestart {
+    /// Offered.
+    pub enabled: bool,
+    /// Seconds the neighbour keeps our routes while we are away.
+    pub restart_time: u16,
+}
+
+impl Default for GracefulRestart {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            restart_time: 120,
+        }
+    }
+}
+
+/// All or nothing, and why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PeerPolicy {
+    /// Routes pass.
+    pub accept: bool,
+    /// Who said so.
+    pub origin: PolicyOrigin,
+}
+
+impl PeerPolicy {
+    /// Nothing is configured, and RFC 8212 is followed.
+    pub fn standard(internal: bool) -> Self {
+        let origin = if internal {
+            PolicyOrigin::Default
+        } else {
+            PolicyOrigin::Rfc8212
+        };
+        Self {
+            accept: internal,
+            origin,
+        }
+    }
+}
+
+impl fmt::Display for PeerPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.accept, self.origin) {
+            (true, _) => "accept",
+            (false, PolicyOrigin::Rfc8212) => "reject: eBGP without a policy (RFC 8212)",
+            (false, _) => "reject: configured",
+        })
+    }
+}
+
+/// Who decided on a policy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PolicyOrigin {
+    /// Nobody: routes pass where nothing else is said.
+    Default,
+    /// The file.
+    Explicit,
+    /// RFC 8212: eBGP without a policy.
+    Rfc8212,
+}
+
+/// Neighbours that connect from anywhere in a prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DynamicNeighbor {
+    /// Where from.
+    pub prefix: IpNetwork,
+    /// Most of them at once.
+    pub limit: Option<usize>,
+    /// What they are; its address is the prefix's.
+    pub template: Neighbor,
+}
+
+impl DynamicNeighbor {
+    /// The neighbour that connects from an address. It is passive: it has connected.
+    pub fn neighbor(&self, address: IpAddr) -> Neighbor {
+        Neighbor {
+            address,
+            passive: true,
+            ..self.template.clone()
+        }
+    }
+}
+
+/// A password. `Debug` does not show it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a text secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// What the kernel is given.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
