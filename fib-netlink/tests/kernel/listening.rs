@@ -164,6 +164,30 @@ fn the_way_to_next_hops_is_told_when_it_changes_and_only_then() {
     });
 }
 
+#[test]
+#[ignore = "needs netns"]
+fn a_next_hop_object_that_goes_takes_its_routes_from_our_view() {
+    in_namespace(async || {
+        ip("nexthop add id 7 via 10.0.1.9 dev e1");
+        ip("route add 10.20.0.0/16 nhid 7");
+        let (fib, mut events) = start(FibConfig::default()).await;
+        let far: IpAddr = "10.20.0.1".parse().unwrap();
+        fib.track(vec![far]).await;
+        assert!(matches!(
+            next_hops(&mut events).await[&far],
+            Reachability::Reachable {
+                connected: false,
+                ..
+            }
+        ));
+        ip("nexthop del id 7");
+        assert_eq!(
+            next_hops(&mut events).await[&far],
+            Reachability::Unreachable
+        );
+    });
+}
+
 fn direct(interface: &str) -> Reachability {
     Reachability::Reachable {
         metric: 0,

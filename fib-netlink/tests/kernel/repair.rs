@@ -307,23 +307,52 @@ fn lost_notifications_cost_a_resync_and_nothing_else() {
 
 #[test]
 #[ignore = "needs netns"]
-fn a_full_ipv6_table_is_reported_and_filled_when_there_is_room() {
+fn a_route_waits_for_its_interface_and_follows_its_name() {
     in_namespace(async || {
-        std::fs::write("/proc/self/net/../sys/net/ipv6/route/max_size", "40").ok();
         let (fib, _events) = start(FibConfig::default()).await;
-        fib.apply(
-            (1..200u32)
-                .map(|n| via(&format!("fd09:{n:x}::/48"), "fd00::2"))
-                .collect(),
-        )
+        let hop = Hop::via("172.16.0.1".parse().unwrap()).over("wan").onlink();
+        fib.apply(vec![to("10.9.0.0/16", vec![hop])]).await;
+        fib.settled().await;
+        assert_eq!(
+            status(&fib, "10.9.0.0/16").await,
+            Status::WaitingForInterface
+        );
+        for old in ["e0", "e1"] {
+            ip(&format!("link set {old} down"));
+            ip(&format!("link set {old} name wan"));
+            ip("link set wan up");
+            within(SECOND, "it follows", || {
+                routes("proto bird") == ["10.9.0.0/16 via 172.16.0.1 dev wan onlink"]
+            })
+            .await;
+            ip("link set wan down");
+            ip(&format!("link set wan name {old}"));
+            within(SECOND, "it left", || routes("proto bird").is_empty()).await;
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_group_is_written_with_the_devices_that_are_there() {
+    in_namespace(async || {
+        let (fib, _events) = start(FibConfig::default()).await;
+        let over = |gateway: &str, device: &str| Hop::via(gateway.parse().unwrap()).over(device);
+        fib.apply(vec![to(
+            "10.9.0.0/16",
+            vec![over("10.0.0.2", "e0"), over("10.0.2.2", "e2")],
+        )])
         .await;
         fib.settled().await;
-        let there = routes6("proto bird").len();
-        let states = fib.routes().await;
-        let installed = states
-            .iter()
-            .filter(|state| state.status.is_installed())
-            .count();
-        assert_eq!(there, installed);
+        assert_eq!(routes("proto bird"), ["10.9.0.0/16 via 10.0.0.2 dev e0"]);
+        cable("2");
+        let both =
+            "10.9.0.0/16 nexthop via 10.0.0.2 dev e0 weight 1 nexthop via 10.0.2.2 dev e2 weight 1";
+        within(SECOND, "both", || routes("proto bird") == [both]).await;
+        ip("link del e2");
+        within(SECOND, "one", || {
+            routes("proto bird") == ["10.9.0.0/16 via 10.0.0.2 dev e0"]
+        })
+        .await;
     });
 }
