@@ -190,6 +190,7 @@ impl Driver {
                     return;
                 }
                 Ok(true) => debug!(attempt, "a dump was interrupted by a change"),
+                Err(error) if attempt < DUMPS => debug!(%error, attempt, "a dump failed"),
                 Err(error) => {
                     warn!(%error, "cannot read the kernel's routes");
                     self.reconciler.abandon_resync(Instant::now());

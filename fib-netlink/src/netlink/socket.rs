@@ -16,6 +16,7 @@ use super::decode::{Message, Notice, messages, refusal};
 use super::encode;
 use crate::Refusal;
 use crate::plan::Operation;
+use crate::trouble::errno;
 
 /// A socket to the kernel's routing, in the network namespace in which it was opened.
 pub(crate) struct Channel {
@@ -98,7 +99,7 @@ impl Channel {
         self.socket.socket_ref().send(&request, 0)?;
         while let Read::Datagram = self.try_read()? {
             let refused = messages(&self.buffer, None).any(|message| {
-                matches!(message.notice, Notice::Answer(Err(refusal)) if refusal.errno == 1)
+                matches!(message.notice, Notice::Answer(Err(refusal)) if refusal.errno == errno::EPERM)
             });
             if refused {
                 let text = "the kernel refuses changes of its routes: needs CAP_NET_ADMIN";
@@ -168,25 +169,29 @@ impl Channel {
     ) -> io::Result<bool> {
         let sequence = self.next_sequence();
         self.send(&encode::dump(what, sequence)).await?;
-        let mut interrupted = false;
+        let (mut interrupted, mut lost) = (false, false);
         loop {
+            // What was lost is lost, but the kernel takes no other request before the end of this one was read.
             if let Read::Lost = self.read_answer().await? {
-                return Err(io::Error::other("the kernel dropped a part of a dump"));
+                lost = true;
+                continue;
             }
             for message in
                 messages(&self.buffer, None).filter(|message| message.sequence == sequence)
             {
                 interrupted |= message.interrupted;
                 match message.notice {
-                    // A table without routes need not exist.
-                    Notice::Answer(Err(refusal)) | Notice::Done(Err(refusal)) => {
-                        return if refusal.errno == 2 {
-                            Ok(interrupted)
-                        } else {
-                            Err(io::Error::other(refusal.words))
-                        };
+                    Notice::Answer(Ok(())) => {}
+                    Notice::Done(_) if lost => {
+                        return Err(io::Error::other("the kernel dropped a part of a dump"));
                     }
-                    Notice::Done(Ok(())) => return Ok(interrupted),
+                    // A table without routes need not exist.
+                    Notice::Answer(Err(refusal)) | Notice::Done(Err(refusal))
+                        if refusal.errno != errno::ENOENT =>
+                    {
+                        return Err(io::Error::other(refusal.words));
+                    }
+                    Notice::Answer(Err(_)) | Notice::Done(_) => return Ok(interrupted),
                     notice => each(notice),
                 }
             }

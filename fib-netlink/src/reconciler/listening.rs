@@ -16,7 +16,7 @@ const BURST: Duration = Duration::from_millis(5);
 /// After a reason to resync, wait this long for more of them.
 const RESYNC: Duration = Duration::from_millis(20);
 /// After a resync that failed, wait this long.
-const RESYNC_FAILED: Duration = Duration::from_millis(500);
+const RESYNC_FAILED: Duration = Duration::from_secs(1);
 /// Losses this soon after a change of a link are not thefts.
 const LINK_LOSS: Duration = Duration::from_secs(1);
 
