@@ -220,12 +220,12 @@ impl Driver {
         reconciler.begin_resync();
         if interrupted {
             // What is not mentioned may yet be there.
-            links
-                .into_iter()
-                .for_each(|link| reconciler.link(link, now));
-            addresses
-                .into_iter()
-                .for_each(|address| reconciler.address(address));
+            for link in links {
+                reconciler.link(link, now);
+            }
+            for address in addresses {
+                reconciler.address(address);
+            }
         } else {
             reconciler.resync_links(links, addresses, now);
         }

@@ -182,6 +182,9 @@ impl Reconciler {
     /// Nobody knows what became of a batch. It is tried again after a look at the kernel.
     pub fn unanswered(&mut self, operations: &[Operation], refusal: &Refusal, now: Instant) {
         for operation in operations {
+            if let Some(slot) = self.table.slot_mut(&operation.route.prefix) {
+                slot.marks.written = true; // if it is there after all, that was us
+            }
             self.refused(operation.route.prefix, refusal.clone(), now);
         }
         self.want_resync(now);
