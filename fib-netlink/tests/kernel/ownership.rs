@@ -282,18 +282,15 @@ fn no_route_is_missed_however_busy_the_table_is_at_the_start() {
         fib.apply(all()).await;
         fib.settled().await;
         drop(fib);
-        let churn: String = (0..200_000u32)
+        let churn: Vec<String> = (0..200_000u32)
             .map(|n| {
                 let verb = if n % 2 == 0 { "add" } else { "del" };
-                format!(
-                    "route {verb} 11.1.{}.{}/32 via 10.0.1.2\n",
-                    (n / 2) / 256 % 256,
-                    (n / 2) % 256
-                )
+                let (third, fourth) = ((n / 2) / 256 % 256, (n / 2) % 256);
+                format!("route {verb} 11.1.{third}.{fourth}/32 via 10.0.1.2")
             })
             .collect();
         let batch = std::env::temp_dir().join(format!("fib-churn-{}", std::process::id()));
-        std::fs::write(&batch, churn).unwrap();
+        std::fs::write(&batch, churn.join("\n")).unwrap();
         let mut churning = std::process::Command::new("/usr/sbin/ip")
             .arg("-batch")
             .arg(&batch)
