@@ -69,6 +69,24 @@ impl AsPath {
         }
     }
 
+    /// Empty, with room for so many AS numbers and segment heads.
+    pub(crate) fn with_capacity(words: usize) -> Self {
+        Self {
+            words: Vec::with_capacity(words),
+        }
+    }
+
+    /// Adds a segment of `count` ASes, which is not zero.
+    pub(crate) fn extend_segment(
+        &mut self,
+        kind: SegmentKind,
+        count: u8,
+        asns: impl Iterator<Item = Asn>,
+    ) {
+        self.words.push(head(kind, count.into()));
+        self.words.extend(asns);
+    }
+
     /// The segments, nearest first.
     pub fn segments(&self) -> Segments<'_> {
         Segments { words: &self.words }

@@ -179,7 +179,7 @@ pub(crate) fn encode_all(attributes: &PathAttributes, context: Context, out: &mu
     let mut unknown = attributes.unknown.iter().peekable();
     for row in ATTRIBUTES {
         while let Some(first) = unknown.next_if(|unknown| unknown.code < row.code) {
-            encode_one(out, first.flags | PARTIAL, first.code, &first.value);
+            encode_unknown(out, first);
         }
         value.clear();
         if (row.encode)(attributes, context, &mut value) {
@@ -187,7 +187,15 @@ pub(crate) fn encode_all(attributes: &PathAttributes, context: Context, out: &mu
         }
     }
     for rest in unknown {
-        encode_one(out, rest.flags | PARTIAL, rest.code, &rest.value);
+        encode_unknown(out, rest);
+    }
+}
+
+/// Whoever put it there, it leaves as optional, transitive and partial, and never beside a known one of the same code.
+fn encode_unknown(out: &mut Vec<u8>, unknown: &UnknownAttribute) {
+    if find(unknown.code).is_none() {
+        let flags = unknown.flags | OPTIONAL_TRANSITIVE | PARTIAL;
+        encode_one(out, flags, unknown.code, &unknown.value);
     }
 }
 
@@ -205,10 +213,8 @@ fn encode_one(out: &mut Vec<u8>, flags: u8, code: u8, value: &[u8]) {
 
 /// The address can be a router's.
 pub(crate) fn is_router(address: Ipv4Addr) -> bool {
-    !(address.is_unspecified()
-        || address.is_multicast()
-        || address.is_broadcast()
-        || address.is_loopback())
+    // 0/8 is this network, 224/4 multicast, 240/4 reserved (RFC 6890).
+    !matches!(address.octets().first(), Some(0 | 127 | 224..))
 }
 
 /// The address can be a router's.
@@ -237,20 +243,16 @@ pub(crate) fn whole<'a, T>(
     }
 }
 
-/// Reads a value that is one or more items (RFC 7606 §7.8, §7.10: a non-zero multiple).
-pub(crate) fn list<'a, T>(
-    value: &'a [u8],
-    read: impl Fn(&mut Reader<'a>) -> Result<T, Short>,
+/// Reads a value that is one or more items of `N` octets (RFC 7606 §7.8, §7.10: a non-zero multiple).
+pub(crate) fn list<T, const N: usize>(
+    value: &[u8],
+    read: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, Reason> {
-    let mut reader = Reader(value);
-    if reader.is_empty() {
-        return Err(Reason::Length);
+    match value.as_chunks::<N>() {
+        ([], _) => Err(Reason::Length),
+        (items, []) => Ok(items.iter().map(|item| read(*item)).collect()),
+        _ => Err(Reason::Length),
     }
-    let mut items = Vec::new();
-    while !reader.is_empty() {
-        items.push(read(&mut reader)?);
-    }
-    Ok(items)
 }
 
 /// Keeps an attribute we do not know, or says that it is dropped or fatal.
@@ -279,6 +281,9 @@ pub(crate) fn unknown(
 pub(crate) fn verdict(cost: Cost, reason: Reason) -> Option<Verdict> {
     match (cost, reason) {
         (_, Reason::NotFromSuchAPeer) => Some(Verdict::Discard),
+        (_, Reason::FamilyNotNegotiated) => Some(Verdict::Accept),
+        // The routes could be read, so they can be withdrawn.
+        (_, Reason::NextHopNotNegotiated) => Some(Verdict::Withdraw),
         (Cost::Reset, _) => None,
         // RFC 7606 §3 c: conflicting flags are treated as withdraw, also where a malformed value is only discarded.
         (_, Reason::Flags) | (Cost::Withdraw, _) => Some(Verdict::Withdraw),

@@ -37,6 +37,10 @@ pub enum Reason {
     Martian,
     /// Routes of a family that was not negotiated.
     FamilyNotNegotiated,
+    /// IPv4 routes with an IPv6 next hop, which was not negotiated (RFC 8950).
+    NextHopNotNegotiated,
+    /// An AS_SET, which the session is told to refuse (RFC 9774).
+    AsSet,
 }
 
 impl fmt::Display for Reason {
@@ -51,6 +55,8 @@ impl fmt::Display for Reason {
             Self::Overrun => "longer than the attribute list",
             Self::Martian => "not the address of a router",
             Self::FamilyNotNegotiated => "address family not negotiated",
+            Self::NextHopNotNegotiated => "IPv6 next hop not negotiated for IPv4",
+            Self::AsSet => "AS_SET refused",
         })
     }
 }
@@ -58,9 +64,9 @@ impl fmt::Display for Reason {
 /// An error that does not cost the session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fault {
-    /// Type code of the attribute.
+    /// Type code of the attribute, 0 for the routes outside of the attributes.
     pub attribute: u8,
-    /// Its name, `attribute` if we do not know it.
+    /// Its name, `attribute` if we do not know it, `NLRI` for 0.
     pub name: &'static str,
     /// What is wrong.
     pub reason: Reason,

@@ -42,6 +42,10 @@ pub struct Negotiated {
     pub enhanced_route_refresh: bool,
     /// Kind of session.
     pub kind: PeerKind,
+    /// AIGP is believed and sent (RFC 7311 §3.4): on internal sessions unless told otherwise.
+    pub aigp: bool,
+    /// Routes whose path has an AS_SET are treated as withdrawn (RFC 9774 §3): not unless told so.
+    pub refuse_as_sets: bool,
     /// The lower of both hold times.
     pub hold_time: HoldTime,
 }
@@ -61,6 +65,8 @@ impl Default for Negotiated {
             route_refresh: false,
             enhanced_route_refresh: false,
             kind: PeerKind::External,
+            aigp: false,
+            refuse_as_sets: false,
             hold_time: HoldTime::OFF,
         }
     }
@@ -91,6 +97,11 @@ impl Negotiated {
             extended_next_hop: extended_next_hop(local, family)
                 && extended_next_hop(remote, family),
         };
+        let kind = if local.asn == remote.asn {
+            PeerKind::Internal
+        } else {
+            PeerKind::External
+        };
         Self {
             four_octet_as: four(local) && four(remote),
             max_message: if both(&Capability::ExtendedMessage) {
@@ -101,11 +112,9 @@ impl Negotiated {
             families: common.into_iter().map(negotiate).collect(),
             route_refresh: both(&Capability::RouteRefresh),
             enhanced_route_refresh: both(&Capability::EnhancedRouteRefresh),
-            kind: if local.asn == remote.asn {
-                PeerKind::Internal
-            } else {
-                PeerKind::External
-            },
+            kind,
+            aigp: kind == PeerKind::Internal,
+            refuse_as_sets: false,
             hold_time: local.hold_time.min(remote.hold_time),
         }
     }

@@ -56,7 +56,7 @@ pub enum OpenError {
     /// Not version 4.
     #[error("Unsupported Version Number {0}")]
     UnsupportedVersion(u8),
-    /// AS 0 (RFC 7607), or `AS_TRANS` as the real number.
+    /// AS 0 (RFC 7607), or one that is not configured for the peer (the session machine compares).
     #[error("Bad Peer AS {0}")]
     BadPeerAs(u32),
     /// Identifier 0.0.0.0 (RFC 6286).

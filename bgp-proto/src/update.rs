@@ -37,13 +37,14 @@ impl<'a> Update<'a> {
             session,
             draft: Draft::default(),
             faults: Vec::new(),
-            seen: [0; 4],
-            overrun: false,
+            seen: Codes::default(),
+            repeated: Codes::default(),
         };
         let blocks = Classic {
             withdrawn: walk.block(Family::IPV4_UNICAST, withdrawn)?,
             announced: walk.block(Family::IPV4_UNICAST, nlri)?,
-            is_empty: withdrawn.is_empty() && nlri.is_empty(),
+            withdraws: !withdrawn.is_empty(),
+            announces: !nlri.is_empty(),
         };
         walk.attributes(attributes)?;
         walk.finish(&blocks, attributes.is_empty())
@@ -81,8 +82,29 @@ impl<'a> Update<'a> {
 struct Classic<'a> {
     withdrawn: NlriBlock<'a>,
     announced: NlriBlock<'a>,
-    /// There was not an octet of either, exchanged family or not.
-    is_empty: bool,
+    /// There were octets of the former, whether the family is exchanged or not.
+    withdraws: bool,
+    /// There were octets of the latter.
+    announces: bool,
+}
+
+/// A set of attribute codes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Codes([u64; 4]);
+
+impl Codes {
+    /// Whether it was not in the set yet.
+    fn insert(&mut self, code: u8) -> bool {
+        let bit = 1_u64 << (code & 63);
+        match self.0.get_mut(usize::from(code >> 6)) {
+            Some(word) => core::mem::replace(word, *word | bit) & bit == 0,
+            None => false,
+        }
+    }
+
+    fn contains(mut self, code: u8) -> bool {
+        !self.insert(code)
+    }
 }
 
 /// State of the walk over the attributes.
@@ -90,10 +112,10 @@ struct Walk<'a, 's> {
     session: &'s Negotiated,
     draft: Draft<'a>,
     faults: Vec<Fault>,
-    /// One bit for each code that was seen.
-    seen: [u64; 4],
-    /// The list ended in the middle of an attribute: there may have been more.
-    overrun: bool,
+    /// Codes that were seen.
+    seen: Codes,
+    /// Codes that were seen again: said once, so that the faults do not outgrow the message.
+    repeated: Codes,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -108,14 +130,15 @@ impl<'a> Walk<'a, '_> {
                     .copied()
                     .unwrap_or(0);
                 self.fault(code, Reason::Overrun, Verdict::Withdraw);
-                self.overrun = true;
                 return Ok(());
             };
-            if self.is_duplicate(code) {
+            if !self.seen.insert(code) {
                 if code == MP_REACH || code == MP_UNREACH {
                     return Err(UpdateError::MalformedAttributeList); // RFC 7606 §3 g
                 }
-                self.fault(code, Reason::Duplicate, Verdict::Discard);
+                if self.repeated.insert(code) {
+                    self.fault(code, Reason::Duplicate, Verdict::Discard);
+                }
                 continue;
             }
             self.attribute(flags, code, value)?;
@@ -141,21 +164,17 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn fault(&mut self, code: u8, reason: Reason, verdict: Verdict) {
-        let name = attribute::find(code).map_or("attribute", |row| row.name);
+        let name = match (code, attribute::find(code)) {
+            (_, Some(row)) => row.name,
+            (0, None) => "NLRI",
+            (_, None) => "attribute",
+        };
         self.faults.push(Fault {
             attribute: code,
             name,
             reason,
             verdict,
         });
-    }
-
-    fn is_duplicate(&mut self, code: u8) -> bool {
-        let bit = 1_u64 << (code & 63);
-        match self.seen.get_mut(usize::from(code >> 6)) {
-            Some(word) => core::mem::replace(word, *word | bit) & bit != 0,
-            None => false,
-        }
     }
 
     fn finish(
@@ -167,6 +186,7 @@ impl<'a> Walk<'a, '_> {
         let Classic {
             withdrawn: classic_withdrawn,
             announced: classic,
+            announces,
             ..
         } = *classic;
         let reach = self.draft.reach;
@@ -190,25 +210,13 @@ impl<'a> Walk<'a, '_> {
             verdict: Verdict::Accept,
         };
         let reach_block = reach_block.filter(|block| !block.is_empty());
-        if classic.is_empty() && reach.is_none() {
-            // RFC 7606 §5.2: an error that may hide which routes are meant.
-            let hides = self.overrun
-                || self
-                    .faults
-                    .iter()
-                    .any(|fault| fault.verdict == Verdict::Withdraw);
-            if hides && update.withdrawn.is_empty() {
-                return Err(UpdateError::MalformedAttributeList);
-            }
-        } else {
+        if announces || self.seen.contains(MP_REACH) {
             self.check_mandatory(!classic.is_empty(), reach.and_then(|reach| reach.next_hop));
+        } else if self.verdict() == Verdict::Withdraw {
+            // RFC 7606 §5.2: no reachable NLRI to withdraw, and the error may be what hides it.
+            return Err(UpdateError::MalformedAttributeList);
         }
-        update.verdict = self
-            .faults
-            .iter()
-            .map(|fault| fault.verdict)
-            .max()
-            .unwrap_or(Verdict::Accept);
+        update.verdict = self.verdict();
         if update.verdict == Verdict::Withdraw {
             update.withdrawn.extend(
                 reach_block
@@ -314,17 +322,23 @@ impl<'a> Walk<'a, '_> {
 
     /// An UPDATE with nothing in it, or with an empty MP_UNREACH_NLRI and nothing else.
     fn end_of_rib(&self, classic: &Classic<'_>, no_attributes: bool) -> Option<Family> {
-        if !classic.is_empty || !self.faults.is_empty() {
+        if classic.withdraws || classic.announces || !self.faults.is_empty() {
             return None;
         }
         if no_attributes {
-            return Some(Family::IPV4_UNICAST);
+            return Some(Family::IPV4_UNICAST).filter(|family| self.session.has_family(*family));
         }
-        let only_unreach = self.seen == [1 << MP_UNREACH, 0, 0, 0];
+        let only_unreach = self.seen == Codes([1 << MP_UNREACH, 0, 0, 0]);
         self.draft
             .unreach
             .filter(|(_, octets)| only_unreach && octets.is_empty())
             .map(|(family, _)| family)
+    }
+
+    /// The gravest fault so far.
+    fn verdict(&self) -> Verdict {
+        let all = self.faults.iter().map(|fault| fault.verdict);
+        all.max().unwrap_or(Verdict::Accept)
     }
 }
 

@@ -209,6 +209,8 @@ fn session(context: &str) -> Negotiated {
         ],
         route_refresh: true,
         enhanced_route_refresh: false,
+        aigp: true,
+        refuse_as_sets: false,
         kind: if has("peer=ebgp") {
             PeerKind::External
         } else {

@@ -1,2 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Placeholder of the skeleton.
+//! Fuzz targets: for everything that reads octets from outside, a function that must not panic on any of them.
+//!
+//! A target is a plain function in [`targets`], a line in [`targets::TARGETS`], a binary of three lines in
+//! `fuzz_targets/`, and seeds in `corpus/NAME/`. `tests/replay.rs` runs each corpus through its function in every
+//! ordinary test run; the fuzzer proper is
+//!
+//! ```text
+//! cargo +nightly fuzz run --features libfuzzer update -- -max_total_time=60
+//! ```
+
+pub mod targets;

@@ -19,6 +19,10 @@ pub(super) fn decode(
     {
         return Err(Reason::Value); // RFC 5065 §5
     }
+    let is_set = |kind| matches!(kind, SegmentKind::Set | SegmentKind::ConfedSet);
+    if session.refuse_as_sets && path.segments().any(|(kind, _)| is_set(kind)) {
+        return Err(Reason::AsSet);
+    }
     draft.as_path = Some(path);
     Ok(())
 }
@@ -45,6 +49,9 @@ pub(super) fn decode_as4(
 ) -> Result<(), Reason> {
     if session.four_octet_as {
         return Err(Reason::NotFromSuchAPeer); // RFC 6793 §4.1
+    }
+    if value.is_empty() {
+        return Err(Reason::Length); // RFC 6793 §6
     }
     let mut path = AsPath::empty();
     // Confederation segments do not belong there and are dropped (RFC 6793 §6).
@@ -77,27 +84,31 @@ pub(super) fn encode_as4(attributes: &PathAttributes, context: Context, out: &mu
 
 /// RFC 7606 §7.2: a segment of no AS, of an unknown kind, or longer than the attribute is an error; so is AS 0 (RFC 7607).
 fn segments(value: &[u8], four_octet_as: bool) -> Result<AsPath, Reason> {
+    let width = if four_octet_as { 4 } else { 2 };
     let mut reader = Reader(value);
-    let mut path = AsPath::empty();
-    let mut asns = Vec::new();
+    // A segment has two octets of its own and at least one AS.
+    let mut path = AsPath::with_capacity(value.len() / width);
     while !reader.is_empty() {
         let kind = SegmentKind::from_wire(reader.u8()?).ok_or(Reason::Value)?;
         let count = reader.u8()?;
+        let octets = reader.take(usize::from(count) * width)?;
         if count == 0 {
             return Err(Reason::Length);
         }
-        asns.clear();
-        for _ in 0..count {
-            asns.push(Asn(if four_octet_as {
-                reader.u32()?
-            } else {
-                reader.u16()?.into()
-            }));
+        if four_octet_as {
+            let asns = octets.as_chunks().0.iter();
+            path.extend_segment(kind, count, asns.map(|asn| Asn(u32::from_be_bytes(*asn))));
+        } else {
+            let asns = octets.as_chunks().0.iter();
+            path.extend_segment(
+                kind,
+                count,
+                asns.map(|asn| Asn(u16::from_be_bytes(*asn).into())),
+            );
         }
-        if asns.contains(&Asn(0)) {
-            return Err(Reason::Value);
-        }
-        path.push_segment(kind, &asns);
+    }
+    if path.asns().any(|asn| asn == Asn(0)) {
+        return Err(Reason::Value);
     }
     Ok(path)
 }
@@ -105,11 +116,12 @@ fn segments(value: &[u8], four_octet_as: bool) -> Result<AsPath, Reason> {
 /// Puts the AS4 attributes in place of what a two-octet speaker could not say (RFC 6793 §4.2.3).
 pub(super) fn merge(draft: &mut Draft<'_>) {
     let (as4_path, as4_aggregator) = (draft.as4_path.take(), draft.as4_aggregator.take());
-    if let Some(aggregator) = draft.aggregator {
+    // A speaker of four octets that aggregated behind the old one has left both attributes of the old one stale.
+    if let (Some(aggregator), Some(_)) = (draft.aggregator, as4_aggregator) {
         if aggregator.asn != Asn::TRANS {
             return;
         }
-        draft.aggregator = as4_aggregator.or(draft.aggregator);
+        draft.aggregator = as4_aggregator;
     }
     if let (Some(path), Some(as4)) = (&draft.as_path, as4_path)
         && let Some(merged) = merged(path, &as4)

@@ -18,21 +18,28 @@ pub(super) fn decode_reach<'a>(
     let family = family(&mut reader)?;
     let next_hop = reader.part8()?;
     let _reserved = reader.u8()?;
-    if !session.has_family(family) || !family.is_supported() {
+    let Some(entry) = session.family(family).filter(|_| family.is_supported()) else {
         draft.reach = Some(Reach {
             family,
             next_hop: None,
             nlri: &[],
         });
-        return Ok(());
-    }
-    let next_hop = Some(decode_next_hop(next_hop, family)?);
+        return Err(Reason::FamilyNotNegotiated);
+    };
+    let next_hop = decode_next_hop(next_hop, family)?;
     draft.reach = Some(Reach {
         family,
-        next_hop,
+        next_hop: Some(next_hop),
         nlri: reader.0,
     });
-    Ok(())
+    match next_hop {
+        NextHop::V6(_) | NextHop::V6LinkLocal { .. }
+            if family.afi == Afi::IPV4 && !entry.extended_next_hop =>
+        {
+            Err(Reason::NextHopNotNegotiated)
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn decode_unreach<'a>(
@@ -42,8 +49,10 @@ pub(super) fn decode_unreach<'a>(
 ) -> Result<(), Reason> {
     let mut reader = Reader(value);
     let family = family(&mut reader)?;
-    let known = session.has_family(family) && family.is_supported();
-    draft.unreach = Some((family, if known { reader.0 } else { &[] }));
+    if !session.has_family(family) || !family.is_supported() {
+        return Err(Reason::FamilyNotNegotiated);
+    }
+    draft.unreach = Some((family, reader.0));
     Ok(())
 }
 

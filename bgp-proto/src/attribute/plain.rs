@@ -155,7 +155,11 @@ pub(super) fn decode_as4_aggregator(
     if session.four_octet_as {
         return Err(Reason::NotFromSuchAPeer); // RFC 6793 §4.1
     }
-    draft.as4_aggregator = Some(whole(value, aggregator4)?);
+    let aggregator = whole(value, aggregator4)?;
+    if aggregator.asn.0 == 0 {
+        return Err(Reason::Value); // RFC 7607 §2
+    }
+    draft.as4_aggregator = Some(aggregator);
     Ok(())
 }
 
@@ -179,7 +183,7 @@ pub(super) fn decode_communities(
     draft: &mut Draft<'_>,
     _: &Negotiated,
 ) -> Result<(), Reason> {
-    draft.communities = list(value, |reader| reader.u32().map(Community))?;
+    draft.communities = list(value, |octets| Community(u32::from_be_bytes(octets)))?;
     Ok(())
 }
 
@@ -221,7 +225,7 @@ pub(super) fn decode_cluster_list(
     session: &Negotiated,
 ) -> Result<(), Reason> {
     internal_only(session)?;
-    draft.cluster_list = list(value, |reader| reader.u32().map(ClusterId))?;
+    draft.cluster_list = list(value, |octets| ClusterId(u32::from_be_bytes(octets)))?;
     Ok(())
 }
 
@@ -244,11 +248,7 @@ pub(super) fn decode_extended(
     draft: &mut Draft<'_>,
     _: &Negotiated,
 ) -> Result<(), Reason> {
-    draft.extended = list(value, |reader| {
-        reader
-            .u64()
-            .map(|octets| ExtendedCommunity(octets.to_be_bytes()))
-    })?;
+    draft.extended = list(value, ExtendedCommunity)?;
     Ok(())
 }
 
@@ -267,12 +267,12 @@ pub(super) fn decode_large(
     draft: &mut Draft<'_>,
     _: &Negotiated,
 ) -> Result<(), Reason> {
-    draft.large = list(value, |reader| {
-        Ok(LargeCommunity {
-            global: reader.u32()?,
-            local_1: reader.u32()?,
-            local_2: reader.u32()?,
-        })
+    draft.large = list(value, |[a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12]| {
+        LargeCommunity {
+            global: u32::from_be_bytes([a, b, c, d]),
+            local_1: u32::from_be_bytes([e, f, g, h]),
+            local_2: u32::from_be_bytes([i, j, k, l]),
+        }
     })?;
     Ok(())
 }
@@ -286,12 +286,16 @@ pub(super) fn encode_large(attributes: &PathAttributes, _: Context, out: &mut Ve
     !attributes.large_communities.is_empty()
 }
 
-/// TLVs; the first of type 1 counts and has eleven octets (RFC 7311 §3). Others are not kept.
+/// TLVs; the first of type 1 counts and has eleven octets (RFC 7311 §3). Others are not kept. Where the session has no
+/// AIGP it is quietly ignored (§3.4).
 pub(super) fn decode_aigp(
     value: &[u8],
     draft: &mut Draft<'_>,
-    _: &Negotiated,
+    session: &Negotiated,
 ) -> Result<(), Reason> {
+    if !session.aigp {
+        return Ok(());
+    }
     let mut reader = Reader(value);
     while !reader.is_empty() {
         let (kind, length) = (reader.u8()?, reader.u16()?);

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The targets, by name.
+
+pub mod frame;
+pub mod open;
+pub mod update;
+
+/// A target: it panics where something that must hold does not.
+pub type Target = fn(&[u8]);
+
+/// All of them; the names are those of the binaries and of the corpus directories.
+pub static TARGETS: &[(&str, Target)] = &[
+    ("frame", frame::frame),
+    ("open", open::open),
+    ("update", update::update),
+];
