@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The AS_PATH: segments of AS numbers, flat in one allocation (RFC 4271 §4.3, RFC 5065 §3, RFC 6793).
+//! The `AS_PATH`: segments of AS numbers, flat in one allocation (RFC 4271 §4.3, RFC 5065 §3, RFC 6793).
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -176,7 +176,7 @@ impl<'a> Iterator for Segments<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (head, rest) = self.words.split_first()?;
-        let kind = SegmentKind::from_wire((head.0 >> 8) as u8)?;
+        let kind = SegmentKind::from_wire(u8::try_from(head.0 >> 8).ok()?)?;
         let (asns, rest) = rest.split_at_checked((head.0 & 0xff) as usize)?;
         self.words = rest;
         Some((kind, asns))

@@ -46,7 +46,7 @@ pub(crate) enum Cost {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
     pub(crate) four_octet_as: bool,
-    /// NEXT_HOP is written; not when MP_REACH_NLRI has it.
+    /// `NEXT_HOP` is written; not when `MP_REACH_NLRI` has it.
     pub(crate) classic: bool,
 }
 
@@ -105,9 +105,9 @@ pub(crate) static ATTRIBUTES: &[Row] = &[
     row(35, "ONLY_TO_CUSTOMER",     OPTIONAL_TRANSITIVE, Cost::Withdraw, plain::decode_otc,              plain::encode_otc),
 ];
 
-/// Code of MP_REACH_NLRI.
+/// Code of `MP_REACH_NLRI`.
 pub(crate) const MP_REACH: u8 = 14;
-/// Code of MP_UNREACH_NLRI.
+/// Code of `MP_UNREACH_NLRI`.
 pub(crate) const MP_UNREACH: u8 = 15;
 
 /// The row of a code.
@@ -115,7 +115,7 @@ pub(crate) fn find(code: u8) -> Option<&'static Row> {
     ATTRIBUTES.iter().find(|row| row.code == code)
 }
 
-/// Routes of MP_REACH_NLRI, or those of a family nobody negotiated (then without octets).
+/// Routes of `MP_REACH_NLRI`, or those of a family nobody negotiated (then without octets).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reach<'a> {
     pub(crate) family: Family,
@@ -173,7 +173,7 @@ impl Draft<'_> {
     }
 }
 
-/// Appends all attributes but MP_REACH_NLRI and MP_UNREACH_NLRI, ascending (RFC 4271 §5).
+/// Appends all attributes but `MP_REACH_NLRI` and `MP_UNREACH_NLRI`, ascending (RFC 4271 §5).
 pub(crate) fn encode_all(attributes: &PathAttributes, context: Context, out: &mut Vec<u8>) {
     let mut value = Vec::new();
     let mut unknown = attributes.unknown.iter().peekable();
@@ -201,12 +201,11 @@ fn encode_unknown(out: &mut Vec<u8>, unknown: &UnknownAttribute) {
 
 /// Appends one attribute; over 255 octets it has an extended length.
 fn encode_one(out: &mut Vec<u8>, flags: u8, code: u8, value: &[u8]) {
-    match u8::try_from(value.len()) {
-        Ok(length) => out.extend_from_slice(&[flags & !EXTENDED_LENGTH, code, length]),
-        Err(_) => {
-            out.extend_from_slice(&[flags | EXTENDED_LENGTH, code]);
-            out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
-        }
+    if let Ok(length) = u8::try_from(value.len()) {
+        out.extend_from_slice(&[flags & !EXTENDED_LENGTH, code, length]);
+    } else {
+        out.extend_from_slice(&[flags | EXTENDED_LENGTH, code]);
+        out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
     }
     out.extend_from_slice(value);
 }

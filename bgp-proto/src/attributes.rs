@@ -32,7 +32,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Where packets go next: NEXT_HOP, or the next hop of MP_REACH_NLRI (RFC 4760, RFC 2545, RFC 8950).
+/// Where packets go next: `NEXT_HOP`, or the next hop of `MP_REACH_NLRI` (RFC 4760, RFC 2545, RFC 8950).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum NextHop {
     /// IPv4.
@@ -106,23 +106,23 @@ pub struct UnknownAttribute {
 pub struct PathAttributes {
     /// ORIGIN.
     pub origin: Origin,
-    /// AS_PATH, merged with AS4_PATH.
+    /// `AS_PATH`, merged with `AS4_PATH`.
     pub as_path: AsPath,
-    /// NEXT_HOP, or that of MP_REACH_NLRI.
+    /// `NEXT_HOP`, or that of `MP_REACH_NLRI`.
     pub next_hop: NextHop,
-    /// MULTI_EXIT_DISC.
+    /// `MULTI_EXIT_DISC`.
     pub med: Option<u32>,
-    /// LOCAL_PREF.
+    /// `LOCAL_PREF`.
     pub local_pref: Option<u32>,
-    /// ATOMIC_AGGREGATE.
+    /// `ATOMIC_AGGREGATE`.
     pub atomic_aggregate: bool,
-    /// AGGREGATOR, merged with AS4_AGGREGATOR.
+    /// AGGREGATOR, merged with `AS4_AGGREGATOR`.
     pub aggregator: Option<Aggregator>,
     /// COMMUNITIES (RFC 1997), as received.
     pub communities: Vec<Community>,
-    /// ORIGINATOR_ID (RFC 4456).
+    /// `ORIGINATOR_ID` (RFC 4456).
     pub originator_id: Option<RouterId>,
-    /// CLUSTER_LIST (RFC 4456), nearest first.
+    /// `CLUSTER_LIST` (RFC 4456), nearest first.
     pub cluster_list: Vec<ClusterId>,
     /// EXTENDED COMMUNITIES (RFC 4360).
     pub extended_communities: Vec<ExtendedCommunity>,

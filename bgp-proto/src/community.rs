@@ -84,27 +84,26 @@ impl ExtendedCommunity {
 
 impl fmt::Display for ExtendedCommunity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [kind, subtype, a, b, c, d, e, g] = self.0;
+        let [kind, subtype, administrator @ .., high, low] = self.0;
+        let [first, second, third, fourth] = administrator;
         let name = match subtype {
             2 => "rt",
             3 => "soo",
             _ => "",
         };
-        let wide = u32::from_be_bytes([a, b, c, d]);
+        let wide = u32::from_be_bytes(administrator);
+        let short = u16::from_be_bytes([high, low]);
         match (kind & 0xbf, name) {
             (0, "rt" | "soo") => write!(
                 f,
                 "{name}:{}:{}",
-                u16::from_be_bytes([a, b]),
-                u32::from_be_bytes([c, d, e, g])
+                u16::from_be_bytes([first, second]),
+                u32::from_be_bytes([third, fourth, high, low])
             ),
-            (1, "rt" | "soo") => write!(
-                f,
-                "{name}:{}:{}",
-                core::net::Ipv4Addr::from(wide),
-                u16::from_be_bytes([e, g])
-            ),
-            (2, "rt" | "soo") => write!(f, "{name}:{wide}:{}", u16::from_be_bytes([e, g])),
+            (1, "rt" | "soo") => {
+                write!(f, "{name}:{}:{short}", core::net::Ipv4Addr::from(wide))
+            }
+            (2, "rt" | "soo") => write!(f, "{name}:{wide}:{short}"),
             _ => write!(f, "0x{:016x}", u64::from_be_bytes(self.0)),
         }
     }

@@ -39,7 +39,7 @@ pub enum Reason {
     FamilyNotNegotiated,
     /// IPv4 routes with an IPv6 next hop, which was not negotiated (RFC 8950).
     NextHopNotNegotiated,
-    /// An AS_SET, which the session is told to refuse (RFC 9774).
+    /// An `AS_SET`, which the session is told to refuse (RFC 9774).
     AsSet,
 }
 

@@ -28,6 +28,10 @@ pub struct NegotiatedFamily {
 }
 
 /// Everything a session has agreed on.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is agreed on by itself; any combination is a session"
+)]
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Negotiated {
     /// AS numbers in UPDATEs have four octets (RFC 6793).
@@ -44,7 +48,7 @@ pub struct Negotiated {
     pub kind: PeerKind,
     /// AIGP is believed and sent (RFC 7311 §3.4): on internal sessions unless told otherwise.
     pub aigp: bool,
-    /// Routes whose path has an AS_SET are treated as withdrawn (RFC 9774 §3): not unless told so.
+    /// Routes whose path has an `AS_SET` are treated as withdrawn (RFC 9774 §3): not unless told so.
     pub refuse_as_sets: bool,
     /// The lower of both hold times.
     pub hold_time: HoldTime,

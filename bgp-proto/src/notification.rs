@@ -185,12 +185,14 @@ impl Notification {
 
     /// With the limit that was passed (RFC 4486 §4).
     pub fn maximum_prefixes(family: Family, limit: u32) -> Self {
-        let [a, b] = family.afi.0.to_be_bytes();
-        let [c, d, e, g] = limit.to_be_bytes();
-        Self::with_data(
-            Code::CEASE_MAXIMUM_PREFIXES,
-            &[a, b, family.safi.0, c, d, e, g],
-        )
+        let mut data = Vec::with_capacity(7);
+        data.extend_from_slice(&family.afi.0.to_be_bytes());
+        data.push(family.safi.0);
+        data.extend_from_slice(&limit.to_be_bytes());
+        Self {
+            code: Code::CEASE_MAXIMUM_PREFIXES,
+            data: data.into(),
+        }
     }
 
     /// Reads the body of the message. It never fails: one that is too short for a code is 0/0.

@@ -250,7 +250,7 @@ impl<'a> Walk<'a, '_> {
                 .announced
                 .push((self.draft.finish(next_hop), classic)),
             (None, Some((next_hop, block))) => {
-                update.announced.push((self.draft.finish(next_hop), block))
+                update.announced.push((self.draft.finish(next_hop), block));
             }
             (Some(next_hop), Some((reach_hop, block))) => {
                 let attributes = self.draft.finish(next_hop);
@@ -265,7 +265,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// RFC 7606 §3 d; next hops of MP_REACH_NLRI are looked at here because their length was right.
+    /// RFC 7606 §3 d; next hops of `MP_REACH_NLRI` are looked at here because their length was right.
     fn check_mandatory(&mut self, classic: bool, reach_hop: Option<NextHop>) {
         let missing = [
             (1, self.draft.origin.is_none()),
@@ -320,7 +320,7 @@ impl<'a> Walk<'a, '_> {
             .map_err(|_| UpdateError::InvalidNetworkField)
     }
 
-    /// An UPDATE with nothing in it, or with an empty MP_UNREACH_NLRI and nothing else.
+    /// An UPDATE with nothing in it, or with an empty `MP_UNREACH_NLRI` and nothing else.
     fn end_of_rib(&self, classic: &Classic<'_>, no_attributes: bool) -> Option<Family> {
         if classic.withdraws || classic.announces || !self.faults.is_empty() {
             return None;

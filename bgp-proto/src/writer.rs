@@ -44,7 +44,7 @@ impl UpdateWriter {
     }
 
     /// Announces prefixes of one family with the same attributes, in as many messages as it takes. IPv4 prefixes with an
-    /// IPv4 next hop take the classic form, all others MP_REACH_NLRI. Nothing is written for no prefix.
+    /// IPv4 next hop take the classic form, all others `MP_REACH_NLRI`. Nothing is written for no prefix.
     ///
     /// # Errors
     /// The attributes are too long for a message of this session; nothing was written.
@@ -163,7 +163,7 @@ fn classic_message(attributes: &[u8], list: &[u8]) -> Bytes {
     })
 }
 
-/// MP_REACH_NLRI stands in front (RFC 7606 §5.1).
+/// `MP_REACH_NLRI` stands in front (RFC 7606 §5.1).
 fn reach_message(family: Family, next_hop: NextHop, attributes: &[u8], list: &[u8]) -> Bytes {
     message(attributes.len() + list.len() + 48, |out| {
         push_length(out, 0);

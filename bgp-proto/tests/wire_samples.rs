@@ -105,7 +105,7 @@ fn what_was_read_is_written_and_read_again_the_same() {
             let mut messages: Vec<Bytes> = Vec::new();
             writer
                 .announce(&attributes, block.family, block.prefixes(), |message| {
-                    messages.push(message)
+                    messages.push(message);
                 })
                 .unwrap();
             let mut again = Vec::new();

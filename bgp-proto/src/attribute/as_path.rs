@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! AS_PATH and AS4_PATH on the wire, and how the two become one (RFC 6793 §4.2).
+//! `AS_PATH` and `AS4_PATH` on the wire, and how the two become one (RFC 6793 §4.2).
 
 use alloc::vec::Vec;
 
@@ -65,7 +65,7 @@ pub(super) fn decode_as4(
     Ok(())
 }
 
-/// Present when AS_PATH alone would lose a number (RFC 6793 §4.2.2).
+/// Present when `AS_PATH` alone would lose a number (RFC 6793 §4.2.2).
 pub(super) fn encode_as4(attributes: &PathAttributes, context: Context, out: &mut Vec<u8>) -> bool {
     let is_lost = |asn: Asn| asn.0 > u32::from(u16::MAX);
     if context.four_octet_as || !attributes.as_path.asns().any(is_lost) {

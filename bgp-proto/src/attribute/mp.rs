@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760), next hops by RFC 2545 and RFC 8950.
+//! `MP_REACH_NLRI` and `MP_UNREACH_NLRI` (RFC 4760), next hops by RFC 2545 and RFC 8950.
 
 use alloc::vec::Vec;
 
@@ -87,7 +87,7 @@ fn decode_next_hop(octets: &[u8], family: Family) -> Result<NextHop, Reason> {
     Ok(next_hop)
 }
 
-/// Appends the head of an MP_REACH_NLRI with room for its length; returns where the length goes.
+/// Appends the head of an `MP_REACH_NLRI` with room for its length; returns where the length goes.
 pub(crate) fn encode_reach_head(out: &mut Vec<u8>, family: Family, next_hop: NextHop) -> usize {
     out.extend_from_slice(&[OPTIONAL_LOCAL | EXTENDED_LENGTH, MP_REACH]);
     let place = out.len();
