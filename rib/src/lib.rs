@@ -12,3 +12,31 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+mod attributes;
+mod batch;
+mod decision;
+mod export;
+mod group;
+mod io;
+mod next_hop;
+mod path;
+mod peer;
+mod policy;
+mod query;
+mod rib;
+mod shards;
+mod source;
+
+pub use attributes::Attributes;
+pub use batch::{PathIndex, RouteBatch};
+pub use decision::DecisionStep;
+pub use export::{Learned, Telling, who_tells_whom};
+pub use io::{FibChange, FibPath, FibRoute, Input, NextHopState, Output, Transmit};
+pub use path::Unusable;
+pub use peer::{FamilyCounts, NextHopMode, PeerInfo, Relation, RibConfig};
+pub use policy::Policy;
+pub use query::{Explanation, PrefixFilter, RoutePage, RouteQuery, RouteView, Table, Totals};
+pub use rib::Rib;
+pub use shards::Shards;
+pub use source::{Disposition, PeerId, Preferences, Source};

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Who is told what: one table for external sessions, full mesh and reflection, and the attributes on their way out.
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use bgp_proto::{
+    Asn, ClusterId, Community, Family, Negotiated, NextHop, PathAttributes, Prefix, RouterId,
+};
+
+use crate::{NextHopMode, PeerInfo, Policy, Relation, Source, path::Path};
+
+/// Where a path comes from, as the table sees it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Learned {
+    /// Not from BGP.
+    Locally,
+    /// From such a neighbour.
+    From(Relation),
+}
+
+/// What happens to a path on its way to a neighbour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Telling {
+    /// It is not told.
+    No,
+    /// It is told as one of ours or as learned from another AS.
+    Plain,
+    /// It is reflected: ORIGINATOR_ID and CLUSTER_LIST are added.
+    Reflected,
+}
+
+/// The table (RFC 4271 §9.2, RFC 4456 §6). Nothing goes back to the neighbour it came from; that is the caller's.
+pub fn who_tells_whom(learned: Learned, to: Relation) -> Telling {
+    use {
+        Learned::{From, Locally},
+        Relation::{Client, External, Internal},
+    };
+    match (learned, to) {
+        (Locally | From(External), External | Internal | Client)
+        | (From(Internal | Client), External) => Telling::Plain,
+        (From(Internal), Internal) => Telling::No,
+        (From(Internal), Client) | (From(Client), Internal | Client) => Telling::Reflected,
+    }
+}
+
+/// Everything that the bytes sent to a neighbour depend on: neighbours with the same are one update group.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct GroupKey {
+    pub(crate) relation: Relation,
+    pub(crate) local_as: Asn,
+    pub(crate) negotiated: Negotiated,
+    local_v4: Option<Ipv4Addr>,
+    local_v6: Option<Ipv6Addr>,
+    local_link_local: Option<Ipv6Addr>,
+    next_hop: NextHopMode,
+    export: Policy,
+    shared_subnets: Vec<Prefix>,
+}
+
+impl GroupKey {
+    pub(crate) fn new(peer: &PeerInfo) -> Self {
+        let mut negotiated = peer.negotiated.clone();
+        // What does not change a byte of an UPDATE does not divide a group.
+        negotiated.hold_time = bgp_proto::HoldTime::OFF;
+        negotiated.route_refresh = false;
+        negotiated.enhanced_route_refresh = false;
+        for family in &mut negotiated.families {
+            family.add_path_receive = false;
+        }
+        Self {
+            relation: peer.relation,
+            local_as: peer.local_as,
+            negotiated,
+            local_v4: peer.local_v4,
+            local_v6: peer.local_v6,
+            local_link_local: peer.local_link_local,
+            next_hop: peer.next_hop,
+            export: peer.export.clone(),
+            shared_subnets: peer.shared_subnets.clone(),
+        }
+    }
+
+    pub(crate) fn has_family(&self, family: Family) -> bool {
+        self.negotiated.has_family(family)
+    }
+
+    /// Whether a path passes at all, before anybody looks at its attributes.
+    pub(crate) fn telling(&self, path: &Path, learned: Learned) -> Telling {
+        let communities = &path.attributes.communities;
+        let external = self.relation == Relation::External;
+        // RFC 1997; without confederations NO_EXPORT_SUBCONFED is the same as NO_EXPORT.
+        let kept = communities.iter().any(|community| match *community {
+            Community::NO_ADVERTISE => true,
+            Community::NO_EXPORT | Community::NO_EXPORT_SUBCONFED => external,
+            _ => false,
+        });
+        if kept || !self.export.exports(path.source) {
+            return Telling::No;
+        }
+        who_tells_whom(learned, self.relation)
+    }
+
+    /// The attributes as this group is sent them. `None`: we have no address of the family to put in as next hop.
+    pub(crate) fn attributes(
+        &self,
+        path: &Path,
+        family: Family,
+        reflection: Option<(RouterId, ClusterId)>,
+    ) -> Option<PathAttributes> {
+        let mut out = path.attributes.as_ref().clone();
+        if let Some((originator, cluster)) = reflection {
+            out.originator_id = out.originator_id.or(Some(originator));
+            out.cluster_list.insert(0, cluster);
+        }
+        match self.relation {
+            Relation::External => {
+                out.as_path = out.as_path.prepended(self.local_as, 1);
+                out.local_pref = None;
+                out.originator_id = None;
+                out.cluster_list.clear();
+                out.aigp = None;
+                out.extended_communities
+                    .retain(|community| community.is_transitive());
+                // A MED that another AS gave us is not for a third one (RFC 4271 §5.1.4).
+                if path.source.peer().is_some() {
+                    out.med = None;
+                }
+            }
+            Relation::Internal | Relation::Client => {
+                out.local_pref = Some(path.attributes.0.local_pref);
+            }
+        }
+        out.next_hop = self.next_hop(path, family)?;
+        Some(out)
+    }
+
+    fn next_hop(&self, path: &Path, family: Family) -> Option<NextHop> {
+        let received = path.attributes.next_hop;
+        let is_local = path.source.peer().is_none();
+        let ours = match self.next_hop {
+            _ if received.is_unspecified() => true,
+            NextHopMode::Unchanged => false,
+            NextHopMode::ToSelf => true,
+            NextHopMode::Auto if self.relation == Relation::External => {
+                !self.is_shared(received.addr())
+            }
+            NextHopMode::Auto => is_local && !matches!(path.source, Source::Api),
+        };
+        let hop = if ours { self.own(family)? } else { received };
+        self.is_writable(family, hop).then_some(hop)
+    }
+
+    fn is_shared(&self, address: IpAddr) -> bool {
+        self.shared_subnets
+            .iter()
+            .any(|subnet| subnet.contains(address))
+    }
+
+    fn own(&self, family: Family) -> Option<NextHop> {
+        let v6 = || match (self.local_v6, self.local_link_local) {
+            (Some(global), Some(link_local)) => Some(NextHop::V6LinkLocal { global, link_local }),
+            (Some(global), None) => Some(NextHop::V6(global)),
+            (None, Some(link_local)) => Some(NextHop::V6(link_local)),
+            (None, None) => None,
+        };
+        if family == Family::IPV4_UNICAST {
+            self.local_v4.map(NextHop::V4).or_else(v6)
+        } else {
+            v6()
+        }
+    }
+
+    /// IPv6 routes have IPv6 next hops; IPv4 routes may, if that was agreed (RFC 8950).
+    fn is_writable(&self, family: Family, hop: NextHop) -> bool {
+        match (family == Family::IPV4_UNICAST, hop) {
+            (true, NextHop::V4(_)) => true,
+            (true, _) => self
+                .negotiated
+                .family(family)
+                .is_some_and(|entry| entry.extended_next_hop),
+            (false, hop) => !matches!(hop, NextHop::V4(_)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_that_of_rfc_4456() {
+        use {
+            Learned::{From, Locally},
+            Relation::{Client, External, Internal},
+            Telling::{No, Plain, Reflected},
+        };
+        let rows = [
+            // from                  external internal   client
+            (Locally, [Plain, Plain, Plain]),
+            (From(External), [Plain, Plain, Plain]),
+            (From(Internal), [Plain, No, Reflected]),
+            (From(Client), [Plain, Reflected, Reflected]),
+        ];
+        for (learned, expected) in rows {
+            let found = [External, Internal, Client].map(|to| who_tells_whom(learned, to));
+            assert_eq!(found, expected, "{learned:?}");
+        }
+    }
+}

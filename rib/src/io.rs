@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What goes into a RIB and what comes out.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::net::IpAddr;
+
+use bgp_proto::{Family, Prefix};
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::{Attributes, Disposition, PeerId, PeerInfo, Policy, RouteBatch, Source};
+
+/// Whether an address can be reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NextHopState {
+    /// Yes, at this interior cost.
+    Reachable {
+        /// Metric of the route that leads there.
+        metric: u32,
+    },
+    /// No.
+    Unreachable,
+}
+
+/// What a RIB is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A session is up: it is fed from the start. Stale routes of the neighbour stay.
+    PeerUp(Box<PeerInfo>),
+    /// It is over, and the neighbour's routes with it.
+    PeerDown(PeerId),
+    /// It is over, and the neighbour's routes stay as stale (RFC 4724 §4.2).
+    PeerLost(PeerId),
+    /// What is still stale goes.
+    SweepStale(PeerId, Family),
+    /// Announcements and withdrawals.
+    Routes(RouteBatch),
+    /// The neighbour has sent all of its table.
+    EndOfRib(PeerId, Family),
+    /// The neighbour wants our routes again (RFC 2918).
+    Refresh(PeerId, Family),
+    /// The neighbour does not read fast enough: send it nothing for now.
+    Congested(PeerId),
+    /// It has caught up.
+    Drained(PeerId),
+    /// Next hops changed.
+    NextHops(Vec<(IpAddr, NextHopState)>),
+    /// New import and export policy of a neighbour.
+    Policy(PeerId, Policy, Policy),
+}
+
+/// A message for some neighbours.
+#[derive(Clone, Debug)]
+pub struct Transmit {
+    /// For these.
+    pub peers: Arc<[PeerId]>,
+    /// A whole UPDATE.
+    pub message: Bytes,
+}
+
+/// One way of a route for the forwarding table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FibPath {
+    /// Where packets go.
+    pub disposition: Disposition,
+    /// Where the path comes from.
+    pub source: Source,
+    /// Its attributes.
+    pub attributes: Attributes,
+}
+
+/// A route for the forwarding table: the best path, and those that are as good.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FibRoute {
+    /// Source of the best path.
+    pub source: Source,
+    /// The best path first.
+    pub paths: SmallVec<[FibPath; 1]>,
+}
+
+/// The best path of a prefix changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FibChange {
+    /// Which prefix.
+    pub prefix: Prefix,
+    /// What the forwarding table should have; `None`: nothing of ours.
+    pub best: Option<FibRoute>,
+}
+
+/// What a RIB wants done, in the order of the fields.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// New or changed routes for the forwarding table, by prefix.
+    pub install: Vec<FibChange>,
+    /// Messages. Those for one neighbour stay in order.
+    pub transmit: Vec<Transmit>,
+    /// Routes that leave the forwarding table, by prefix.
+    pub remove: Vec<FibChange>,
+    /// Families of which a neighbour has been sent everything: End-of-RIB is due.
+    pub fed: Vec<(PeerId, Family)>,
+    /// Next hops to watch from now on.
+    pub track: Vec<IpAddr>,
+    /// Next hops that nobody needs any more.
+    pub untrack: Vec<IpAddr>,
+    /// Prefixes whose attributes did not fit a message: they were withdrawn from the neighbours of one update group.
+    pub too_large: u64,
+}
+
+impl Output {
+    /// Nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.install.is_empty()
+            && self.transmit.is_empty()
+            && self.remove.is_empty()
+            && self.fed.is_empty()
+            && self.track.is_empty()
+            && self.untrack.is_empty()
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.install.clear();
+        self.transmit.clear();
+        self.remove.clear();
+        self.fed.clear();
+        self.track.clear();
+        self.untrack.clear();
+        self.too_large = 0;
+    }
+}

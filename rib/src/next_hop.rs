@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Next hops in use: which prefixes need them, and what is known of them.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::net::IpAddr;
+
+use bgp_proto::Prefix;
+
+use crate::{Disposition, NextHopState, Output, path::Path};
+
+#[derive(Debug, Default)]
+struct NextHop {
+    /// `None`: nobody has said yet; it can not be used until then.
+    state: Option<NextHopState>,
+    /// How many paths of each prefix use it.
+    users: BTreeMap<Prefix, u32>,
+}
+
+/// All next hops, if they are tracked at all.
+#[derive(Debug)]
+pub(crate) struct NextHops {
+    enabled: bool,
+    known: BTreeMap<IpAddr, NextHop>,
+    /// Addresses whose first user came or last user went.
+    changed: BTreeSet<IpAddr>,
+    tracked: BTreeSet<IpAddr>,
+}
+
+/// The address that a path depends on.
+fn address(path: &Path) -> Option<IpAddr> {
+    match path.disposition {
+        Disposition::Via(next_hop) if !next_hop.is_unspecified() && path.source.is_installed() => {
+            Some(next_hop.addr())
+        }
+        _ => None,
+    }
+}
+
+impl NextHops {
+    pub(crate) fn new(enabled: bool) -> Self {
+        Self {
+            enabled,
+            known: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            tracked: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn use_by(&mut self, prefix: Prefix, path: &Path) {
+        if let Some(address) = address(path).filter(|_| self.enabled) {
+            let hop = self.known.entry(address).or_default();
+            *hop.users.entry(prefix).or_default() += 1;
+            self.changed.insert(address);
+        }
+    }
+
+    pub(crate) fn release(&mut self, prefix: Prefix, path: &Path) {
+        let Some(address) = address(path).filter(|_| self.enabled) else {
+            return;
+        };
+        let Some(hop) = self.known.get_mut(&address) else {
+            return;
+        };
+        if let Some(count) = hop.users.get_mut(&prefix) {
+            *count -= 1;
+            if *count == 0 {
+                hop.users.remove(&prefix);
+            }
+        }
+        if hop.users.is_empty() {
+            self.changed.insert(address);
+        }
+    }
+
+    /// Takes in what is known of an address; returns the prefixes that it concerns.
+    pub(crate) fn change(&mut self, address: IpAddr, state: NextHopState) -> Vec<Prefix> {
+        match self.known.get_mut(&address) {
+            Some(hop) if hop.state != Some(state) => {
+                hop.state = Some(state);
+                hop.users.keys().copied().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_reachable(&self, path: &Path) -> bool {
+        match address(path).filter(|_| self.enabled) {
+            Some(address) => matches!(self.state(address), Some(NextHopState::Reachable { .. })),
+            None => true,
+        }
+    }
+
+    pub(crate) fn cost(&self, path: &Path) -> u32 {
+        match address(path)
+            .filter(|_| self.enabled)
+            .and_then(|address| self.state(address))
+        {
+            Some(NextHopState::Reachable { metric }) => metric,
+            _ => 0,
+        }
+    }
+
+    fn state(&self, address: IpAddr) -> Option<NextHopState> {
+        self.known.get(&address).and_then(|hop| hop.state)
+    }
+
+    /// Says what to track and what no longer.
+    pub(crate) fn drain(&mut self, out: &mut Output) {
+        for address in core::mem::take(&mut self.changed) {
+            if self
+                .known
+                .get(&address)
+                .is_some_and(|hop| !hop.users.is_empty())
+            {
+                if self.tracked.insert(address) {
+                    out.track.push(address);
+                }
+            } else {
+                self.known.remove(&address);
+                if self.tracked.remove(&address) {
+                    out.untrack.push(address);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The paths of one prefix.
+
+use core::fmt;
+
+use bgp_proto::Instant;
+use smallvec::SmallVec;
+
+use crate::{Attributes, Disposition, Source};
+
+/// Why a path can't be chosen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unusable {
+    /// Import policy rejects it.
+    Policy,
+    /// Our own AS is in the AS_PATH (RFC 4271 §9.1.2).
+    AsLoop,
+    /// It is ours, reflected back (RFC 4456 §8).
+    OriginatorLoop,
+    /// It has passed our cluster before (RFC 4456 §8).
+    ClusterLoop,
+    /// The next hop is not known to be reachable (RFC 4271 §9.1.2.1).
+    NextHopUnreachable,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Policy => "rejected by import policy",
+            Self::AsLoop => "our own AS is in the AS path",
+            Self::OriginatorLoop => "our own identifier is the ORIGINATOR_ID",
+            Self::ClusterLoop => "our own cluster is in the CLUSTER_LIST",
+            Self::NextHopUnreachable => "next hop unreachable",
+        })
+    }
+}
+
+/// One path.
+#[derive(Clone, Debug)]
+pub(crate) struct Path {
+    pub(crate) source: Source,
+    pub(crate) path_id: u32,
+    pub(crate) attributes: Attributes,
+    pub(crate) disposition: Disposition,
+    pub(crate) since: Instant,
+    /// Refused on import: stays in the Adj-RIB-In.
+    pub(crate) refused: Option<Unusable>,
+    /// Kept over a restart of the neighbour (RFC 4724).
+    pub(crate) stale: bool,
+}
+
+/// All paths of a prefix and the one that is best.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) paths: SmallVec<[Path; 1]>,
+    /// Place of the best path.
+    pub(crate) best: Option<u32>,
+}
+
+impl Entry {
+    pub(crate) fn best(&self) -> Option<&Path> {
+        self.paths.get(self.best? as usize)
+    }
+
+    pub(crate) fn place(&self, source: Source, path_id: u32) -> Option<usize> {
+        self.paths
+            .iter()
+            .position(|path| path.source == source && path.path_id == path_id)
+    }
+}

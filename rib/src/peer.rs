@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the RIB knows of a neighbour, and of itself.
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use bgp_proto::{Asn, ClusterId, Family, Negotiated, Prefix, RouterId};
+
+use crate::{PeerId, Policy, Preferences};
+
+/// What a neighbour is to us.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Relation {
+    /// Another AS.
+    External,
+    /// Our AS, not a client.
+    Internal,
+    /// Our AS, a client of ours (RFC 4456).
+    Client,
+}
+
+/// What NEXT_HOP says towards a neighbour.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum NextHopMode {
+    /// Ourselves towards other ASes (unless the next hop is on the neighbour's own subnet, RFC 4271 §5.1.3) and for local
+    /// routes, else what was received.
+    #[default]
+    Auto,
+    /// Always ourselves.
+    ToSelf,
+    /// What was received, also towards other ASes.
+    Unchanged,
+}
+
+/// A session that is up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeerInfo {
+    /// Its number.
+    pub id: PeerId,
+    /// Its address: the last tie breaker.
+    pub address: IpAddr,
+    /// What it is to us.
+    pub relation: Relation,
+    /// Its AS.
+    pub peer_as: Asn,
+    /// The AS we show it.
+    pub local_as: Asn,
+    /// Its identifier.
+    pub router_id: RouterId,
+    /// Our IPv4 address towards it.
+    pub local_v4: Option<Ipv4Addr>,
+    /// Our IPv6 address towards it.
+    pub local_v6: Option<Ipv6Addr>,
+    /// Our link-local address towards it.
+    pub local_link_local: Option<Ipv6Addr>,
+    /// What the session has agreed on.
+    pub negotiated: Negotiated,
+    /// NEXT_HOP towards it.
+    pub next_hop: NextHopMode,
+    /// Import policy.
+    pub import: Policy,
+    /// Export policy.
+    pub export: Policy,
+    /// How often our own AS may be in its paths.
+    pub allow_own_as: u8,
+    /// Subnets that we share with it.
+    pub shared_subnets: Vec<Prefix>,
+}
+
+/// What a RIB is told of the router it belongs to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RibConfig {
+    /// Our AS.
+    pub local_as: Asn,
+    /// Our identifier.
+    pub router_id: RouterId,
+    /// The cluster that we reflect for (RFC 4456).
+    pub cluster_id: ClusterId,
+    /// Which source wins over which.
+    pub preferences: Preferences,
+    /// Next hops are usable when [`crate::Input::NextHops`] says so. Without it all are, at no cost.
+    pub next_hop_tracking: bool,
+    /// Most paths of a prefix in use at once (ECMP).
+    pub max_paths: usize,
+    /// Compare MULTI_EXIT_DISC between different neighbour ASes too.
+    pub always_compare_med: bool,
+}
+
+impl RibConfig {
+    /// The usual values; the cluster is named by the identifier.
+    pub fn new(local_as: Asn, router_id: RouterId) -> Self {
+        Self {
+            local_as,
+            router_id,
+            cluster_id: ClusterId(router_id.as_u32()),
+            preferences: Preferences::default(),
+            next_hop_tracking: false,
+            max_paths: 1,
+            always_compare_med: false,
+        }
+    }
+}
+
+/// Routes of one family at one neighbour.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FamilyCounts {
+    /// Paths in the Adj-RIB-In.
+    pub received: u64,
+    /// Of these, accepted.
+    pub accepted: u64,
+    /// Prefixes in the Adj-RIB-Out.
+    pub advertised: u64,
+}
+
+/// Counters of one neighbour, by family.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters([FamilyCounts; 2]);
+
+impl Counters {
+    pub(crate) fn of(&mut self, family: Family) -> &mut FamilyCounts {
+        let [v4, v6] = &mut self.0;
+        if family == Family::IPV6_UNICAST {
+            v6
+        } else {
+            v4
+        }
+    }
+}

@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! One shard of the routing table: what comes in is stored and decided, what changed is told in one drain.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::net::IpAddr;
+
+use bgp_proto::{Community, Family, Instant, Prefix};
+use smallvec::SmallVec;
+
+use crate::{
+    Disposition, FibChange, FibPath, FibRoute, Input, Output, PeerId, PeerInfo, Policy, Relation,
+    RibConfig, RouteBatch, Source, Unusable,
+    attributes::{Attributes, Interner},
+    decision,
+    export::{GroupKey, Learned, Telling},
+    group::{Group, Told},
+    next_hop::NextHops,
+    path::{Entry, Path},
+    peer::Counters,
+};
+
+mod context;
+mod query;
+
+/// A neighbour with a session, or with stale routes of one.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) info: PeerInfo,
+    pub(crate) counters: Counters,
+    pub(crate) is_up: bool,
+}
+
+/// One shard. Feed it with [`Rib::step`], then [`Rib::drain`] it.
+#[derive(Debug)]
+pub struct Rib {
+    pub(crate) config: RibConfig,
+    pub(crate) table: BTreeMap<Prefix, Entry>,
+    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    pub(crate) groups: Vec<Group>,
+    interner: Interner,
+    pub(crate) next_hops: NextHops,
+    /// Prefixes whose best path may have changed, with what the forwarding table had before.
+    dirty: BTreeMap<Prefix, Option<FibRoute>>,
+    pub(crate) paths: u64,
+}
+
+impl Rib {
+    /// An empty table.
+    pub fn new(config: RibConfig) -> Self {
+        Self {
+            next_hops: NextHops::new(config.next_hop_tracking),
+            config,
+            table: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            groups: Vec::new(),
+            interner: Interner::default(),
+            dirty: BTreeMap::new(),
+            paths: 0,
+        }
+    }
+
+    /// Feeds one input.
+    pub fn step(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::PeerUp(info) => self.peer_up(*info),
+            Input::PeerDown(id) => self.peer_down(id),
+            Input::PeerLost(id) => self.peer_lost(id),
+            Input::SweepStale(id, family) => {
+                self.remove_paths(id, |path, prefix| path.stale && prefix.family() == family)
+            }
+            Input::Routes(batch) => self.apply(batch, now),
+            Input::EndOfRib(..) => {}
+            Input::Refresh(id, family) => self.group_of(id, |group| group.refresh(id, family)),
+            Input::Congested(id) => self.group_of(id, |group| group.congest(id)),
+            Input::Drained(id) => self.group_of(id, |group| group.drained(id)),
+            Input::NextHops(changes) => {
+                for (address, state) in changes {
+                    for prefix in self.next_hops.change(address, state) {
+                        self.decide(prefix);
+                    }
+                }
+            }
+            Input::Policy(id, import, export) => self.policy(id, import, export),
+        }
+    }
+
+    /// More is to be drained: a table is being fed in pieces.
+    pub fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || self.groups.iter().any(Group::has_work)
+    }
+
+    /// Says what is to be done. Changes that took each other back in the meantime do not appear.
+    pub fn drain(&mut self, out: &mut Output) {
+        for (prefix, before) in core::mem::take(&mut self.dirty) {
+            let best = self.fib_route(prefix);
+            if best != before {
+                let list = if best.is_some() {
+                    &mut out.install
+                } else {
+                    &mut out.remove
+                };
+                list.push(FibChange { prefix, best });
+            }
+            self.tell_groups(prefix);
+        }
+        for group in &mut self.groups {
+            group.drain(out);
+        }
+        self.next_hops.drain(out);
+    }
+
+    fn apply(&mut self, batch: RouteBatch, now: Instant) {
+        let source = batch.source;
+        if let Some(id) = source.peer()
+            && !self.peers.get(&id).is_some_and(|peer| peer.is_up)
+        {
+            return; // What was under way when the session ended.
+        }
+        let interned: Vec<(Attributes, Disposition, Option<Unusable>)> = batch
+            .paths
+            .iter()
+            .map(|(attributes, disposition)| {
+                let mut attributes = attributes.clone();
+                let refused = self.import(source, &mut attributes);
+                (self.interner.intern(attributes), *disposition, refused)
+            })
+            .collect();
+        for (prefix, path_id, path) in batch.routes() {
+            match path.and_then(|number| interned.get(number)) {
+                Some((attributes, disposition, refused)) => self.announce(
+                    prefix,
+                    Path {
+                        source,
+                        path_id,
+                        attributes: attributes.clone(),
+                        disposition: *disposition,
+                        since: now,
+                        refused: *refused,
+                        stale: false,
+                    },
+                ),
+                None => self.withdraw(prefix, source, path_id),
+            }
+        }
+    }
+
+    /// What import makes of attributes, and why it refuses them.
+    fn import(
+        &self,
+        source: Source,
+        attributes: &mut bgp_proto::PathAttributes,
+    ) -> Option<Unusable> {
+        let peer = &self.peers.get(&source.peer()?)?.info;
+        if attributes.as_path.count(self.config.local_as) > usize::from(peer.allow_own_as)
+            || (peer.local_as != self.config.local_as
+                && attributes.as_path.count(peer.local_as) > usize::from(peer.allow_own_as))
+        {
+            return Some(Unusable::AsLoop);
+        }
+        if attributes.originator_id == Some(self.config.router_id) {
+            return Some(Unusable::OriginatorLoop);
+        }
+        if attributes.cluster_list.contains(&self.config.cluster_id) {
+            return Some(Unusable::ClusterLoop);
+        }
+        // RFC 8326 §4.1: whoever announces this wants others to be preferred.
+        if peer.relation == Relation::External
+            && attributes
+                .communities
+                .contains(&Community::GRACEFUL_SHUTDOWN)
+        {
+            attributes.local_pref = Some(0);
+        }
+        (!peer.import.imports()).then_some(Unusable::Policy)
+    }
+
+    fn announce(&mut self, prefix: Prefix, mut path: Path) {
+        let Some(place) = self
+            .table
+            .get(&prefix)
+            .and_then(|entry| entry.place(path.source, path.path_id))
+        else {
+            self.touch(prefix);
+            self.count(prefix, &path, true);
+            self.next_hops.use_by(prefix, &path);
+            self.table.entry(prefix).or_default().paths.push(path);
+            self.decide(prefix);
+            return;
+        };
+        let Some(old) = self
+            .table
+            .get(&prefix)
+            .and_then(|entry| entry.paths.get(place))
+            .cloned()
+        else {
+            return;
+        };
+        let same = old.attributes == path.attributes
+            && old.disposition == path.disposition
+            && old.refused == path.refused;
+        if same {
+            path.since = old.since;
+        } else {
+            self.touch(prefix);
+        }
+        self.count(prefix, &old, false);
+        self.count(prefix, &path, true);
+        self.next_hops.use_by(prefix, &path);
+        self.next_hops.release(prefix, &old);
+        if let Some(slot) = self
+            .table
+            .get_mut(&prefix)
+            .and_then(|entry| entry.paths.get_mut(place))
+        {
+            *slot = path;
+        }
+        if !same {
+            self.decide(prefix);
+        }
+    }
+
+    fn withdraw(&mut self, prefix: Prefix, source: Source, path_id: u32) {
+        let place = self
+            .table
+            .get(&prefix)
+            .and_then(|entry| entry.place(source, path_id));
+        if let Some(place) = place {
+            self.remove_at(prefix, place);
+        }
+    }
+
+    fn remove_at(&mut self, prefix: Prefix, place: usize) {
+        self.touch(prefix);
+        let Some(entry) = self.table.get_mut(&prefix) else {
+            return;
+        };
+        if place >= entry.paths.len() {
+            return;
+        }
+        let path = entry.paths.remove(place);
+        entry.best = None;
+        if entry.paths.is_empty() {
+            self.table.remove(&prefix);
+        }
+        self.count(prefix, &path, false);
+        self.next_hops.release(prefix, &path);
+        self.decide(prefix);
+    }
+
+    fn count(&mut self, prefix: Prefix, path: &Path, added: bool) {
+        let step = |counter: &mut u64| {
+            *counter = if added {
+                *counter + 1
+            } else {
+                counter.saturating_sub(1)
+            }
+        };
+        step(&mut self.paths);
+        if let Some(peer) = path.source.peer().and_then(|id| self.peers.get_mut(&id)) {
+            let counts = peer.counters.of(prefix.family());
+            step(&mut counts.received);
+            if path.refused.is_none() {
+                step(&mut counts.accepted);
+            }
+        }
+    }
+
+    /// Remembers what the forwarding table has for a prefix, before it changes.
+    fn touch(&mut self, prefix: Prefix) {
+        if !self.dirty.contains_key(&prefix) {
+            let before = self.fib_route(prefix);
+            self.dirty.insert(prefix, before);
+        }
+    }
+
+    /// Chooses the best path anew.
+    fn decide(&mut self, prefix: Prefix) {
+        self.touch(prefix);
+        let best = self
+            .table
+            .get(&prefix)
+            .and_then(|entry| decision::decide(&entry.paths, self).best);
+        if let Some(entry) = self.table.get_mut(&prefix) {
+            entry.best = best.and_then(|place| u32::try_from(place).ok());
+        }
+    }
+
+    /// What the forwarding table should have for a prefix.
+    fn fib_route(&self, prefix: Prefix) -> Option<FibRoute> {
+        let entry = self.table.get(&prefix)?;
+        let best = entry.best()?;
+        if !best.source.is_installed() {
+            return None;
+        }
+        let as_fib = |path: &Path| FibPath {
+            disposition: path.disposition,
+            source: path.source,
+            attributes: path.attributes.clone(),
+        };
+        let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
+        paths.push(as_fib(best));
+        if self.config.max_paths > 1 && entry.paths.len() > 1 {
+            let level = decision::decide(&entry.paths, self).level;
+            let others = level
+                .iter()
+                .skip(1)
+                .filter_map(|place| entry.paths.get(*place));
+            paths.extend(others.take(self.config.max_paths - 1).map(as_fib));
+        }
+        Some(FibRoute {
+            source: best.source,
+            paths,
+        })
+    }
+
+    fn tell_groups(&mut self, prefix: Prefix) {
+        for number in 0..self.groups.len() {
+            let told = self
+                .groups
+                .get(number)
+                .and_then(|group| self.export(&group.key, prefix));
+            let told = told.map(|(attributes, from)| Told {
+                attributes: self.interner.intern(attributes),
+                from,
+            });
+            if let Some(group) = self.groups.get_mut(number) {
+                group.tell(prefix, told);
+            }
+        }
+    }
+
+    /// What a group is told about a prefix, and which neighbour it comes from.
+    pub(crate) fn export(
+        &self,
+        key: &GroupKey,
+        prefix: Prefix,
+    ) -> Option<(bgp_proto::PathAttributes, Option<PeerId>)> {
+        if !key.has_family(prefix.family()) {
+            return None;
+        }
+        let best = self.table.get(&prefix)?.best()?;
+        let from = best.source.peer();
+        let sender = from.and_then(|id| self.peers.get(&id));
+        let learned = sender.map_or(Learned::Locally, |peer| Learned::From(peer.info.relation));
+        let reflection = match key.telling(best, learned) {
+            Telling::No => return None,
+            Telling::Plain => None,
+            Telling::Reflected => Some((sender?.info.router_id, self.config.cluster_id)),
+        };
+        Some((key.attributes(best, prefix.family(), reflection)?, from))
+    }
+
+    fn peer_up(&mut self, info: PeerInfo) {
+        let id = info.id;
+        self.leave_group(id);
+        let counters = self
+            .peers
+            .get(&id)
+            .map(|peer| peer.counters)
+            .unwrap_or_default();
+        let key = GroupKey::new(&info);
+        self.peers.insert(
+            id,
+            Peer {
+                info,
+                counters,
+                is_up: true,
+            },
+        );
+        self.join_group(id, key);
+    }
+
+    fn peer_down(&mut self, id: PeerId) {
+        self.leave_group(id);
+        self.remove_paths(id, |_, _| true);
+        self.peers.remove(&id);
+    }
+
+    fn peer_lost(&mut self, id: PeerId) {
+        self.leave_group(id);
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        peer.is_up = false;
+        for entry in self.table.values_mut() {
+            for path in entry
+                .paths
+                .iter_mut()
+                .filter(|path| path.source == Source::Bgp(id))
+            {
+                path.stale = true;
+            }
+        }
+    }
+
+    fn remove_paths(&mut self, id: PeerId, which: impl Fn(&Path, Prefix) -> bool) {
+        let source = Source::Bgp(id);
+        let found: Vec<(Prefix, u32)> = self
+            .table
+            .iter()
+            .flat_map(|(prefix, entry)| entry.paths.iter().map(|path| (*prefix, path)))
+            .filter(|(prefix, path)| path.source == source && which(path, *prefix))
+            .map(|(prefix, path)| (prefix, path.path_id))
+            .collect();
+        for (prefix, path_id) in found {
+            self.withdraw(prefix, source, path_id);
+        }
+        // What is left of a neighbour whose session is over.
+        if self.peers.get(&id).is_some_and(|peer| !peer.is_up) && !self.has_paths_of(source) {
+            self.peers.remove(&id);
+        }
+    }
+
+    fn has_paths_of(&self, source: Source) -> bool {
+        self.table
+            .values()
+            .any(|entry| entry.paths.iter().any(|path| path.source == source))
+    }
+
+    fn policy(&mut self, id: PeerId, import: Policy, export: Policy) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let import_changed = peer.info.import != import;
+        let export_changed = peer.info.export != export;
+        peer.info.import = import;
+        peer.info.export = export;
+        let (key, is_up) = (GroupKey::new(&peer.info), peer.is_up);
+        if import_changed {
+            self.reimport(id);
+        }
+        if export_changed && is_up {
+            self.change_group(id, key);
+        }
+    }
+
+    /// Evaluates the import policy of a neighbour's paths again.
+    fn reimport(&mut self, id: PeerId) {
+        let source = Source::Bgp(id);
+        let of_peer = |entry: &Entry| entry.paths.iter().any(|path| path.source == source);
+        let prefixes: Vec<Prefix> = self
+            .table
+            .iter()
+            .filter(|(_, entry)| of_peer(entry))
+            .map(|(prefix, _)| *prefix)
+            .collect();
+        let accepts = self
+            .peers
+            .get(&id)
+            .is_some_and(|peer| peer.info.import.imports());
+        for prefix in prefixes {
+            self.touch(prefix);
+            let Some(entry) = self.table.get_mut(&prefix) else {
+                continue;
+            };
+            let mut changed: Vec<Path> = Vec::new();
+            for path in entry.paths.iter_mut().filter(|path| path.source == source) {
+                let refused = match (path.refused, accepts) {
+                    (None, false) => Some(Unusable::Policy),
+                    (Some(Unusable::Policy), true) => None,
+                    (same, _) => same,
+                };
+                if refused != path.refused {
+                    changed.push(path.clone());
+                    path.refused = refused;
+                }
+            }
+            for old in changed {
+                self.count(prefix, &old, false);
+                let refused = if accepts {
+                    None
+                } else {
+                    Some(Unusable::Policy)
+                };
+                self.count(prefix, &Path { refused, ..old }, true);
+            }
+            self.decide(prefix);
+        }
+    }
+
+    fn group_of(&mut self, id: PeerId, order: impl FnOnce(&mut Group)) {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.has(id)) {
+            order(group);
+        }
+    }
+
+    fn join_group(&mut self, id: PeerId, key: GroupKey) {
+        let number = self.group_for(key);
+        if let Some(group) = self.groups.get_mut(number) {
+            group.join(id);
+        }
+    }
+
+    /// The group with this key; a new one is told all there is.
+    fn group_for(&mut self, key: GroupKey) -> usize {
+        if let Some(number) = self.groups.iter().position(|group| group.key == key) {
+            return number;
+        }
+        let prefixes: Vec<Prefix> = self
+            .table
+            .keys()
+            .copied()
+            .filter(|prefix| !self.dirty.contains_key(prefix))
+            .collect();
+        let mut group = Group::new(key);
+        for prefix in prefixes {
+            let told = self.export(&group.key, prefix);
+            let told = told.map(|(attributes, from)| Told {
+                attributes: self.interner.intern(attributes),
+                from,
+            });
+            group.tell(prefix, told);
+        }
+        // Nobody has joined yet: the feed of the first member brings it.
+        group.forget_messages();
+        self.groups.push(group);
+        self.groups.len() - 1
+    }
+
+    fn leave_group(&mut self, id: PeerId) {
+        self.group_of(id, |group| group.leave(id));
+        self.groups.retain(|group| !group.is_empty());
+    }
+
+    /// Moves a neighbour to another group without its session noticing more than the difference.
+    fn change_group(&mut self, id: PeerId, key: GroupKey) {
+        let Some(from) = self.groups.iter().position(|group| group.has(id)) else {
+            return;
+        };
+        let to = self.group_for(key);
+        if from == to {
+            return;
+        }
+        let mut old = self.groups.swap_remove(from);
+        old.leave(id);
+        let to = if to == self.groups.len() { from } else { to };
+        if let Some(new) = self.groups.get_mut(to) {
+            new.join(id);
+            old.hand_over(id, new);
+        }
+        if !old.is_empty() {
+            self.groups.push(old);
+        }
+    }
+
+    pub(crate) fn peer_address(&self, source: Source) -> Option<IpAddr> {
+        self.peers
+            .get(&source.peer()?)
+            .map(|peer| peer.info.address)
+    }
+
+    /// Families of which a neighbour has paths or is told prefixes.
+    pub(crate) fn families() -> [Family; 2] {
+        [Family::IPV4_UNICAST, Family::IPV6_UNICAST]
+    }
+
+    pub(crate) fn prefixes_told(&self, prefix: Prefix) -> BTreeSet<PeerId> {
+        let told =
+            |group: &&Group, id: &PeerId| group.has(*id) && group.told_to(*id, prefix).is_some();
+        self.groups
+            .iter()
+            .flat_map(|group| {
+                self.peers
+                    .keys()
+                    .filter(move |id| told(&group, id))
+                    .copied()
+            })
+            .collect()
+    }
+}

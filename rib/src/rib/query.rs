@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Questions answered from the table.
+
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use bgp_proto::{Family, Instant, Prefix};
+use smallvec::SmallVec;
+
+use super::Rib;
+use crate::{
+    Disposition, Explanation, FamilyCounts, PeerId, PrefixFilter, RoutePage, RouteQuery, RouteView,
+    Source, Table, Totals, Unusable,
+    decision::{self, Context as _},
+    group::Told,
+    path::{Entry, Path},
+};
+
+impl Rib {
+    /// Routes, sorted by prefix, a page at a time.
+    pub fn routes(&self, query: &RouteQuery) -> RoutePage {
+        if let Table::AdjOut(id) = query.table {
+            return self.adj_out(id, query);
+        }
+        let mut page = RoutePage::default();
+        for (prefix, entry) in self.table.range(range(query)) {
+            if page.routes.len() >= query.limit {
+                page.next = page.routes.last().map(|view: &RouteView| view.prefix);
+                break;
+            }
+            if ends_before(query, *prefix) {
+                break;
+            }
+            if wanted(query, *prefix) {
+                page.routes
+                    .extend(self.views(*prefix, entry).into_iter().filter(
+                        |view| match query.table {
+                            Table::AdjIn(id) => view.source == Source::Bgp(id),
+                            Table::LocRib | Table::AdjOut(_) => !query.best_only || view.best,
+                        },
+                    ));
+            }
+        }
+        page
+    }
+
+    /// The best path of a prefix.
+    pub fn best(&self, prefix: Prefix) -> Option<RouteView> {
+        self.views(prefix, self.table.get(&prefix)?)
+            .into_iter()
+            .find(|view| view.best)
+    }
+
+    /// Whether there is such a path.
+    pub fn has_path(&self, prefix: Prefix, source: Source, path_id: u32) -> bool {
+        self.table
+            .get(&prefix)
+            .is_some_and(|entry| entry.place(source, path_id).is_some())
+    }
+
+    /// All paths of a prefix, and why the best one won.
+    pub fn explain(&self, prefix: Prefix) -> Option<Explanation> {
+        let entry = self.table.get(&prefix)?;
+        let outcome = decision::decide(&entry.paths, self);
+        let views = self.views(prefix, entry);
+        let lost = |place: usize| {
+            outcome
+                .lost
+                .iter()
+                .find(|(lost, _)| *lost == place)
+                .map(|(_, step)| *step)
+        };
+        let mut routes: Vec<_> = views
+            .into_iter()
+            .enumerate()
+            .map(|(place, view)| (view, lost(place)))
+            .collect();
+        // The best first, then those that held out longest.
+        routes.sort_by_key(|(view, step)| (!view.best, core::cmp::Reverse(*step)));
+        Some(Explanation {
+            prefix,
+            routes,
+            advertised_to: self.prefixes_told(prefix).into_iter().collect(),
+        })
+    }
+
+    /// The same for the most specific prefix that covers this one.
+    pub fn explain_longest(&self, prefix: Prefix) -> Option<Explanation> {
+        let lengths = (0..=prefix.length()).rev();
+        let covering = lengths.filter_map(|length| Prefix::truncating(prefix.addr(), length));
+        covering
+            .filter(|prefix| self.table.contains_key(prefix))
+            .find_map(|prefix| self.explain(prefix))
+    }
+
+    /// Routes of a neighbour, by family.
+    pub fn counts(&self, id: PeerId) -> Vec<(Family, FamilyCounts)> {
+        let Some(peer) = self.peers.get(&id) else {
+            return Vec::new();
+        };
+        let mut counters = peer.counters;
+        let group = self.groups.iter().find(|group| group.has(id));
+        let count = |family| {
+            let mut counts = *counters.of(family);
+            counts.advertised = group.map_or(0, |group| group.advertised(id, family));
+            (family, counts)
+        };
+        Self::families().map(count).to_vec()
+    }
+
+    /// Size of the table.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            prefixes: self.table.len() as u64,
+            paths: self.paths,
+        }
+    }
+
+    /// Update groups there are.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    fn adj_out(&self, id: PeerId, query: &RouteQuery) -> RoutePage {
+        let mut page = RoutePage::default();
+        let Some(group) = self.groups.iter().find(|group| group.has(id)) else {
+            return page;
+        };
+        for (prefix, told) in group.told.range(range(query)) {
+            if page.routes.len() >= query.limit {
+                page.next = page.routes.last().map(|view: &RouteView| view.prefix);
+                break;
+            }
+            if ends_before(query, *prefix) {
+                break;
+            }
+            if wanted(query, *prefix) && told.from != Some(id) {
+                page.routes.push(self.told_view(*prefix, told));
+            }
+        }
+        page
+    }
+
+    fn told_view(&self, prefix: Prefix, told: &Told) -> RouteView {
+        let best = self.table.get(&prefix).and_then(Entry::best);
+        RouteView {
+            prefix,
+            path_id: 0,
+            source: best.map_or(Source::Static, |path| path.source),
+            disposition: Disposition::Via(told.attributes.next_hop),
+            attributes: told.attributes.clone(),
+            best: true,
+            multipath: false,
+            unusable: None,
+            stale: best.is_some_and(|path| path.stale),
+            since: best.map_or(Instant::ZERO, |path| path.since),
+        }
+    }
+
+    fn views(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
+        let level = if self.config.max_paths > 1 && entry.best.is_some() {
+            decision::decide(&entry.paths, self)
+                .level
+                .into_iter()
+                .take(self.config.max_paths)
+                .collect()
+        } else {
+            SmallVec::<[usize; 4]>::new()
+        };
+        let best = entry.best.map(|place| place as usize);
+        let view = |(place, path): (usize, &Path)| RouteView {
+            prefix,
+            path_id: path.path_id,
+            source: path.source,
+            attributes: path.attributes.clone(),
+            disposition: path.disposition,
+            best: best == Some(place),
+            multipath: level.len() > 1 && level.contains(&place),
+            unusable: path
+                .refused
+                .or_else(|| (!self.is_usable(path)).then_some(Unusable::NextHopUnreachable)),
+            stale: path.stale,
+            since: path.since,
+        };
+        entry.paths.iter().enumerate().map(view).collect()
+    }
+}
+
+fn range(query: &RouteQuery) -> (Bound<Prefix>, Bound<Prefix>) {
+    let first = match (query.after, query.prefix) {
+        (Some(after), _) => Bound::Excluded(after),
+        (None, Some(PrefixFilter::Exact(prefix) | PrefixFilter::Longer(prefix))) => {
+            Bound::Included(prefix)
+        }
+        (None, _) => Bound::Unbounded,
+    };
+    (first, Bound::Unbounded)
+}
+
+/// No prefix from here on can match: they are sorted by address.
+fn ends_before(query: &RouteQuery, prefix: Prefix) -> bool {
+    match query.prefix {
+        Some(PrefixFilter::Exact(wanted)) => prefix > wanted,
+        Some(PrefixFilter::Longer(wanted)) => prefix > wanted && !wanted.covers(prefix),
+        Some(PrefixFilter::Shorter(wanted)) => prefix > wanted,
+        None => false,
+    }
+}
+
+fn wanted(query: &RouteQuery, prefix: Prefix) -> bool {
+    query.family.is_none_or(|family| family == prefix.family())
+        && query.prefix.is_none_or(|filter| filter.matches(prefix))
+}
