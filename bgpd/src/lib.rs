@@ -3,6 +3,9 @@
 
 pub mod config;
 pub mod control;
+pub mod kernel;
+pub mod peer;
+pub mod speaker;
 
 #[cfg(feature = "daemon")]
 pub mod api;

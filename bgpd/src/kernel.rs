@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Which kernel route a best path becomes: native, or through a tunnel, as its pool says.
+//!
+//! Pure. It refuses to know whether the kernel took the route: that is `fib_netlink`'s.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use bgp_proto::{NextHop, Prefix};
+use fib_netlink::{Change, Hop, Route, Target};
+use ipnetwork::IpNetwork;
+use rib::{Disposition, FibChange, FibRoute, Source};
+
+use crate::config::{Encapsulation, EncapsulationMode, Pool};
+
+/// Turns best paths into kernel routes, and does it again for those that a change of our subnets concerns.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    pools: Vec<Pool>,
+    /// Connected subnets: what is reached without a router (cross-subnet pools).
+    subnets: BTreeSet<IpNetwork>,
+    /// Names of interfaces by index, for routes out of a device.
+    interfaces: BTreeMap<u32, String>,
+    /// The best paths that the kernel should know.
+    best: BTreeMap<Prefix, FibRoute>,
+}
+
+impl Kernel {
+    /// Nothing wanted yet.
+    pub fn new(pools: Vec<Pool>) -> Self {
+        Self {
+            pools,
+            ..Self::default()
+        }
+    }
+
+    /// Best paths changed.
+    pub fn best_changed(&mut self, changes: impl IntoIterator<Item = FibChange>) -> Vec<Change> {
+        let mut wanted = Vec::new();
+        for change in changes {
+            match change.best {
+                Some(best) => {
+                    wanted.push(self.change(change.prefix, &best));
+                    self.best.insert(change.prefix, best);
+                }
+                None => {
+                    if self.best.remove(&change.prefix).is_some() {
+                        wanted.push(Change::Remove(network(change.prefix)));
+                    }
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Interfaces or their addresses changed: returns the routes that are written another way now.
+    pub fn links_changed(&mut self, links: &[fib_netlink::Link]) -> Vec<Change> {
+        let subnets = links
+            .iter()
+            .filter(|link| link.up && !self.is_tunnel(&link.name))
+            .flat_map(|link| &link.addresses)
+            .filter_map(|address| IpNetwork::new(address.network(), address.prefix()).ok())
+            .collect();
+        let interfaces = links
+            .iter()
+            .map(|link| (link.index, link.name.clone()))
+            .collect();
+        if (&subnets, &interfaces) == (&self.subnets, &self.interfaces) {
+            return Vec::new();
+        }
+        self.subnets = subnets;
+        self.interfaces = interfaces;
+        self.all()
+    }
+
+    /// The pools changed by a reload: returns all routes, as they are written now.
+    pub fn pools_changed(&mut self, pools: Vec<Pool>) -> Vec<Change> {
+        self.pools = pools;
+        self.all()
+    }
+
+    /// Every route as it is written now. Those that are as before cost nothing in `fib_netlink`.
+    fn all(&self) -> Vec<Change> {
+        self.best
+            .iter()
+            .map(|(prefix, best)| self.change(*prefix, best))
+            .collect()
+    }
+
+    fn is_tunnel(&self, interface: &str) -> bool {
+        self.pools.iter().any(|pool| {
+            pool.encapsulation != Encapsulation::None && pool.tunnel_device == interface
+        })
+    }
+
+    fn change(&self, prefix: Prefix, best: &FibRoute) -> Change {
+        match self.target(prefix, best) {
+            Some(target) => Change::Install(Route::new(network(prefix), target)),
+            None => Change::Remove(network(prefix)),
+        }
+    }
+
+    fn target(&self, prefix: Prefix, best: &FibRoute) -> Option<Target> {
+        let mut hops = Vec::new();
+        for path in &best.paths {
+            match path.disposition {
+                Disposition::Blackhole => return Some(Target::Blackhole),
+                Disposition::Unreachable => return Some(Target::Unreachable),
+                Disposition::Prohibit => return Some(Target::Prohibit),
+                Disposition::Device(index) => hops.push(Hop::device(self.interfaces.get(&index)?)),
+                Disposition::Via(next_hop) => hops.push(self.hop(prefix, next_hop, best.source)),
+            }
+        }
+        hops.sort();
+        hops.dedup();
+        // A next hop that is unspecified means ourselves: there is nowhere to send packets.
+        hops.retain(|hop| !hop.gateway.is_some_and(|gateway| gateway.is_unspecified()));
+        (!hops.is_empty()).then_some(Target::Via(hops))
+    }
+
+    fn hop(&self, prefix: Prefix, next_hop: NextHop, source: Source) -> Hop {
+        let gateway = next_hop.addr();
+        let pool = matches!(source, Source::Bgp(_))
+            .then(|| self.pool(prefix))
+            .flatten();
+        match pool {
+            Some(pool) if self.is_encapsulated(pool, gateway) => {
+                Hop::via(gateway).over(&pool.tunnel_device).onlink()
+            }
+            _ => match next_hop {
+                NextHop::V6LinkLocal { link_local, .. } if !self.is_connected(gateway) => {
+                    Hop::via(IpAddr::V6(link_local))
+                }
+                _ => Hop::via(gateway),
+            },
+        }
+    }
+
+    /// The most specific pool that holds the prefix.
+    fn pool(&self, prefix: Prefix) -> Option<&Pool> {
+        let network = network(prefix);
+        let inside = |pool: &&Pool| {
+            pool.cidr.prefix() <= network.prefix() && pool.cidr.contains(network.network())
+        };
+        self.pools
+            .iter()
+            .filter(inside)
+            .max_by_key(|pool| pool.cidr.prefix())
+    }
+
+    fn is_encapsulated(&self, pool: &Pool, next_hop: IpAddr) -> bool {
+        match (pool.encapsulation, pool.mode) {
+            (Encapsulation::None, _) | (_, EncapsulationMode::Never) => false,
+            (_, EncapsulationMode::Always) => true,
+            (_, EncapsulationMode::CrossSubnet) => !self.is_connected(next_hop),
+        }
+    }
+
+    fn is_connected(&self, address: IpAddr) -> bool {
+        self.subnets.iter().any(|subnet| subnet.contains(address))
+    }
+}
+
+/// The prefix in the terms of `fib_netlink` and of the configuration.
+pub fn network(prefix: Prefix) -> IpNetwork {
+    IpNetwork::new(prefix.addr(), prefix.length())
+        .expect("a Prefix is never longer than its address")
+}

@@ -1,0 +1,719 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! One neighbour: its session machine, the framing and decoding of what it sends, and what the RIB is told.
+//!
+//! Pure: octets, connections and time are arguments. [`crate::speaker::Speaker`] runs many of these in one thread, the
+//! daemon runs each in a task of its own. It refuses to know routes of other peers, and policy.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use bgp_fsm::{
+    Action, ConnectionId, Direction, DownReason, Event, Session, SessionConfig, State, StopReason,
+};
+use bgp_proto::{
+    Capability, Family, Frame, Framer, Instant, Message, MessageKind, Negotiated, NlriBlock,
+    Notification, Open, PathAttributes, RefreshSubtype, RouteRefresh, Update, UpdateWriter,
+    Verdict,
+};
+use bytes::{Bytes, BytesMut};
+use rib::{
+    Disposition, Input, NextHopMode, PeerId, PeerInfo, Policy, Relation, RouteBatch, Source,
+};
+
+mod restart;
+
+/// Routes gathered before they are handed to the RIB, at most.
+const ROUTES_PER_BATCH: usize = 4096;
+
+/// What a neighbour's configuration comes to.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// Names it towards the RIB.
+    pub id: PeerId,
+    /// Its address.
+    pub address: IpAddr,
+    /// The session's side of it.
+    pub session: SessionConfig,
+    /// It is a client of ours, if the session is internal (RFC 4456).
+    pub route_reflector_client: bool,
+    /// NEXT_HOP towards it.
+    pub next_hop: NextHopMode,
+    /// Import policy.
+    pub import: Policy,
+    /// Export policy.
+    pub export: Policy,
+    /// How often our own AS may be in its paths.
+    pub allow_own_as: u8,
+    /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
+    pub shared_subnets: Vec<bgp_proto::Prefix>,
+    /// Most prefixes per family; above, the session ends with Cease 6/1 and stays down for a while.
+    pub max_prefixes: Vec<(Family, u32)>,
+    /// Shards that will each report their part of the initial table.
+    pub shards: usize,
+}
+
+/// What the driver tells a [`Peer`]. Octets are given with [`Peer::read`].
+#[derive(Debug)]
+pub enum PeerEvent {
+    /// Begin, by configuration or by an operator.
+    Start,
+    /// End, with the reason the neighbour is told.
+    Stop(StopReason),
+    /// A TCP connection is there.
+    Connected {
+        /// Chosen by the driver, unique within the peer.
+        connection: ConnectionId,
+        /// Who dialled.
+        direction: Direction,
+        /// Our address on it.
+        local: IpAddr,
+    },
+    /// The attempt that was ordered failed.
+    ConnectFailed,
+    /// The connection ended without our doing.
+    Closed(ConnectionId),
+    /// Octets of ours left the queue.
+    Progress(ConnectionId),
+    /// A shard has sent its initial table of this family.
+    Fed(Family),
+    /// Ask the neighbour to send its routes again (RFC 2918).
+    RefreshIn,
+    /// Send our routes again.
+    RefreshOut,
+    /// New policies: the routes are evaluated again, the session stays.
+    Policy {
+        /// Import.
+        import: Policy,
+        /// Export.
+        export: Policy,
+    },
+    /// A deadline has passed.
+    Tick,
+}
+
+/// What a [`Peer`] wants done, in this order.
+#[derive(Debug)]
+pub enum PeerOrder {
+    /// Dial; answer with `Connected` or `ConnectFailed`.
+    Connect,
+    /// Stop dialling.
+    AbortConnect,
+    /// Send these octets on this connection.
+    Send(ConnectionId, Bytes),
+    /// Close it when all is sent; give no more of its octets.
+    Close(ConnectionId),
+    /// Tell the RIB. `PeerUp` goes to every shard, routes to the shards they belong to.
+    Rib(Input),
+    /// This connection carries the session: what the RIB sends goes there.
+    Up(ConnectionId),
+    /// The session is over: what the RIB still sends is dropped.
+    Down,
+    /// For logs and watchers.
+    Changed {
+        /// From.
+        from: State,
+        /// To.
+        to: State,
+        /// Why, when the session ended.
+        reason: Option<String>,
+    },
+    /// An UPDATE had errors that cost its routes, or an attribute (RFC 7606).
+    Faulty(String),
+}
+
+/// Messages of one direction.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[allow(missing_docs, reason = "the message names of RFC 4271 section 4.1")]
+pub struct Counts {
+    pub open: u64,
+    pub update: u64,
+    pub notification: u64,
+    pub keepalive: u64,
+    pub route_refresh: u64,
+    pub bytes: u64,
+}
+
+impl Counts {
+    fn add(&mut self, kind: MessageKind, octets: usize) {
+        let counter = match kind {
+            MessageKind::Open => &mut self.open,
+            MessageKind::Update => &mut self.update,
+            MessageKind::Notification => &mut self.notification,
+            MessageKind::Keepalive => &mut self.keepalive,
+            MessageKind::RouteRefresh => &mut self.route_refresh,
+        };
+        *counter += 1;
+        self.bytes += octets as u64;
+    }
+}
+
+/// One neighbour.
+#[derive(Debug)]
+pub struct Peer {
+    settings: PeerSettings,
+    session: Session,
+    connections: Vec<Connection>,
+    up: Option<Established>,
+    helper: restart::Helper,
+    /// RIB still has (stale) routes of it.
+    known_to_rib: bool,
+    batch: RouteBatch,
+    orders: Vec<PeerOrder>,
+    counts: PeerCounts,
+}
+
+/// Counters of one neighbour since start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PeerCounts {
+    /// Received messages.
+    pub received: Counts,
+    /// Sent messages.
+    pub sent: Counts,
+    /// UPDATEs whose routes were treated as withdrawn (RFC 7606 §2).
+    pub treated_as_withdraw: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    framer: Framer,
+    local: IpAddr,
+    /// Nothing it says counts any more.
+    dead: bool,
+}
+
+#[derive(Debug)]
+struct Established {
+    connection: ConnectionId,
+    negotiated: Negotiated,
+    remote: Open,
+    fed: BTreeMap<Family, usize>,
+    end_of_rib: Vec<Family>,
+}
+
+impl PeerSettings {
+    /// The families that we offer.
+    pub fn families(&self) -> impl Iterator<Item = Family> + '_ {
+        self.session
+            .capabilities
+            .iter()
+            .filter_map(|capability| match capability {
+                Capability::Multiprotocol(family) => Some(*family),
+                _ => None,
+            })
+    }
+}
+
+impl Peer {
+    /// A neighbour in Idle; [`PeerEvent::Start`] begins.
+    pub fn new(settings: PeerSettings) -> Self {
+        let session = Session::new(settings.session.clone());
+        let batch = RouteBatch::new(Source::Bgp(settings.id));
+        Self {
+            settings,
+            session,
+            connections: Vec::new(),
+            up: None,
+            helper: restart::Helper::default(),
+            known_to_rib: false,
+            batch,
+            orders: Vec::new(),
+            counts: PeerCounts::default(),
+        }
+    }
+
+    /// Feeds one event.
+    pub fn step(&mut self, event: PeerEvent, now: Instant) {
+        match event {
+            PeerEvent::Start => self.session.step(Event::Start, now),
+            PeerEvent::Stop(reason) => self.session.step(Event::Stop(reason), now),
+            PeerEvent::Connected {
+                connection,
+                direction,
+                local,
+            } => {
+                self.connections.push(Connection {
+                    id: connection,
+                    framer: Framer::default(),
+                    local,
+                    dead: false,
+                });
+                self.session.step(
+                    Event::Connected {
+                        connection,
+                        direction,
+                    },
+                    now,
+                );
+            }
+            PeerEvent::ConnectFailed => self.session.step(Event::ConnectFailed, now),
+            PeerEvent::Closed(connection) => {
+                self.connections.retain(|known| known.id != connection);
+                self.session.step(Event::Closed { connection }, now);
+            }
+            PeerEvent::Progress(connection) => {
+                self.session.step(Event::Progress { connection }, now)
+            }
+            PeerEvent::Fed(family) => self.fed(family),
+            PeerEvent::RefreshIn => self.refresh_in(),
+            PeerEvent::RefreshOut => self.refresh_out(),
+            PeerEvent::Policy { import, export } => self.policy(import, export),
+            PeerEvent::Tick => self.tick(now),
+        }
+        self.carry_out(now);
+    }
+
+    /// Takes in what arrived on a connection and leaves in `buffer` what is not a whole message yet.
+    pub fn read(&mut self, connection: ConnectionId, buffer: &mut BytesMut, now: Instant) {
+        loop {
+            let Some(known) = self
+                .connections
+                .iter_mut()
+                .find(|known| known.id == connection && !known.dead)
+            else {
+                buffer.clear();
+                break;
+            };
+            match known.framer.next(buffer) {
+                Ok(Some(frame)) => self.frame(connection, &frame, now),
+                Ok(None) => break,
+                Err(error) => {
+                    known.dead = true;
+                    let notification = error.notification();
+                    self.session.step(
+                        Event::Fault {
+                            connection,
+                            notification,
+                        },
+                        now,
+                    );
+                }
+            }
+            self.carry_out(now);
+        }
+        self.flush();
+    }
+
+    /// When [`PeerEvent::Tick`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.session.deadline(), self.helper.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What is to be done, in order.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, PeerOrder> {
+        self.orders.drain(..)
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &PeerSettings {
+        &self.settings
+    }
+
+    /// The session machine, for display.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Counters.
+    pub fn counts(&self) -> PeerCounts {
+        self.counts
+    }
+
+    /// The neighbour's OPEN, of the running session.
+    pub fn remote(&self) -> Option<&Open> {
+        self.up.as_ref().map(|up| &up.remote)
+    }
+
+    /// What the running session agreed on.
+    pub fn negotiated(&self) -> Option<&Negotiated> {
+        self.up.as_ref().map(|up| &up.negotiated)
+    }
+
+    /// An UPDATE of the RIB's went out.
+    pub fn sent_update(&mut self, octets: usize) {
+        self.counts.sent.add(MessageKind::Update, octets);
+    }
+
+    /// Our address on the session's connection.
+    pub fn local_address(&self) -> Option<IpAddr> {
+        let up = self.up.as_ref()?;
+        self.connections
+            .iter()
+            .find(|known| known.id == up.connection)
+            .map(|known| known.local)
+    }
+
+    /// `external`, `internal` or `client`, as configured or, for a dynamic neighbour, as learned.
+    pub fn relation_name(&self) -> &'static str {
+        let asn = match (self.settings.session.peer_as, self.remote()) {
+            (bgp_fsm::PeerAs::Exact(asn), _) => Some(asn),
+            (bgp_fsm::PeerAs::Any, remote) => remote.map(|remote| remote.asn),
+        };
+        match (
+            asn == Some(self.settings.session.local_as),
+            self.settings.route_reflector_client,
+        ) {
+            (false, _) => "external",
+            (true, false) => "internal",
+            (true, true) => "client",
+        }
+    }
+
+    /// Whether the neighbour has sent End-of-RIB for a family in this session.
+    pub fn has_end_of_rib(&self, family: Family) -> bool {
+        self.up
+            .as_ref()
+            .is_some_and(|up| up.end_of_rib.contains(&family))
+    }
+
+    /// Established, and the neighbour's whole table is here.
+    pub fn is_converged(&self) -> bool {
+        self.up.as_ref().is_some_and(|up| {
+            up.negotiated
+                .families()
+                .all(|family| up.end_of_rib.contains(&family))
+        })
+    }
+
+    fn frame(&mut self, connection: ConnectionId, frame: &Frame, now: Instant) {
+        self.counts.received.add(frame.kind, frame.octets());
+        let event = match frame.kind {
+            MessageKind::Open => match Open::decode(frame.body()) {
+                Ok(open) => Event::Open { connection, open },
+                Err(error) => Event::Fault {
+                    connection,
+                    notification: error.notification(),
+                },
+            },
+            MessageKind::Keepalive => Event::Keepalive { connection },
+            MessageKind::Notification => Event::Notification {
+                connection,
+                notification: Notification::decode(frame.body()),
+            },
+            MessageKind::Update => return self.update(connection, frame.body(), now),
+            MessageKind::RouteRefresh => return self.route_refresh(connection, frame.body(), now),
+        };
+        self.session.step(event, now);
+    }
+
+    fn update(&mut self, connection: ConnectionId, body: &[u8], now: Instant) {
+        let event = match &mut self.up {
+            Some(up) if up.connection == connection => match Update::decode(body, &up.negotiated) {
+                Ok(update) => {
+                    self.routes(&update);
+                    Event::Update { connection }
+                }
+                Err(error) => Event::Fault {
+                    connection,
+                    notification: error.notification(),
+                },
+            },
+            // Before Established the session machine answers it.
+            _ => Event::Update { connection },
+        };
+        self.session.step(event, now);
+    }
+
+    fn routes(&mut self, update: &Update<'_>) {
+        if update.verdict() == Verdict::Withdraw {
+            self.counts.treated_as_withdraw += 1;
+        }
+        for fault in update.faults() {
+            self.orders.push(PeerOrder::Faulty(fault.to_string()));
+        }
+        for block in update.withdrawn() {
+            self.batch_withdrawals(&block);
+        }
+        for (attributes, block) in update.announced() {
+            self.batch_announcements(attributes, &block);
+        }
+        if let Some(family) = update.end_of_rib() {
+            self.end_of_rib(family);
+        } else if self.batch.len() >= ROUTES_PER_BATCH {
+            self.flush();
+        }
+    }
+
+    fn batch_withdrawals(&mut self, block: &NlriBlock<'_>) {
+        for (path_id, prefix) in block.ipv4() {
+            self.batch.withdraw(prefix.into(), path_id);
+        }
+        for (path_id, prefix) in block.ipv6() {
+            self.batch.withdraw(prefix.into(), path_id);
+        }
+    }
+
+    fn batch_announcements(&mut self, attributes: &PathAttributes, block: &NlriBlock<'_>) {
+        let path = self
+            .batch
+            .push_path(attributes.clone(), Disposition::Via(attributes.next_hop));
+        for (path_id, prefix) in block.ipv4() {
+            self.batch.announce(prefix.into(), path_id, path);
+        }
+        for (path_id, prefix) in block.ipv6() {
+            self.batch.announce(prefix.into(), path_id, path);
+        }
+    }
+
+    /// Hands what was gathered to the RIB.
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            let next = RouteBatch::new(Source::Bgp(self.settings.id));
+            self.orders
+                .push(PeerOrder::Rib(Input::Routes(std::mem::replace(
+                    &mut self.batch,
+                    next,
+                ))));
+        }
+    }
+
+    fn end_of_rib(&mut self, family: Family) {
+        self.flush();
+        if self.helper.end_of_rib(family) {
+            self.orders
+                .push(PeerOrder::Rib(Input::SweepStale(self.settings.id, family)));
+        }
+        if let Some(up) = &mut self.up
+            && !up.end_of_rib.contains(&family)
+        {
+            up.end_of_rib.push(family);
+        }
+        self.orders
+            .push(PeerOrder::Rib(Input::EndOfRib(self.settings.id, family)));
+    }
+
+    fn route_refresh(&mut self, connection: ConnectionId, body: &[u8], now: Instant) {
+        let established = self.up.as_ref().filter(|up| up.connection == connection);
+        let event = match (established, RouteRefresh::decode(body)) {
+            (Some(up), Ok(refresh)) => {
+                if refresh.subtype == RefreshSubtype::REQUEST
+                    && up.negotiated.has_family(refresh.family)
+                {
+                    self.orders.push(PeerOrder::Rib(Input::Refresh(
+                        self.settings.id,
+                        refresh.family,
+                    )));
+                }
+                Event::RouteRefresh { connection }
+            }
+            (Some(up), Err(error)) => Event::Fault {
+                connection,
+                notification: error.notification(up.negotiated.enhanced_route_refresh),
+            },
+            (None, _) => Event::RouteRefresh { connection },
+        };
+        self.session.step(event, now);
+    }
+
+    fn fed(&mut self, family: Family) {
+        let shards = self.settings.shards;
+        let Some(up) = &mut self.up else { return };
+        let count = up.fed.entry(family).or_default();
+        *count += 1;
+        // Sent after every full feed, a refresh too: it does no harm and says that all is there.
+        if count.is_multiple_of(shards.max(1)) {
+            let message = UpdateWriter::new(&up.negotiated).end_of_rib(family);
+            let connection = up.connection;
+            self.send(connection, MessageKind::Update, message);
+        }
+    }
+
+    fn refresh_in(&mut self) {
+        let Some(up) = self.up.as_ref().filter(|up| up.negotiated.route_refresh) else {
+            return;
+        };
+        let connection = up.connection;
+        let families: Vec<Family> = up.negotiated.families().collect();
+        for family in families {
+            let message = Message::RouteRefresh(RouteRefresh {
+                family,
+                subtype: RefreshSubtype::REQUEST,
+            });
+            self.send(connection, MessageKind::RouteRefresh, message.encode());
+        }
+    }
+
+    fn refresh_out(&mut self) {
+        let Some(up) = &self.up else { return };
+        let id = self.settings.id;
+        self.orders.extend(
+            up.negotiated
+                .families()
+                .map(|family| PeerOrder::Rib(Input::Refresh(id, family))),
+        );
+    }
+
+    fn policy(&mut self, import: Policy, export: Policy) {
+        self.settings.import = import.clone();
+        self.settings.export = export.clone();
+        if self.known_to_rib {
+            self.orders.push(PeerOrder::Rib(Input::Policy(
+                self.settings.id,
+                import,
+                export,
+            )));
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for family in self.helper.expire(now) {
+            self.orders
+                .push(PeerOrder::Rib(Input::SweepStale(self.settings.id, family)));
+        }
+        if self
+            .session
+            .deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.session.step(Event::Tick, now);
+        }
+    }
+
+    fn send(&mut self, connection: ConnectionId, kind: MessageKind, message: Bytes) {
+        self.counts.sent.add(kind, message.len());
+        self.orders.push(PeerOrder::Send(connection, message));
+    }
+
+    /// Carries out what the session machine wants.
+    fn carry_out(&mut self, now: Instant) {
+        let actions: Vec<Action> = self.session.drain().collect();
+        for action in actions {
+            match action {
+                Action::Connect => self.orders.push(PeerOrder::Connect),
+                Action::AbortConnect => self.orders.push(PeerOrder::AbortConnect),
+                Action::Send {
+                    connection,
+                    message,
+                } => self.send(connection, message.kind(), message.encode()),
+                Action::Close { connection } => self.close(connection),
+                Action::Up {
+                    connection,
+                    negotiated,
+                    remote,
+                } => self.session_up(connection, negotiated, remote, now),
+                Action::Down { reason } => self.session_down(&reason, now),
+                Action::Changed { from, to } => self.changed(from, to),
+            }
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        self.connections.retain(|known| known.id != connection);
+        self.orders.push(PeerOrder::Close(connection));
+    }
+
+    fn session_up(
+        &mut self,
+        connection: ConnectionId,
+        negotiated: Negotiated,
+        remote: Open,
+        now: Instant,
+    ) {
+        let local = self
+            .connections
+            .iter()
+            .find(|known| known.id == connection)
+            .map(|known| known.local);
+        if let Some(known) = self
+            .connections
+            .iter_mut()
+            .find(|known| known.id == connection)
+        {
+            known.framer.set_max_message(negotiated.max_message);
+        }
+        let id = self.settings.id;
+        let gone = self.helper.up(&remote, now);
+        self.orders.push(PeerOrder::Up(connection));
+        self.orders
+            .push(PeerOrder::Rib(Input::PeerUp(Box::new(self.info(
+                &negotiated,
+                &remote,
+                local,
+            )))));
+        self.orders.extend(
+            gone.into_iter()
+                .map(|family| PeerOrder::Rib(Input::SweepStale(id, family))),
+        );
+        self.known_to_rib = true;
+        self.up = Some(Established {
+            connection,
+            negotiated,
+            remote,
+            fed: BTreeMap::new(),
+            end_of_rib: Vec::new(),
+        });
+    }
+
+    fn info(&self, negotiated: &Negotiated, remote: &Open, local: Option<IpAddr>) -> PeerInfo {
+        let settings = &self.settings;
+        let relation = match (
+            remote.asn == settings.session.local_as,
+            settings.route_reflector_client,
+        ) {
+            (false, _) => Relation::External,
+            (true, false) => Relation::Internal,
+            (true, true) => Relation::Client,
+        };
+        PeerInfo {
+            id: settings.id,
+            address: settings.address,
+            relation,
+            peer_as: remote.asn,
+            local_as: settings.session.local_as,
+            router_id: remote.router_id,
+            local_v4: local.and_then(as_ipv4),
+            local_v6: local.and_then(as_ipv6),
+            local_link_local: None,
+            negotiated: negotiated.clone(),
+            next_hop: settings.next_hop,
+            import: settings.import.clone(),
+            export: settings.export.clone(),
+            allow_own_as: settings.allow_own_as,
+            shared_subnets: settings.shared_subnets.clone(),
+        }
+    }
+
+    fn session_down(&mut self, reason: &DownReason, now: Instant) {
+        let Some(up) = self.up.take() else { return };
+        self.flush();
+        let id = self.settings.id;
+        let families: Vec<Family> = up.negotiated.families().collect();
+        self.orders.push(PeerOrder::Down);
+        let verdict = self.helper.down(reason.is_orderly(), &families, now);
+        if verdict == restart::Verdict::Keep {
+            self.orders.push(PeerOrder::Rib(Input::PeerLost(id)));
+            let gone = self.helper.not_kept(&families);
+            self.orders.extend(
+                gone.into_iter()
+                    .map(|family| PeerOrder::Rib(Input::SweepStale(id, family))),
+            );
+        } else {
+            self.known_to_rib = false;
+            self.orders.push(PeerOrder::Rib(Input::PeerDown(id)));
+        }
+    }
+
+    fn changed(&mut self, from: State, to: State) {
+        let reason = self.session.last_error().map(ToString::to_string);
+        self.orders.push(PeerOrder::Changed { from, to, reason });
+    }
+}
+
+fn as_ipv4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn as_ipv6(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V6(address) => Some(address),
+        IpAddr::V4(_) => None,
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What every Loc-RIB has to hold, computed the slow way: whole tables are passed round until nothing changes.
+//!
+//! It shares no code with `rib`: each rule is written a second time here, in the plainest form.
+
+use std::{cmp::Reverse, collections::BTreeMap, net::Ipv4Addr};
+
+use bgp_proto::{Asn, ClusterId, NextHop, PathAttributes, Prefix};
+use rib::{RouteQuery, Table};
+
+use crate::world::{LinkKind, World, address};
+
+/// Rounds after which a world that still changes is reported as one that never settles.
+const ROUNDS: usize = 100;
+
+/// Best paths by prefix.
+pub type Table4 = BTreeMap<Prefix, PathAttributes>;
+
+/// A path at a speaker, and where it has it from.
+#[derive(Clone, Debug, PartialEq)]
+struct Candidate {
+    attributes: PathAttributes,
+    from: From,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum From {
+    Here,
+    Peer { number: usize, relation: Relation },
+}
+
+/// What a neighbour is to a speaker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Relation {
+    External,
+    Internal,
+    Client,
+}
+
+/// What the best paths have to be, per speaker.
+///
+/// # Panics
+/// When the world has no stable state.
+pub fn expected(world: &World) -> Vec<Table4> {
+    let prefixes: Vec<Prefix> = world
+        .nodes
+        .iter()
+        .flat_map(|node| node.local.keys().copied())
+        .collect();
+    let mut best: Vec<BTreeMap<Prefix, Candidate>> = vec![BTreeMap::new(); world.nodes.len()];
+    for _ in 0..ROUNDS {
+        let mut next = vec![BTreeMap::new(); world.nodes.len()];
+        for (speaker, table) in next.iter_mut().enumerate() {
+            for prefix in &prefixes {
+                if let Some(chosen) = choose(world, candidates(world, &best, speaker, *prefix)) {
+                    table.insert(*prefix, chosen);
+                }
+            }
+        }
+        if next == best {
+            let plain = |table: BTreeMap<Prefix, Candidate>| {
+                table
+                    .into_iter()
+                    .map(|(prefix, path)| (prefix, path.attributes))
+                    .collect()
+            };
+            return best.into_iter().map(plain).collect();
+        }
+        best = next;
+    }
+    panic!("the world has no stable state");
+}
+
+/// What the best paths are, per speaker.
+pub fn actual(world: &World) -> Vec<Table4> {
+    let query = RouteQuery {
+        table: Table::LocRib,
+        family: None,
+        prefix: None,
+        best_only: true,
+        after: None,
+        limit: usize::MAX,
+    };
+    let table = |node: &crate::world::Node| {
+        node.speaker
+            .rib()
+            .routes(&query)
+            .routes
+            .into_iter()
+            .map(|view| (view.prefix, view.attributes.as_ref().clone()))
+            .collect()
+    };
+    world.nodes.iter().map(table).collect()
+}
+
+fn candidates(
+    world: &World,
+    best: &[BTreeMap<Prefix, Candidate>],
+    speaker: usize,
+    prefix: Prefix,
+) -> Vec<Candidate> {
+    let local = world.nodes[speaker].local.get(&prefix);
+    let mut all: Vec<Candidate> = local
+        .map(|attributes| Candidate {
+            attributes: attributes.clone(),
+            from: From::Here,
+        })
+        .into_iter()
+        .collect();
+    for (neighbour, relation) in neighbours(world, speaker) {
+        if let Some(path) = best[neighbour].get(&prefix) {
+            let their_view = relation_of(world, neighbour, speaker);
+            if let Some(attributes) = told(world, neighbour, speaker, their_view, path)
+                .and_then(|sent| accepted(world, speaker, sent))
+            {
+                all.push(Candidate {
+                    attributes,
+                    from: From::Peer {
+                        number: neighbour,
+                        relation,
+                    },
+                });
+            }
+        }
+    }
+    all
+}
+
+fn neighbours(world: &World, speaker: usize) -> Vec<(usize, Relation)> {
+    (0..world.network.links.len())
+        .filter(|link| world.is_established(*link))
+        .filter_map(|link| {
+            let [(first, _), (second, _)] = world.network.links[link].ends;
+            match speaker {
+                _ if speaker == first => Some((second, relation_of(world, first, second))),
+                _ if speaker == second => Some((first, relation_of(world, second, first))),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// What `other` is to `speaker`.
+fn relation_of(world: &World, speaker: usize, other: usize) -> Relation {
+    if world.nodes[speaker].asn != world.nodes[other].asn {
+        return Relation::External;
+    }
+    let reflects = world
+        .network
+        .links
+        .iter()
+        .zip(&world.kinds)
+        .any(|(link, kind)| {
+            let [(first, _), (second, _)] = link.ends;
+            *kind == LinkKind::Reflector && (first, second) == (speaker, other)
+        });
+    if reflects {
+        Relation::Client
+    } else {
+        Relation::Internal
+    }
+}
+
+/// What `speaker` sends of its best path to `other`.
+fn told(
+    world: &World,
+    speaker: usize,
+    other: usize,
+    relation: Relation,
+    path: &Candidate,
+) -> Option<PathAttributes> {
+    let node = &world.nodes[speaker];
+    let mut sent = path.attributes.clone();
+    let reflected = match (path.from, relation) {
+        (From::Peer { number, .. }, _) if number == other => return None,
+        (
+            From::Peer {
+                relation: Relation::Internal,
+                ..
+            },
+            Relation::Internal,
+        ) => return None,
+        (
+            From::Peer {
+                relation: Relation::Internal | Relation::Client,
+                ..
+            },
+            Relation::Internal | Relation::Client,
+        ) => true,
+        _ => false,
+    };
+    if reflected {
+        let From::Peer { number, .. } = path.from else {
+            return None;
+        };
+        sent.originator_id = sent.originator_id.or(Some(world.nodes[number].router_id));
+        sent.cluster_list
+            .insert(0, ClusterId(node.router_id.as_u32()));
+    }
+    if relation == Relation::External {
+        sent.as_path = sent.as_path.prepended(node.asn, 1);
+        sent.local_pref = None;
+        if path.from != From::Here {
+            sent.med = None;
+        }
+        sent.originator_id = None;
+        sent.cluster_list.clear();
+        sent.next_hop = NextHop::V4(address(speaker));
+    } else {
+        sent.local_pref = Some(sent.local_pref.unwrap_or(100));
+        if path.from == From::Here {
+            sent.next_hop = NextHop::V4(address(speaker));
+        }
+    }
+    Some(sent)
+}
+
+/// What `speaker` takes of it.
+fn accepted(world: &World, speaker: usize, sent: PathAttributes) -> Option<PathAttributes> {
+    let node = &world.nodes[speaker];
+    let looped = sent.as_path.contains(node.asn)
+        || sent.originator_id == Some(node.router_id)
+        || sent
+            .cluster_list
+            .contains(&ClusterId(node.router_id.as_u32()));
+    (!looped).then_some(sent)
+}
+
+/// The decision process, one elimination after the other (RFC 4271 §9.1.2.2, RFC 4456 §9).
+fn choose(world: &World, mut paths: Vec<Candidate>) -> Option<Candidate> {
+    keep_lowest(&mut paths, |path| path.from != From::Here);
+    keep_lowest(&mut paths, |path| {
+        Reverse(path.attributes.local_pref.unwrap_or(100))
+    });
+    keep_lowest(&mut paths, |path| path.attributes.as_path.hop_count());
+    keep_lowest(&mut paths, |path| path.attributes.origin as u8);
+    let all = paths.clone();
+    paths.retain(|path| !all.iter().any(|other| beats_by_med(other, path)));
+    keep_lowest(&mut paths, |path| {
+        !matches!(
+            path.from,
+            From::Peer {
+                relation: Relation::External,
+                ..
+            }
+        )
+    });
+    keep_lowest(&mut paths, |path| identifier(world, path));
+    keep_lowest(&mut paths, |path| path.attributes.cluster_list.len());
+    keep_lowest(&mut paths, |path| match path.from {
+        From::Here => Ipv4Addr::UNSPECIFIED,
+        From::Peer { number, .. } => address(number),
+    });
+    paths.into_iter().next()
+}
+
+fn keep_lowest<K: Ord>(paths: &mut Vec<Candidate>, key: impl Fn(&Candidate) -> K) {
+    if let Some(lowest) = paths.iter().map(&key).min() {
+        paths.retain(|path| key(path) == lowest);
+    }
+}
+
+fn beats_by_med(first: &Candidate, second: &Candidate) -> bool {
+    let neighbour = |path: &Candidate| path.attributes.as_path.neighbor_as().unwrap_or(Asn(0));
+    let med = |path: &Candidate| path.attributes.med.unwrap_or(0);
+    neighbour(first) == neighbour(second) && med(first) < med(second)
+}
+
+fn identifier(world: &World, path: &Candidate) -> u32 {
+    match (path.attributes.originator_id, path.from) {
+        (Some(originator), _) => originator.as_u32(),
+        (None, From::Peer { number, .. }) => world.nodes[number].router_id.as_u32(),
+        (None, From::Here) => 0,
+    }
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Speakers, the network between them, and the clock.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+use bgp_fsm::{ConnectionId, Direction, Mode, PeerAs, SessionConfig, State};
+use bgp_proto::{
+    Asn, Capability, ClusterId, Family, HoldTime, Instant, PathAttributes, Prefix, RouterId,
+};
+use bgpd::{
+    peer::{PeerEvent, PeerSettings},
+    speaker::{Speaker, SpeakerOrder},
+};
+use bytes::BytesMut;
+use rib::{Disposition, NextHopMode, PeerId, Policy, RibConfig, RouteBatch, Source};
+
+use crate::network::{Arrival, End, Fault, Network};
+
+/// How two speakers see each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkKind {
+    /// Plain: iBGP full mesh or eBGP, by their AS numbers.
+    Plain,
+    /// The first is the reflector of the second (RFC 4456).
+    Reflector,
+}
+
+/// One speaker and what it is known by.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) asn: Asn,
+    pub(crate) router_id: RouterId,
+    pub(crate) speaker: Speaker,
+    buffers: BTreeMap<(PeerId, ConnectionId), BytesMut>,
+    /// Local routes as announced.
+    pub(crate) local: BTreeMap<Prefix, PathAttributes>,
+}
+
+/// The simulation.
+#[derive(Debug)]
+pub struct World {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) kinds: Vec<LinkKind>,
+    pub(crate) network: Network,
+    shards: usize,
+    seed: u64,
+    now: Instant,
+}
+
+impl World {
+    /// An empty world. `shards` is the number of RIB shards of each speaker.
+    pub fn new(seed: u64, shards: usize) -> Self {
+        Self {
+            nodes: Vec::new(),
+            kinds: Vec::new(),
+            network: Network::new(seed),
+            shards,
+            seed,
+            now: Instant::ZERO,
+        }
+    }
+
+    /// Adds a speaker: its number is also the last octet of its address and identifier.
+    pub fn add_speaker(&mut self, asn: Asn) -> usize {
+        let number = self.nodes.len();
+        let address = address(number);
+        let router_id = RouterId::new(address).expect("not zero");
+        let config = RibConfig {
+            local_as: asn,
+            router_id,
+            cluster_id: ClusterId(router_id.as_u32()),
+            next_hop_tracking: false,
+            ..RibConfig::new(asn, router_id)
+        };
+        let speaker = Speaker::new(config, self.shards);
+        self.nodes.push(Node {
+            asn,
+            router_id,
+            speaker,
+            buffers: BTreeMap::new(),
+            local: BTreeMap::new(),
+        });
+        number
+    }
+
+    /// Connects two speakers; both dial. Returns the number of the link.
+    pub fn connect(&mut self, first: usize, second: usize, kind: LinkKind) -> usize {
+        let (to_second, to_first) = (peer_id(second), peer_id(first));
+        let link = self.network.link([(first, to_second), (second, to_first)]);
+        self.kinds.push(kind);
+        let settings = self.settings(first, second, kind == LinkKind::Reflector);
+        self.nodes[first].speaker.add_peer(settings, self.now);
+        let settings = self.settings(second, first, false);
+        self.nodes[second].speaker.add_peer(settings, self.now);
+        link
+    }
+
+    fn settings(&self, at: usize, of: usize, client: bool) -> PeerSettings {
+        let (here, there) = (&self.nodes[at], &self.nodes[of]);
+        let session = SessionConfig {
+            hold_time: HoldTime::from_wire(9).expect("valid"),
+            mode: Mode::Active,
+            capabilities: vec![
+                Capability::Multiprotocol(Family::IPV4_UNICAST),
+                Capability::RouteRefresh,
+            ],
+            seed: self.seed ^ ((at as u64) << 32 | of as u64),
+            ..SessionConfig::new(here.asn, PeerAs::Exact(there.asn), here.router_id)
+        };
+        PeerSettings {
+            id: peer_id(of),
+            address: address(of).into(),
+            session,
+            route_reflector_client: client,
+            next_hop: NextHopMode::Auto,
+            import: Policy::accept_all(),
+            export: Policy::accept_all(),
+            allow_own_as: 0,
+            shared_subnets: Vec::new(),
+            max_prefixes: Vec::new(),
+            shards: 1,
+        }
+    }
+
+    /// Announces a local route, or another form of it.
+    pub fn announce(&mut self, speaker: usize, prefix: Prefix, attributes: PathAttributes) {
+        let node = &mut self.nodes[speaker];
+        let mut batch = RouteBatch::new(Source::Static);
+        let path = batch.push_path(attributes.clone(), Disposition::Blackhole);
+        batch.announce(prefix, 0, path);
+        node.local.insert(prefix, attributes);
+        node.speaker.routes(batch, self.now);
+    }
+
+    /// Withdraws a local route.
+    pub fn withdraw(&mut self, speaker: usize, prefix: Prefix) {
+        let node = &mut self.nodes[speaker];
+        let mut batch = RouteBatch::new(Source::Static);
+        batch.withdraw(prefix, 0);
+        node.local.remove(&prefix);
+        node.speaker.routes(batch, self.now);
+    }
+
+    /// Does something to a link.
+    pub fn fault(&mut self, link: usize, fault: Fault) {
+        self.network.fault(link, fault, self.now);
+    }
+
+    /// Whether both ends of the link are Established.
+    pub fn is_established(&self, link: usize) -> bool {
+        self.network.links[link].ends.iter().all(|(speaker, peer)| {
+            self.nodes[*speaker]
+                .speaker
+                .peer(*peer)
+                .is_some_and(|peer| peer.session().state() == State::Established)
+        })
+    }
+
+    /// How many speakers there are.
+    pub fn speakers(&self) -> u64 {
+        self.nodes.len() as u64
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let timers = self
+                .nodes
+                .iter()
+                .filter_map(|node| node.speaker.deadline())
+                .min();
+            let Some(next) = [timers, self.network.next_arrival()]
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|next| *next <= end)
+            else {
+                break;
+            };
+            self.now = self.now.max(next);
+            while let Some(arrival) = self.network.arrive(self.now) {
+                self.arrive(arrival);
+                self.settle();
+            }
+            for node in &mut self.nodes {
+                node.speaker.tick(self.now);
+            }
+        }
+        self.now = end;
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let now = self.now;
+        match arrival {
+            Arrival::Connected { end, outgoing } => {
+                let direction = if outgoing {
+                    Direction::Outgoing
+                } else {
+                    Direction::Incoming
+                };
+                let local = address(end.speaker).into();
+                let event = PeerEvent::Connected {
+                    connection: end.connection,
+                    direction,
+                    local,
+                };
+                self.nodes[end.speaker].speaker.step(end.peer, event, now);
+            }
+            Arrival::Failed { speaker, peer } => {
+                self.nodes[speaker]
+                    .speaker
+                    .step(peer, PeerEvent::ConnectFailed, now)
+            }
+            Arrival::Octets(end, octets) => {
+                let node = &mut self.nodes[end.speaker];
+                let buffer = node.buffers.entry((end.peer, end.connection)).or_default();
+                buffer.extend_from_slice(&octets);
+                node.speaker.read(end.peer, end.connection, buffer, now);
+            }
+            Arrival::Closed(end) => {
+                self.network.forget(end);
+                self.nodes[end.speaker]
+                    .buffers
+                    .remove(&(end.peer, end.connection));
+                self.nodes[end.speaker].speaker.step(
+                    end.peer,
+                    PeerEvent::Closed(end.connection),
+                    now,
+                );
+            }
+        }
+    }
+
+    /// Carries out what the speakers want until they want nothing.
+    fn settle(&mut self) {
+        let now = self.now;
+        for number in 0..self.nodes.len() {
+            loop {
+                let orders = self.nodes[number].speaker.drain(now);
+                if orders.is_empty() {
+                    break;
+                }
+                for order in orders {
+                    self.obey(number, order);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, speaker: usize, order: SpeakerOrder) {
+        let now = self.now;
+        match order {
+            SpeakerOrder::Connect(peer) => self.network.connect(speaker, peer, now),
+            SpeakerOrder::Send(peer, connection, octets) => {
+                self.network.transmit(
+                    End {
+                        speaker,
+                        peer,
+                        connection,
+                    },
+                    octets,
+                    now,
+                );
+                self.nodes[speaker]
+                    .speaker
+                    .step(peer, PeerEvent::Progress(connection), now);
+            }
+            SpeakerOrder::Close(peer, connection) => self.network.close(
+                End {
+                    speaker,
+                    peer,
+                    connection,
+                },
+                now,
+            ),
+            SpeakerOrder::Faulty(peer, fault) => panic!(
+                "seed {}: speaker {speaker} got a malformed UPDATE of {peer:?}: {fault}",
+                self.seed
+            ),
+            SpeakerOrder::AbortConnect(_)
+            | SpeakerOrder::Forward(_)
+            | SpeakerOrder::Changed { .. } => {}
+        }
+    }
+}
+
+/// The address of a speaker.
+pub(crate) fn address(speaker: usize) -> Ipv4Addr {
+    Ipv4Addr::new(192, 0, 2, u8::try_from(speaker + 1).expect("a small world"))
+}
+
+pub(crate) fn peer_id(speaker: usize) -> PeerId {
+    PeerId(u32::try_from(speaker).expect("a small world"))
+}
