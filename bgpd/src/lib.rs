@@ -11,3 +11,5 @@ pub mod speaker;
 pub mod api;
 #[cfg(feature = "daemon")]
 pub mod cli;
+#[cfg(feature = "daemon")]
+pub mod daemon;

@@ -48,8 +48,8 @@ pub struct PeerSettings {
     pub allow_own_as: u8,
     /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
     pub shared_subnets: Vec<bgp_proto::Prefix>,
-    /// Most prefixes per family; above, the session ends with Cease 6/1 and stays down for a while.
-    pub max_prefixes: Vec<(Family, u32)>,
+    /// Addresses of ours, each with another one of the same interface: next hops of the other family.
+    pub siblings: Vec<(IpAddr, IpAddr)>,
     /// Shards that will each report their part of the initial table.
     pub shards: usize,
 }
@@ -666,9 +666,13 @@ impl Peer {
             peer_as: remote.asn,
             local_as: settings.session.local_as,
             router_id: remote.router_id,
-            local_v4: local.and_then(as_ipv4),
-            local_v6: local.and_then(as_ipv6),
-            local_link_local: None,
+            local_v4: self.own(local, as_ipv4),
+            local_v6: self.own(local, |address| {
+                as_ipv6(address).filter(|v6| !v6.is_unicast_link_local())
+            }),
+            local_link_local: self.own(local, |address| {
+                as_ipv6(address).filter(Ipv6Addr::is_unicast_link_local)
+            }),
             negotiated: negotiated.clone(),
             next_hop: settings.next_hop,
             import: settings.import.clone(),
@@ -676,6 +680,17 @@ impl Peer {
             allow_own_as: settings.allow_own_as,
             shared_subnets: settings.shared_subnets.clone(),
         }
+    }
+
+    /// Our address of a kind: the one of the session's connection, or one beside it on the same interface.
+    fn own<T>(&self, local: Option<IpAddr>, kind: impl Fn(IpAddr) -> Option<T>) -> Option<T> {
+        let local = local?;
+        let beside = self
+            .settings
+            .siblings
+            .iter()
+            .filter(|(address, _)| *address == local);
+        kind(local).or_else(|| beside.map(|(_, sibling)| *sibling).find_map(&kind))
     }
 
     fn session_down(&mut self, reason: &DownReason, now: Instant) {

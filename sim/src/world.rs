@@ -117,7 +117,7 @@ impl World {
             export: Policy::accept_all(),
             allow_own_as: 0,
             shared_subnets: Vec::new(),
-            max_prefixes: Vec::new(),
+            siblings: Vec::new(),
             shards: 1,
         }
     }

@@ -1,4 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! bgpd
+//! The daemon's command line.
 
-fn main() {}
+use std::{path::PathBuf, process::ExitCode};
+
+use bgpd::{config, daemon};
+use clap::Parser;
+
+/// A BGP routing daemon for Linux hosts and route reflectors.
+#[derive(Debug, Parser)]
+#[command(name = "bgpd", version, about)]
+struct Arguments {
+    /// Configuration file (TOML)
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "/etc/bgpd/bgpd.toml"
+    )]
+    config: PathBuf,
+    /// Read the configuration, say what is wrong with it, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::FAILURE;
+        }
+    };
+    for warning in &config.warnings {
+        eprintln!("{warning}");
+    }
+    if arguments.check {
+        println!("{}: no errors", arguments.config.display());
+        return ExitCode::SUCCESS;
+    }
+    daemon::init_log(&config.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("bgpd: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(daemon::run(daemon::Options {
+        path: arguments.config,
+        config,
+    })) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bgpd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The daemon: tasks and threads around the pure parts, sockets, kernel, signals.
+//!
+//! Which task owns what is drawn in ARCHITECTURE.md. Nothing here decides about BGP.
+
+mod clock;
+mod connection;
+mod door;
+mod events;
+mod fib_task;
+mod host;
+mod listener;
+mod log;
+mod outbox;
+mod peer_task;
+mod settings;
+mod shard;
+mod sink;
+mod socket;
+mod supervisor;
+mod sys;
+
+pub use log::init as init_log;
+pub use supervisor::{Options, run};

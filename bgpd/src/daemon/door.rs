@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The running daemon as its clients see it: answers questions from the peers' tasks, the shards and the kernel task.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use bgp_fsm::StopReason;
+use fib_netlink::Fib;
+use rib::{Disposition, PeerId, RouteBatch, Source};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    clock::Clock,
+    events::Events,
+    fib_task::{fib_route, send_dealt},
+    peer_task::{Command, PeerHandle},
+    shard::{Gone, Shard},
+};
+use crate::{
+    api::Control,
+    config::Config,
+    control::{
+        ControlError, Explanation, FibRoute, FibState, FibSummary, NewRoute, PeerOrder, PeerStatus,
+        PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+    },
+    peer::PeerEvent,
+};
+
+mod peers;
+mod routes;
+
+pub(super) use routes::route;
+
+/// A neighbour that runs.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    pub(super) id: PeerId,
+    pub(super) handle: PeerHandle,
+    pub(super) neighbor: Arc<crate::config::Neighbor>,
+    pub(super) dynamic: bool,
+}
+
+/// What the supervisor lets others see.
+#[derive(Debug)]
+pub(super) struct Board {
+    pub(super) config: Arc<Config>,
+    pub(super) peers: BTreeMap<IpAddr, Running>,
+    pub(super) listening: Vec<SocketAddr>,
+    pub(super) converging: bool,
+}
+
+impl Board {
+    /// Neighbours by number, for display.
+    pub(super) fn names(&self) -> HashMap<PeerId, IpAddr> {
+        self.peers
+            .iter()
+            .map(|(address, running)| (running.id, *address))
+            .collect()
+    }
+}
+
+/// A request only the supervisor can answer.
+pub(super) enum Request {
+    /// Read the configuration again.
+    Reload(oneshot::Sender<Result<Vec<String>, String>>),
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    pub(super) clock: Clock,
+    pub(super) board: Arc<RwLock<Board>>,
+    pub(super) shards: Vec<Shard>,
+    pub(super) events: Events,
+    pub(super) fib: Option<Fib>,
+    pub(super) requests: mpsc::Sender<Request>,
+}
+
+impl Door {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Board> {
+        self.board.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Board> {
+        self.board.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> Vec<(IpAddr, Running)> {
+        self.read()
+            .peers
+            .iter()
+            .map(|(address, running)| (*address, running.clone()))
+            .collect()
+    }
+
+    fn find(&self, address: IpAddr) -> Result<Running, ControlError> {
+        let found = self.read().peers.get(&address).cloned();
+        found.ok_or_else(|| {
+            ControlError::NotFound(format!(
+                "no neighbour {address}; `bgpctl neighbor` lists them"
+            ))
+        })
+    }
+
+    async fn fib_summary(&self) -> Option<FibSummary> {
+        let mut summary = FibSummary::default();
+        for state in self.fib.as_ref()?.routes().await {
+            match fib_route(&state).state {
+                FibState::Installed | FibState::Adopted => summary.installed += 1,
+                FibState::Pending | FibState::WaitingForInterface(_) => summary.pending += 1,
+                FibState::Failed { .. } | FibState::Blocked(_) => summary.failed += 1,
+            }
+        }
+        Some(summary)
+    }
+}
+
+impl From<Gone> for ControlError {
+    fn from(_: Gone) -> Self {
+        Self::ShuttingDown
+    }
+}
+
+impl Control for Door {
+    async fn status(&self) -> Result<Status, ControlError> {
+        let (mut prefixes, mut paths) = (0, 0);
+        for shard in &self.shards {
+            let totals = shard.ask(|rib| rib.totals()).await?;
+            prefixes += totals.prefixes;
+            paths += totals.paths;
+        }
+        let established = self
+            .peers(None)
+            .await?
+            .iter()
+            .filter(|peer| peer.state == crate::control::SessionState::Established)
+            .count();
+        let fib = self.fib_summary().await;
+        let board = self.read();
+        let global = &board.config.global;
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            local_as: global.asn,
+            router_id: global.router_id(),
+            cluster_id: global.cluster_id().addr(),
+            uptime: self.clock.now().saturating_since(bgp_proto::Instant::ZERO),
+            listening: board.listening.clone(),
+            shards: self.shards.len(),
+            converging: board.converging,
+            peers: board.peers.len(),
+            established,
+            prefixes,
+            paths,
+            fib,
+            warnings: board
+                .config
+                .warnings
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        })
+    }
+
+    async fn peers(&self, address: Option<IpAddr>) -> Result<Vec<PeerStatus>, ControlError> {
+        let wanted = match address {
+            Some(address) => vec![(address, self.find(address)?)],
+            None => self.running(),
+        };
+        let mut all = Vec::with_capacity(wanted.len());
+        for (_, running) in wanted {
+            all.extend(self.peer_status(&running).await?);
+        }
+        Ok(all)
+    }
+
+    async fn order(&self, peer: Option<IpAddr>, order: PeerOrder) -> Result<(), ControlError> {
+        let wanted = match peer {
+            Some(address) => vec![self.find(address)?],
+            None => self
+                .running()
+                .into_iter()
+                .map(|(_, running)| running)
+                .collect(),
+        };
+        for running in wanted {
+            let events = match &order {
+                PeerOrder::Disable(text) => vec![PeerEvent::Stop(
+                    StopReason::AdministrativeShutdown(text.clone()),
+                )],
+                PeerOrder::Enable => vec![PeerEvent::Start],
+                PeerOrder::Reset(text) => {
+                    vec![
+                        PeerEvent::Stop(StopReason::AdministrativeReset(text.clone())),
+                        PeerEvent::Start,
+                    ]
+                }
+                PeerOrder::RefreshIn => vec![PeerEvent::RefreshIn],
+                PeerOrder::RefreshOut => vec![PeerEvent::RefreshOut],
+            };
+            for event in events {
+                running.handle.tell(Command::Event(event)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn routes(&self, query: RouteQuery) -> Result<mpsc::Receiver<Vec<Route>>, ControlError> {
+        self.list_routes(query)
+    }
+
+    async fn explain(
+        &self,
+        prefix: bgp_proto::Prefix,
+        how: PrefixMatch,
+    ) -> Result<Explanation, ControlError> {
+        self.explain_prefix(prefix, how).await
+    }
+
+    async fn fib(&self) -> Result<Vec<FibRoute>, ControlError> {
+        let Some(fib) = &self.fib else {
+            return Err(ControlError::NotPossible(
+                "[fib] is not configured: bgpd leaves the kernel's tables alone".to_owned(),
+            ));
+        };
+        Ok(fib.routes().await.iter().map(fib_route).collect())
+    }
+
+    async fn watch(&self, filter: WatchFilter) -> Result<mpsc::Receiver<WatchEvent>, ControlError> {
+        Ok(self.events.watch(filter))
+    }
+
+    async fn add_routes(&self, routes: Vec<NewRoute>) -> Result<(), ControlError> {
+        let mut batch = RouteBatch::new(Source::Api);
+        for route in routes {
+            let next_hop = route.attributes.next_hop;
+            let disposition = if route.blackhole {
+                Disposition::Blackhole
+            } else {
+                Disposition::Via(next_hop)
+            };
+            let path = batch.push_path(route.attributes, disposition);
+            batch.announce(route.prefix, route.path_id, path);
+        }
+        Ok(send_dealt(&self.shards, batch).await?)
+    }
+
+    async fn delete_routes(
+        &self,
+        routes: Vec<(bgp_proto::Prefix, u32)>,
+    ) -> Result<u64, ControlError> {
+        let mut there = 0;
+        let mut batch = RouteBatch::new(Source::Api);
+        for (prefix, path_id) in routes {
+            for shard in &self.shards {
+                let found = shard
+                    .ask(move |rib| rib.has_path(prefix, Source::Api, path_id))
+                    .await?;
+                there += u64::from(found);
+            }
+            batch.withdraw(prefix, path_id);
+        }
+        send_dealt(&self.shards, batch).await?;
+        Ok(there)
+    }
+
+    async fn reload(&self) -> Result<Vec<String>, ControlError> {
+        let (answer, receiver) = oneshot::channel();
+        self.requests
+            .send(Request::Reload(answer))
+            .await
+            .map_err(|_| ControlError::ShuttingDown)?;
+        receiver
+            .await
+            .map_err(|_| ControlError::ShuttingDown)?
+            .map_err(ControlError::Invalid)
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What clients are told of a neighbour.
+
+use bgp_proto::{Family, Instant};
+use rib::FamilyCounts;
+
+use super::{Door, Running};
+use crate::{
+    control::{ControlError, FamilyStatus, LastError, MessageCounts, PeerStatus},
+    daemon::peer_task::session_state,
+    peer::{Counts, Peer},
+};
+
+impl Door {
+    /// The state of one neighbour; nothing if its task has just ended.
+    pub(super) async fn peer_status(
+        &self,
+        running: &Running,
+    ) -> Result<Option<PeerStatus>, ControlError> {
+        let counts = self.counts(running).await?;
+        let now = self.clock.now();
+        let neighbor = running.neighbor.clone();
+        let dynamic = running.dynamic;
+        Ok(running
+            .handle
+            .ask(move |peer, queued| describe(peer, queued, &neighbor, dynamic, &counts, now))
+            .await)
+    }
+
+    async fn counts(&self, running: &Running) -> Result<Vec<(Family, FamilyCounts)>, ControlError> {
+        let id = running.id;
+        let mut sum: Vec<(Family, FamilyCounts)> = Vec::new();
+        for shard in &self.shards {
+            for (family, counts) in shard.ask(move |rib| rib.counts(id)).await? {
+                match sum.iter_mut().find(|(known, _)| *known == family) {
+                    Some((_, total)) => {
+                        total.received += counts.received;
+                        total.accepted += counts.accepted;
+                        total.advertised += counts.advertised;
+                    }
+                    None => sum.push((family, counts)),
+                }
+            }
+        }
+        Ok(sum)
+    }
+}
+
+fn describe(
+    peer: &Peer,
+    queued: usize,
+    neighbor: &crate::config::Neighbor,
+    dynamic: bool,
+    counts: &[(Family, FamilyCounts)],
+    now: Instant,
+) -> PeerStatus {
+    let session = peer.session();
+    let settings = peer.settings();
+    let negotiated = peer.negotiated();
+    let hold_time = negotiated
+        .map_or(settings.session.hold_time, |negotiated| {
+            negotiated.hold_time
+        })
+        .seconds();
+    PeerStatus {
+        address: settings.address,
+        peer_as: peer.remote().map_or(neighbor.peer_as, |remote| remote.asn),
+        local_as: settings.session.local_as,
+        description: neighbor.description.clone().unwrap_or_default(),
+        relation: peer.relation_name(),
+        dynamic,
+        admin_down: session.is_stopped(),
+        state: session_state(session.state()),
+        since: session
+            .established_since()
+            .map(|since| now.saturating_since(since)),
+        established_count: session.established_count(),
+        router_id: peer.remote().map(|remote| remote.router_id),
+        local_address: peer.local_address(),
+        hold_time,
+        keepalive: settings
+            .session
+            .keepalive
+            .map_or(u64::from(hold_time / 3), |interval| interval.as_secs())
+            .try_into()
+            .unwrap_or(u16::MAX),
+        remote_capabilities: peer
+            .remote()
+            .map(|remote| remote.capabilities.clone())
+            .unwrap_or_default(),
+        local_capabilities: settings.session.capabilities.clone(),
+        received: messages(peer.counts().received),
+        sent: messages(peer.counts().sent),
+        treated_as_withdraw: peer.counts().treated_as_withdraw,
+        queued: queued as u64,
+        last_error: session.last_error().map(|error| LastError {
+            text: error.to_string(),
+            code: error.code(),
+            age: now.saturating_since(error.at()),
+        }),
+        families: families(peer, counts),
+        import_policy: neighbor.import.to_string(),
+        export_policy: neighbor.export.to_string(),
+        md5: neighbor.auth_password.is_some(),
+    }
+}
+
+fn families(peer: &Peer, counts: &[(Family, FamilyCounts)]) -> Vec<FamilyStatus> {
+    peer.settings()
+        .families()
+        .map(|family| {
+            let counted = counts
+                .iter()
+                .find(|(known, _)| *known == family)
+                .map(|(_, counts)| *counts)
+                .unwrap_or_default();
+            FamilyStatus {
+                family,
+                negotiated: peer
+                    .negotiated()
+                    .is_some_and(|negotiated| negotiated.has_family(family)),
+                received: counted.received,
+                accepted: counted.accepted,
+                advertised: counted.advertised,
+                end_of_rib: peer.has_end_of_rib(family),
+            }
+        })
+        .collect()
+}
+
+fn messages(counts: Counts) -> MessageCounts {
+    let Counts {
+        open,
+        update,
+        notification,
+        keepalive,
+        route_refresh,
+        bytes,
+    } = counts;
+    MessageCounts {
+        open,
+        update,
+        notification,
+        keepalive,
+        route_refresh,
+        bytes,
+    }
+}

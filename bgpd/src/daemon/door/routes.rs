@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Lists of routes, page by page from all shards in order of prefix, and the reasons for one route.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use bgp_proto::{Instant, Prefix};
+use rib::{PeerId, RouteView};
+use tokio::sync::mpsc;
+
+use super::Door;
+use crate::{
+    control::{
+        ControlError, Explanation, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource,
+        Table,
+    },
+    daemon::{fib_task::fib_route, shard::Shard},
+    kernel::network,
+};
+
+/// Pages made ahead of the client's reading.
+const PAGES: usize = 2;
+
+/// Peers by number, for display.
+type Names = Arc<HashMap<PeerId, IpAddr>>;
+
+impl Door {
+    pub(super) fn list_routes(
+        &self,
+        query: RouteQuery,
+    ) -> Result<mpsc::Receiver<Vec<Route>>, ControlError> {
+        let wanted = self.rib_query(&query)?;
+        let (pages, receiver) = mpsc::channel(PAGES);
+        let names = self.names();
+        let now = self.clock.now();
+        let shards = self.shards.clone();
+        tokio::spawn(async move {
+            let mut merge = Merge::new(&shards, wanted);
+            while let Some(page) = merge.page().await {
+                let routes = page.iter().map(|view| route(view, &names, now)).collect();
+                // A client that has left wants no more.
+                if pages.send(routes).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(receiver)
+    }
+
+    pub(super) async fn explain_prefix(
+        &self,
+        prefix: Prefix,
+        how: PrefixMatch,
+    ) -> Result<Explanation, ControlError> {
+        let mut found: Option<rib::Explanation> = None;
+        for shard in &self.shards {
+            let exact = how != PrefixMatch::Longest;
+            let answer = shard
+                .ask(move |rib| {
+                    if exact {
+                        rib.explain(prefix)
+                    } else {
+                        rib.explain_longest(prefix)
+                    }
+                })
+                .await?;
+            found = match (found, answer) {
+                (Some(old), Some(new)) if new.prefix.length() <= old.prefix.length() => Some(old),
+                (old, new) => new.or(old),
+            };
+        }
+        let found =
+            found.ok_or_else(|| ControlError::NotFound(format!("no route for {prefix}")))?;
+        let names = self.names();
+        let now = self.clock.now();
+        let kernel = match &self.fib {
+            Some(fib) => fib
+                .route(network(found.prefix))
+                .await
+                .map(|state| fib_route(&state)),
+            None => None,
+        };
+        let routes: Vec<Route> = found
+            .routes
+            .iter()
+            .map(|(view, step)| Route {
+                lost_at: step.map(|step| step.to_string()),
+                ..route(view, &names, now)
+            })
+            .collect();
+        let decided_by = match routes
+            .iter()
+            .filter(|route| route.unusable.is_none())
+            .count()
+        {
+            0 => None,
+            1 => Some("only path".to_owned()),
+            _ => routes
+                .iter()
+                .filter_map(|route| route.lost_at.clone())
+                .next(),
+        };
+        Ok(Explanation {
+            prefix: found.prefix,
+            routes,
+            decided_by,
+            kernel,
+            advertised_to: found
+                .advertised_to
+                .iter()
+                .filter_map(|id| names.get(id).copied())
+                .collect(),
+        })
+    }
+
+    fn names(&self) -> Names {
+        Arc::new(self.read().names())
+    }
+
+    fn rib_query(&self, query: &RouteQuery) -> Result<rib::RouteQuery, ControlError> {
+        let table = match query.table {
+            Table::LocRib => rib::Table::LocRib,
+            Table::AdjIn(address) => rib::Table::AdjIn(self.find(address)?.id),
+            Table::AdjOut(address) => rib::Table::AdjOut(self.find(address)?.id),
+        };
+        let prefix = query.prefix.map(|(prefix, how)| match how {
+            PrefixMatch::Exact => rib::PrefixFilter::Exact(prefix),
+            PrefixMatch::Longer => rib::PrefixFilter::Longer(prefix),
+            PrefixMatch::Longest => rib::PrefixFilter::Shorter(prefix),
+        });
+        Ok(rib::RouteQuery {
+            table,
+            family: query.family,
+            prefix,
+            best_only: query.best_only,
+            after: None,
+            limit: ROUTES_PER_PAGE,
+        })
+    }
+}
+
+/// Merges the shards' sorted pages.
+struct Merge<'a> {
+    sources: Vec<SortedPages<'a>>,
+}
+
+struct SortedPages<'a> {
+    shard: &'a Shard,
+    query: rib::RouteQuery,
+    page: std::collections::VecDeque<RouteView>,
+    ended: bool,
+}
+
+impl<'a> Merge<'a> {
+    fn new(shards: &'a [Shard], query: rib::RouteQuery) -> Self {
+        let source = |shard| SortedPages {
+            shard,
+            query: query.clone(),
+            page: std::collections::VecDeque::new(),
+            ended: false,
+        };
+        Self {
+            sources: shards.iter().map(source).collect(),
+        }
+    }
+
+    async fn page(&mut self) -> Option<Vec<RouteView>> {
+        let mut out = Vec::new();
+        while out.len() < ROUTES_PER_PAGE {
+            for source in &mut self.sources {
+                source.fill().await;
+            }
+            let first = self
+                .sources
+                .iter_mut()
+                .filter(|source| !source.page.is_empty())
+                .min_by_key(|source| source.page.front().map(|view| view.prefix));
+            match first.and_then(|source| source.page.pop_front()) {
+                Some(view) => out.push(view),
+                None => break,
+            }
+        }
+        (!out.is_empty()).then_some(out)
+    }
+}
+
+impl SortedPages<'_> {
+    async fn fill(&mut self) {
+        if !self.page.is_empty() || self.ended {
+            return;
+        }
+        let query = self.query.clone();
+        let Ok(page) = self.shard.ask(move |rib| rib.routes(&query)).await else {
+            self.ended = true;
+            return;
+        };
+        self.ended = page.next.is_none();
+        self.query.after = page.next;
+        self.page = page.routes.into();
+    }
+}
+
+/// A route in the words of the API.
+pub(in crate::daemon) fn route(
+    view: &RouteView,
+    names: &HashMap<PeerId, IpAddr>,
+    now: Instant,
+) -> Route {
+    Route {
+        prefix: view.prefix,
+        path_id: view.path_id,
+        source: match view.source {
+            rib::Source::Bgp(id) => RouteSource::Bgp(
+                names
+                    .get(&id)
+                    .copied()
+                    .unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+            ),
+            rib::Source::Static => RouteSource::Static,
+            rib::Source::Direct => RouteSource::Direct,
+            rib::Source::Kernel => RouteSource::Kernel,
+            rib::Source::Api => RouteSource::Api,
+        },
+        attributes: Arc::new(view.attributes.as_ref().clone()),
+        target: view.disposition.to_string(),
+        best: view.best,
+        multipath: view.multipath,
+        unusable: view.unusable.as_ref().map(ToString::to_string),
+        lost_at: None,
+        age: now.saturating_since(view.since),
+    }
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Between the RIB and the kernel: best paths go down as routes, what the kernel knows comes up as RIB input.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bgp_proto::{AsPath, NextHop, Origin, PathAttributes, Prefix};
+use fib_netlink::{Fib, FibEvent, LearnedChange, LearnedOrigin, Reachability, RouteState};
+use rib::{Disposition, FibChange, Input, NextHopState, RouteBatch, Source};
+use tokio::sync::{Notify, mpsc};
+use tracing::{info, warn};
+
+use super::{
+    events::Events,
+    shard::{Gone, Order, Shard},
+};
+use crate::{
+    config::Pool,
+    control::{self, WatchEvent},
+    kernel::Kernel,
+};
+
+/// Best-path changes on their way to the kernel, the latest per prefix: bounded by the table, and no shard ever waits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coalescer(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    changes: Mutex<Changes>,
+    ready: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    best: HashMap<Prefix, FibChange>,
+    track: HashMap<(usize, IpAddr), Tracking>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Tracking {
+    Wanted,
+    Unwanted,
+}
+
+impl Coalescer {
+    /// Called by a shard, with its number, after each turn.
+    pub(super) fn push(&self, shard: usize, output: &mut rib::Output) {
+        let changes = [&mut output.install, &mut output.remove];
+        if changes.iter().all(|list| list.is_empty())
+            && output.track.is_empty()
+            && output.untrack.is_empty()
+        {
+            return;
+        }
+        let mut waiting = self
+            .0
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for list in changes {
+            waiting
+                .best
+                .extend(list.drain(..).map(|change| (change.prefix, change)));
+        }
+        waiting.track.extend(
+            output
+                .untrack
+                .drain(..)
+                .map(|address| ((shard, address), Tracking::Unwanted)),
+        );
+        waiting.track.extend(
+            output
+                .track
+                .drain(..)
+                .map(|address| ((shard, address), Tracking::Wanted)),
+        );
+        drop(waiting);
+        self.0.ready.notify_one();
+    }
+
+    fn take(&self) -> Changes {
+        std::mem::take(
+            &mut *self
+                .0
+                .changes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+}
+
+/// What the kernel task is told by the supervisor.
+#[derive(Debug)]
+pub(super) enum FibOrder {
+    /// The RIB has converged: what is stale in the kernel may go.
+    Converged,
+    /// A reload changed the pools.
+    Pools(Vec<Pool>),
+}
+
+/// The kernel task.
+pub(super) struct FibTask {
+    pub(super) fib: Fib,
+    pub(super) events: mpsc::Receiver<FibEvent>,
+    pub(super) orders: mpsc::Receiver<FibOrder>,
+    pub(super) changes: Coalescer,
+    pub(super) kernel: Kernel,
+    pub(super) shards: Vec<Shard>,
+    pub(super) announce: Events,
+    pub(super) next_hops: NextHops,
+}
+
+/// Which shards want to know about which next hop, and what is known.
+#[derive(Debug, Default)]
+pub(super) struct NextHops {
+    wanted: HashMap<IpAddr, HashSet<usize>>,
+    known: HashMap<IpAddr, NextHopState>,
+}
+
+impl FibTask {
+    /// Runs until nobody can give it orders any more; then the routes stay or go as configured.
+    pub(super) async fn run(mut self) {
+        loop {
+            let waiting = Arc::clone(&self.changes.0);
+            let result = tokio::select! {
+                () = waiting.ready.notified() => { self.push_down().await; Ok(()) }
+                order = self.orders.recv() => match order {
+                    Some(order) => { self.obey(order).await; Ok(()) }
+                    None => break,
+                },
+                event = self.events.recv() => match event {
+                    Some(event) => self.pass_up(event).await,
+                    None => break,
+                },
+            };
+            if result.is_err() {
+                break;
+            }
+        }
+        self.push_down().await;
+        self.fib.shutdown().await;
+    }
+
+    async fn push_down(&mut self) {
+        let changes = self.changes.take();
+        let mut best: Vec<FibChange> = changes.best.into_values().collect();
+        best.sort_by_key(|change| change.prefix);
+        self.fib.apply(self.kernel.best_changed(best)).await;
+        self.track(changes.track).await;
+    }
+
+    async fn track(&mut self, changes: HashMap<(usize, IpAddr), Tracking>) {
+        let (mut begin, mut end) = (Vec::new(), Vec::new());
+        for ((shard, address), tracking) in changes {
+            let shards = self.next_hops.wanted.entry(address).or_default();
+            match tracking {
+                Tracking::Wanted => {
+                    shards.insert(shard);
+                    match self.next_hops.known.get(&address) {
+                        // Another shard asked before: the kernel task won't say it again.
+                        Some(state) => {
+                            let input = Input::NextHops(vec![(address, *state)]);
+                            if self.shards[shard].order(Order::Input(input)).await.is_err() {
+                                return;
+                            }
+                        }
+                        None => begin.push(address),
+                    }
+                }
+                Tracking::Unwanted => {
+                    shards.remove(&shard);
+                    if shards.is_empty() {
+                        self.next_hops.wanted.remove(&address);
+                        self.next_hops.known.remove(&address);
+                        end.push(address);
+                    }
+                }
+            }
+        }
+        if !end.is_empty() {
+            self.fib.untrack(end).await;
+        }
+        if !begin.is_empty() {
+            self.fib.track(begin).await;
+        }
+    }
+
+    async fn obey(&mut self, order: FibOrder) {
+        match order {
+            FibOrder::Converged => self.fib.converged().await,
+            FibOrder::Pools(pools) => self.fib.apply(self.kernel.pools_changed(pools)).await,
+        }
+    }
+
+    async fn pass_up(&mut self, event: FibEvent) -> Result<(), Gone> {
+        match event {
+            FibEvent::Learned(changes) => self.learned(changes).await,
+            FibEvent::NextHops(changes) => self.next_hops(&changes).await,
+            FibEvent::Links(links) => {
+                self.fib.apply(self.kernel.links_changed(&links)).await;
+                Ok(())
+            }
+            FibEvent::Status(states) => {
+                for state in &states {
+                    self.report(state);
+                }
+                Ok(())
+            }
+            FibEvent::Resynced => {
+                info!("kernel table compared in full");
+                Ok(())
+            }
+        }
+    }
+
+    fn report(&self, state: &RouteState) {
+        let route = fib_route(state);
+        match &state.status {
+            status if status.is_installed() => {
+                info!(prefix = %state.route.prefix, "kernel route is in place again")
+            }
+            status => {
+                warn!(prefix = %state.route.prefix, target = %route.target, %status, "kernel route is not in place")
+            }
+        }
+        self.announce.announce(&WatchEvent::Fib {
+            prefix: route.prefix,
+            route: Some(route),
+        });
+    }
+
+    async fn learned(&mut self, changes: Vec<LearnedChange>) -> Result<(), Gone> {
+        let mut kernel = RouteBatch::new(Source::Kernel);
+        let mut direct = RouteBatch::new(Source::Direct);
+        for change in changes {
+            let batch = match change.origin {
+                LearnedOrigin::Kernel => &mut kernel,
+                LearnedOrigin::Direct => &mut direct,
+            };
+            let Some(prefix) = prefix(change.prefix) else {
+                continue;
+            };
+            match &change.route {
+                Some(route) => {
+                    let (next_hop, disposition) = learned_target(prefix, route);
+                    let path = batch.push_path(
+                        PathAttributes::new(Origin::Incomplete, AsPath::empty(), next_hop),
+                        disposition,
+                    );
+                    batch.announce(prefix, 0, path);
+                }
+                None => batch.withdraw(prefix, 0),
+            }
+        }
+        for batch in [kernel, direct] {
+            send_dealt(&self.shards, batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn next_hops(&mut self, changes: &[(IpAddr, Reachability)]) -> Result<(), Gone> {
+        let states: Vec<(IpAddr, NextHopState)> = changes
+            .iter()
+            .map(|(address, reachability)| match reachability {
+                Reachability::Reachable { metric, .. } => {
+                    (*address, NextHopState::Reachable { metric: *metric })
+                }
+                Reachability::Unreachable => (*address, NextHopState::Unreachable),
+            })
+            .filter(|(address, _)| self.next_hops.wanted.contains_key(address))
+            .collect();
+        self.next_hops.known.extend(states.iter().copied());
+        for shard in &self.shards {
+            shard
+                .order(Order::Input(Input::NextHops(states.clone())))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Deals a batch by prefix and hands each shard its part.
+pub(super) async fn send_dealt(shards: &[Shard], batch: RouteBatch) -> Result<(), Gone> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    for (shard, part) in shards.iter().zip(batch.deal(shards.len())) {
+        if !part.is_empty() {
+            shard.order(Order::Input(Input::Routes(part))).await?;
+        }
+    }
+    Ok(())
+}
+
+fn learned_target(prefix: Prefix, route: &fib_netlink::LearnedRoute) -> (NextHop, Disposition) {
+    let unspecified = match prefix {
+        Prefix::V4(_) => NextHop::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        Prefix::V6(_) => NextHop::V6(std::net::Ipv6Addr::UNSPECIFIED),
+    };
+    match route.hops.first() {
+        Some(hop) => match hop.gateway {
+            Some(IpAddr::V4(gateway)) => {
+                (NextHop::V4(gateway), Disposition::Via(NextHop::V4(gateway)))
+            }
+            Some(IpAddr::V6(gateway)) => {
+                (NextHop::V6(gateway), Disposition::Via(NextHop::V6(gateway)))
+            }
+            None => (unspecified, Disposition::Device(hop.ifindex)),
+        },
+        None => (unspecified, Disposition::Blackhole),
+    }
+}
+
+/// A prefix of `fib_netlink` in BGP's terms; host bits are dropped.
+pub(super) fn prefix(network: ipnetwork::IpNetwork) -> Option<Prefix> {
+    match network {
+        ipnetwork::IpNetwork::V4(network) => {
+            bgp_proto::Ipv4Prefix::truncating(network.ip(), network.prefix()).map(Prefix::V4)
+        }
+        ipnetwork::IpNetwork::V6(network) => {
+            bgp_proto::Ipv6Prefix::truncating(network.ip(), network.prefix()).map(Prefix::V6)
+        }
+    }
+}
+
+/// A kernel route as clients are told of it.
+pub(super) fn fib_route(state: &RouteState) -> control::FibRoute {
+    use fib_netlink::Status;
+    control::FibRoute {
+        prefix: prefix(state.route.prefix).expect("fib_netlink has valid prefixes"),
+        target: state.route.target.to_string(),
+        metric: state.route.metric.unwrap_or_default(),
+        state: match &state.status {
+            Status::Pending => control::FibState::Pending,
+            Status::Installed => control::FibState::Installed,
+            Status::Adopted => control::FibState::Adopted,
+            Status::Failed {
+                error, attempts, ..
+            } => control::FibState::Failed {
+                error: error.clone(),
+                attempts: *attempts,
+            },
+            Status::Blocked { .. } | Status::Contested { .. } => {
+                control::FibState::Blocked(state.status.to_string())
+            }
+            Status::WaitingForInterface => {
+                control::FibState::WaitingForInterface(state.route.target.to_string())
+            }
+        },
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What waits to be sent to one session: a queue of shared buffers between the RIB's threads and the peer's task.
+//!
+//! The RIB never waits for a peer. When more than [`HIGH_WATER`] octets wait, the RIB is told that the peer is
+//! congested and puts nothing more in; when the peer has read down to [`LOW_WATER`] the RIB feeds it again from its
+//! current state. What waits is thereby bounded by `HIGH_WATER` plus what one turn of the RIB produces.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use bgp_proto::Family;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+/// Octets waiting above which a peer is congested.
+pub(super) const HIGH_WATER: usize = 4 << 20;
+
+/// Octets waiting below which a congested peer takes part again.
+pub(super) const LOW_WATER: usize = 256 << 10;
+
+/// One thing for the peer's task to do.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// Send this message.
+    Message(Bytes),
+    /// This shard has sent its initial table of this family.
+    Fed(Family),
+}
+
+/// The queue of one session. Every session gets a new one, so nothing of an old session can reach a new one.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    items: Mutex<VecDeque<Item>>,
+    octets: AtomicUsize,
+    ready: Notify,
+    congested: AtomicBool,
+    closed: AtomicBool,
+}
+
+/// Whether a peer keeps up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flow {
+    /// It does.
+    Open,
+    /// More than [`HIGH_WATER`] octets wait.
+    Congested,
+}
+
+impl Outbox {
+    /// Adds an item; says whether the peer keeps up.
+    pub(super) fn push(&self, item: Item) -> Flow {
+        if self.closed.load(Ordering::Acquire) {
+            return Flow::Open;
+        }
+        let length = item.octets();
+        self.items
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(item);
+        let waiting = self.octets.fetch_add(length, Ordering::AcqRel) + length;
+        self.ready.notify_one();
+        if waiting > HIGH_WATER {
+            Flow::Congested
+        } else {
+            Flow::Open
+        }
+    }
+
+    /// Takes the next item, if there is one.
+    pub(super) fn pop(&self) -> Option<Item> {
+        let item = self
+            .items
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()?;
+        self.octets.fetch_sub(item.octets(), Ordering::AcqRel);
+        Some(item)
+    }
+
+    /// Octets that wait.
+    pub(super) fn octets(&self) -> usize {
+        self.octets.load(Ordering::Acquire)
+    }
+
+    /// Waits until something was pushed. May wake without need.
+    pub(super) async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    /// A shard has taken the peer out of its stream.
+    pub(super) fn mark_congested(&self) {
+        self.congested.store(true, Ordering::Release);
+        self.ready.notify_one();
+    }
+
+    /// True once after the peer has caught up: the shards have to be told.
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.octets() <= LOW_WATER && self.congested.swap(false, Ordering::AcqRel)
+    }
+
+    /// The session is over: drops what waits and takes nothing more.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.items
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        self.octets.store(0, Ordering::Release);
+    }
+}
+
+impl Item {
+    fn octets(&self) -> usize {
+        match self {
+            Self::Message(bytes) => bytes.len(),
+            Self::Fed(_) => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_does_not_read_becomes_congested_and_recovers() {
+        let outbox = Outbox::default();
+        let message = Bytes::from(vec![0; 1 << 20]);
+        for _ in 0..4 {
+            assert_eq!(outbox.push(Item::Message(message.clone())), Flow::Open);
+        }
+        assert_eq!(outbox.push(Item::Message(message)), Flow::Congested);
+        outbox.mark_congested();
+        assert!(!outbox.has_caught_up());
+        while outbox.octets() > LOW_WATER {
+            outbox.pop().expect("octets wait");
+        }
+        assert!(outbox.has_caught_up());
+        assert!(!outbox.has_caught_up());
+        assert_eq!(outbox.push(Item::Fed(Family::IPV4_UNICAST)), Flow::Open);
+    }
+
+    #[test]
+    fn a_closed_outbox_keeps_nothing() {
+        let outbox = Outbox::default();
+        outbox.push(Item::Message(Bytes::from_static(b"x")));
+        outbox.close();
+        outbox.push(Item::Message(Bytes::from_static(b"y")));
+        assert!(outbox.pop().is_none());
+        assert_eq!(outbox.octets(), 0);
+    }
+}

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The task of one neighbour: it owns the [`Peer`] and its sockets, and carries octets and orders between them.
+//!
+//! There is no decision about BGP here: what is learned becomes a [`PeerEvent`], what is done was a [`PeerOrder`].
+
+use std::{
+    collections::VecDeque,
+    future::{Future, pending},
+    io,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+};
+
+use bgp_fsm::{ConnectionId, Direction, State, StopReason};
+use rib::{Input, PeerId};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    time::sleep_until,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    clock::Clock,
+    connection::{self, Connection, Happened},
+    events::Events,
+    outbox::{Item, Outbox},
+    shard::{Order, Shard},
+    socket::{self, Endpoint},
+};
+use crate::{
+    control::{SessionState, WatchEvent},
+    peer::{Peer, PeerEvent, PeerOrder},
+};
+
+/// Commands that wait for a peer's task.
+const COMMANDS: usize = 16;
+
+/// Messages handed from the outbox to a connection before the kernel has taken them.
+const WRITE_AHEAD: usize = 128;
+
+/// What a peer's task is told.
+pub(super) enum Command {
+    /// The listener accepted a connection from it.
+    Accepted(TcpStream),
+    /// An operator, or a reload.
+    Event(PeerEvent),
+    /// Somebody asks: the closure sees the peer and the octets that wait.
+    Ask(Box<dyn FnOnce(&Peer, usize) + Send>),
+    /// End the session, tell the RIB, and end the task.
+    Finish(StopReason, oneshot::Sender<()>),
+}
+
+/// What a peer's task tells the supervisor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Notice {
+    /// The session is Established and the peer has sent all of its table.
+    Converged(PeerId),
+    /// The connection of a dynamic neighbour ended: it is to be forgotten.
+    DynamicGone(PeerId),
+}
+
+/// The way to a peer's task.
+#[derive(Clone, Debug)]
+pub(super) struct PeerHandle(mpsc::Sender<Command>);
+
+impl PeerHandle {
+    /// Tells the task something; a task that has ended hears nothing.
+    pub(super) async fn tell(&self, command: Command) {
+        // A task that has ended is being removed by the supervisor.
+        let _ = self.0.send(command).await;
+    }
+
+    /// Hands over an accepted connection, or closes it if the task is too busy to take one.
+    pub(super) fn accepted(&self, stream: TcpStream) {
+        if let Err(error) = self.0.try_send(Command::Accepted(stream)) {
+            debug!(%error, "connection refused");
+        }
+    }
+
+    /// Asks the peer.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Peer, usize) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, receiver) = oneshot::channel();
+        self.tell(Command::Ask(Box::new(move |peer, queued| {
+            drop(answer.send(question(peer, queued)))
+        })))
+        .await;
+        receiver.await.ok()
+    }
+
+    /// Ends session and task, and waits until the peer was told and the RIB knows.
+    pub(super) async fn finish(&self, reason: StopReason) {
+        let (done, finished) = oneshot::channel();
+        self.tell(Command::Finish(reason, done)).await;
+        let _ = finished.await;
+    }
+}
+
+/// What a peer's task works with.
+pub(super) struct Surroundings {
+    pub(super) clock: Clock,
+    pub(super) shards: Vec<Shard>,
+    pub(super) events: Events,
+    pub(super) notices: mpsc::Sender<Notice>,
+}
+
+type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+/// The task's state.
+pub(super) struct PeerTask {
+    peer: Peer,
+    endpoint: Endpoint,
+    dynamic: bool,
+    around: Surroundings,
+    commands: mpsc::Receiver<Command>,
+    connections: Vec<Connection>,
+    last_connection: u32,
+    dialling: Option<Dialling>,
+    established: Option<(ConnectionId, Arc<Outbox>)>,
+    /// Orders for shards whose queues are full. While there are any, nothing is read from the peer.
+    pending: VecDeque<(usize, Order)>,
+    told_converged: bool,
+    ended: bool,
+}
+
+impl PeerTask {
+    pub(super) fn new(
+        peer: Peer,
+        endpoint: Endpoint,
+        dynamic: bool,
+        around: Surroundings,
+    ) -> (Self, PeerHandle) {
+        let (sender, commands) = mpsc::channel(COMMANDS);
+        let task = Self {
+            peer,
+            endpoint,
+            dynamic,
+            around,
+            commands,
+            connections: Vec::new(),
+            last_connection: 0,
+            dialling: None,
+            established: None,
+            pending: VecDeque::new(),
+            told_converged: false,
+            ended: false,
+        };
+        (task, PeerHandle(sender))
+    }
+
+    /// Runs until told to finish.
+    pub(super) async fn run(mut self) {
+        let finished = loop {
+            self.carry_out();
+            self.pump();
+            if self.ended {
+                break None;
+            }
+            let may_read = self.pending.is_empty();
+            let waits_for = self
+                .pending
+                .front()
+                .and_then(|(shard, _)| self.around.shards.get(*shard))
+                .cloned();
+            let deadline = self
+                .peer
+                .deadline()
+                .map(|deadline| self.around.clock.wake(deadline));
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::Finish(reason, done)) => {
+                        self.event(PeerEvent::Stop(reason));
+                        break Some(done);
+                    }
+                    Some(command) => self.command(command),
+                    None => break None,
+                },
+                (id, happened) = connection::next(&mut self.connections, may_read), if !self.connections.is_empty() => {
+                    self.happened(id, happened);
+                }
+                result = dialled(&mut self.dialling) => self.dialled(result),
+                () = outbox_ready(self.established.as_ref()) => {}
+                () = async { sleep_until(deadline.expect("guarded")).await }, if deadline.is_some() => self.event(PeerEvent::Tick),
+                room = room_in(waits_for.as_ref()), if waits_for.is_some() => self.hand_in(room),
+            }
+        };
+        self.finish().await;
+        if let Some(done) = finished {
+            // The supervisor may have stopped waiting.
+            let _ = done.send(());
+        }
+    }
+
+    fn event(&mut self, event: PeerEvent) {
+        self.peer.step(event, self.around.clock.now());
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Accepted(stream) => {
+                match socket::adopt(&stream, self.endpoint.remote.ip(), self.endpoint.distance) {
+                    Ok(()) => self.connected(stream, Direction::Incoming),
+                    Err(error) => warn!(%error, "socket options refused, connection closed"),
+                }
+            }
+            Command::Event(event) => self.event(event),
+            Command::Ask(question) => {
+                let queued = self
+                    .established
+                    .as_ref()
+                    .map_or(0, |(_, outbox)| outbox.octets());
+                question(&self.peer, queued);
+            }
+            Command::Finish(..) => unreachable!("taken by the loop"),
+        }
+    }
+
+    fn connected(&mut self, stream: TcpStream, direction: Direction) {
+        self.last_connection += 1;
+        let id = ConnectionId(self.last_connection);
+        match Connection::new(id, stream) {
+            Ok(connection) => {
+                let local = connection.local.ip();
+                self.connections.push(connection);
+                self.event(PeerEvent::Connected {
+                    connection: id,
+                    direction,
+                    local,
+                });
+            }
+            Err(error) => {
+                debug!(%error, "connection was gone at once");
+                if direction == Direction::Outgoing {
+                    self.event(PeerEvent::ConnectFailed);
+                }
+            }
+        }
+    }
+
+    fn dialled(&mut self, result: io::Result<TcpStream>) {
+        self.dialling = None;
+        match result {
+            Ok(stream) => self.connected(stream, Direction::Outgoing),
+            Err(error) => {
+                debug!(%error, "connection attempt failed");
+                self.event(PeerEvent::ConnectFailed);
+            }
+        }
+    }
+
+    fn happened(&mut self, id: ConnectionId, happened: Happened) {
+        match happened {
+            Happened::Read => {
+                let now = self.around.clock.now();
+                if let Some(connection) = self
+                    .connections
+                    .iter_mut()
+                    .find(|connection| connection.id == id)
+                {
+                    self.peer.read(id, &mut connection.received, now);
+                }
+            }
+            Happened::Wrote => self.event(PeerEvent::Progress(id)),
+            Happened::Flushed => self.forget(id),
+            Happened::Closed(error) => {
+                if let Some(error) = error {
+                    debug!(%error, "connection broke");
+                }
+                self.forget(id);
+                self.event(PeerEvent::Closed(id));
+            }
+        }
+    }
+
+    fn forget(&mut self, id: ConnectionId) {
+        self.connections.retain(|connection| connection.id != id);
+    }
+
+    /// Does what the peer's machine wants.
+    fn carry_out(&mut self) {
+        let orders: Vec<PeerOrder> = self.peer.drain().collect();
+        for order in orders {
+            match order {
+                PeerOrder::Connect => {
+                    let endpoint = self.endpoint.clone();
+                    self.dialling = Some(Box::pin(async move { socket::connect(&endpoint).await }));
+                }
+                PeerOrder::AbortConnect => self.dialling = None,
+                PeerOrder::Send(id, message) => {
+                    if let Some(connection) = self
+                        .connections
+                        .iter_mut()
+                        .find(|connection| connection.id == id)
+                    {
+                        connection.send(message);
+                    }
+                }
+                PeerOrder::Close(id) => {
+                    if let Some(connection) = self
+                        .connections
+                        .iter_mut()
+                        .find(|connection| connection.id == id)
+                    {
+                        connection.close_when_flushed();
+                    }
+                }
+                PeerOrder::Up(id) => self.up(id),
+                PeerOrder::Down => self.down(),
+                PeerOrder::Rib(input) => self.tell_rib(input),
+                PeerOrder::Changed { from, to, reason } => self.changed(from, to, reason),
+                PeerOrder::Faulty(fault) => {
+                    warn!(%fault, "malformed UPDATE, the session stays up (RFC 7606)")
+                }
+            }
+        }
+        if !self.told_converged && self.peer.is_converged() {
+            self.told_converged = self
+                .around
+                .notices
+                .try_send(Notice::Converged(self.peer.settings().id))
+                .is_ok();
+        }
+    }
+
+    fn up(&mut self, id: ConnectionId) {
+        self.established = Some((id, Arc::new(Outbox::default())));
+    }
+
+    fn down(&mut self) {
+        self.told_converged = false;
+        if let Some((_, outbox)) = self.established.take() {
+            outbox.close();
+        }
+    }
+
+    fn tell_rib(&mut self, input: Input) {
+        let count = self.around.shards.len();
+        match input {
+            Input::Routes(batch) => {
+                let parts = batch
+                    .deal(count)
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(_, part)| !part.is_empty());
+                self.pending
+                    .extend(parts.map(|(shard, part)| (shard, Order::Input(Input::Routes(part)))));
+            }
+            Input::PeerUp(info) => {
+                let Some((_, outbox)) = &self.established else {
+                    return;
+                };
+                for shard in 0..count {
+                    self.pending
+                        .push_back((shard, Order::PeerUp(info.clone(), Arc::clone(outbox))));
+                }
+            }
+            other => self
+                .pending
+                .extend((0..count).map(|shard| (shard, Order::Input(other.clone())))),
+        }
+    }
+
+    fn changed(&mut self, from: State, to: State, reason: Option<String>) {
+        let (was, is) = (session_state(from), session_state(to));
+        if to == State::Established {
+            let up = self.peer.negotiated();
+            info!(from = %from, to = %to, hold_time = up.map(|up| up.hold_time.seconds()), "session established");
+        } else if from == State::Established {
+            warn!(from = %from, to = %to, reason = reason.as_deref().unwrap_or("unknown"), "session ended");
+        } else {
+            debug!(from = %from, to = %to, reason = reason.as_deref(), "session changed");
+        }
+        let address: IpAddr = self.peer.settings().address;
+        self.around.events.announce(&WatchEvent::Peer {
+            address,
+            from: was,
+            to: is,
+            reason,
+        });
+        if self.dynamic && to == State::Idle {
+            self.ended = true;
+        }
+    }
+
+    /// Moves what the RIB has for the peer to its connection.
+    fn pump(&mut self) {
+        let Some((id, outbox)) = &self.established else {
+            return;
+        };
+        let Some(connection) = self
+            .connections
+            .iter_mut()
+            .find(|connection| connection.id == *id)
+        else {
+            return;
+        };
+        while connection.waiting() < WRITE_AHEAD {
+            match outbox.pop() {
+                Some(Item::Message(message)) => {
+                    self.peer.sent_update(message.len());
+                    connection.send(message);
+                }
+                Some(Item::Fed(family)) => {
+                    self.peer
+                        .step(PeerEvent::Fed(family), self.around.clock.now());
+                    for order in self.peer.drain() {
+                        // End-of-RIB goes where the table went.
+                        if let PeerOrder::Send(_, message) = order {
+                            connection.send(message);
+                        }
+                    }
+                }
+                None => break,
+            }
+        }
+        if outbox.has_caught_up() {
+            self.tell_rib(Input::Drained(self.peer.settings().id));
+        }
+    }
+
+    fn hand_in(&mut self, room: Option<mpsc::OwnedPermit<Order>>) {
+        match (room, self.pending.pop_front()) {
+            (Some(room), Some((_, order))) => drop(room.send(order)),
+            // The shard is gone: the daemon ends.
+            _ => self.ended = true,
+        }
+    }
+
+    /// The last things: what is queued is written, the RIB is told, within a second.
+    async fn finish(mut self) {
+        self.carry_out();
+        self.dialling = None;
+        let last_words = async {
+            while !self.connections.is_empty() {
+                let (id, happened) = connection::next(&mut self.connections, false).await;
+                if matches!(happened, Happened::Flushed | Happened::Closed(_)) {
+                    self.connections.retain(|connection| connection.id != id);
+                }
+            }
+        };
+        // A peer that reads nothing does not hold us up.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), last_words).await;
+        for (shard, order) in self.pending.drain(..) {
+            if let Some(shard) = self.around.shards.get(shard)
+                && shard.order(order).await.is_err()
+            {
+                break;
+            }
+        }
+        if self.dynamic {
+            // The supervisor may be ending too.
+            let _ = self
+                .around
+                .notices
+                .send(Notice::DynamicGone(self.peer.settings().id))
+                .await;
+        }
+    }
+}
+
+async fn dialled(dialling: &mut Option<Dialling>) -> io::Result<TcpStream> {
+    match dialling {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+async fn outbox_ready(established: Option<&(ConnectionId, Arc<Outbox>)>) {
+    match established {
+        Some((_, outbox)) => outbox.ready().await,
+        None => pending().await,
+    }
+}
+
+async fn room_in(shard: Option<&Shard>) -> Option<mpsc::OwnedPermit<Order>> {
+    match shard {
+        Some(shard) => shard.room().await,
+        None => pending().await,
+    }
+}
+
+/// A session state in the words of the API.
+pub(super) fn session_state(state: State) -> SessionState {
+    match state {
+        State::Idle => SessionState::Idle,
+        State::Connect => SessionState::Connect,
+        State::Active => SessionState::Active,
+        State::OpenSent => SessionState::OpenSent,
+        State::OpenConfirm => SessionState::OpenConfirm,
+        State::Established => SessionState::Established,
+    }
+}

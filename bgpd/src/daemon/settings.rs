@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From configuration to the settings of the pure parts.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use bgp_fsm::{Mode, PeerAs, SessionConfig};
+use bgp_proto::{
+    AddPath, AddPathDirection, AsPath, Capability, Family, GracefulRestart, HoldTime, NextHop,
+    Origin, PathAttributes, RestartFamily,
+};
+use rib::{Disposition, NextHopMode, PeerId, Policy, RibConfig, RouteBatch};
+use tracing::warn;
+
+use super::{
+    fib_task::prefix,
+    socket::{Distance, Endpoint},
+};
+use crate::{
+    config::{self, Config, Host, LocalAddress, Neighbor, PolicyOrigin, StaticRoute, StaticTarget},
+    peer::PeerSettings,
+};
+
+/// How a neighbour's task is set up.
+pub(super) struct PeerPlan {
+    pub(super) settings: PeerSettings,
+    pub(super) endpoint: Endpoint,
+}
+
+/// What a neighbour is planned with, besides its own configuration.
+pub(super) struct Circumstances<'a> {
+    pub(super) config: &'a Config,
+    pub(super) host: &'a Host,
+    pub(super) shards: usize,
+    /// The daemon has just started and kept its kernel routes: the OPEN says so (RFC 4724 §4.1).
+    pub(super) restarting: bool,
+    pub(super) dynamic: bool,
+}
+
+/// Settings of a neighbour.
+pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> PeerPlan {
+    let (import, export) = policies(neighbor);
+    let on_link = around
+        .host
+        .addresses
+        .iter()
+        .filter(|(_, network)| network.contains(neighbor.address));
+    let settings = PeerSettings {
+        id,
+        address: neighbor.address,
+        session: session(id, neighbor, around),
+        route_reflector_client: neighbor.route_reflector_client,
+        next_hop: match neighbor.next_hop {
+            config::NextHopMode::Auto => NextHopMode::Auto,
+            config::NextHopMode::ToSelf => NextHopMode::ToSelf,
+            config::NextHopMode::Unchanged => NextHopMode::Unchanged,
+        },
+        import,
+        export,
+        allow_own_as: neighbor.allow_own_as,
+        shared_subnets: on_link
+            .filter_map(|(_, network)| prefix(*network))
+            .collect(),
+        siblings: siblings(around.host),
+        shards: around.shards,
+    };
+    PeerPlan {
+        settings,
+        endpoint: endpoint(neighbor),
+    }
+}
+
+fn session(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> SessionConfig {
+    let router_id = around.config.global.router_id();
+    let peer_as = if neighbor.peer_as.0 == 0 {
+        PeerAs::Any
+    } else {
+        PeerAs::Exact(neighbor.peer_as)
+    };
+    SessionConfig {
+        hold_time: HoldTime::from_wire(neighbor.hold_time).unwrap_or(HoldTime::OFF),
+        keepalive: neighbor
+            .keepalive
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        connect_retry: Duration::from_secs(neighbor.connect_retry.into()),
+        idle_hold: Duration::from_secs(neighbor.idle_hold.into()),
+        mode: if neighbor.passive || around.dynamic {
+            Mode::Passive
+        } else {
+            Mode::Active
+        },
+        capabilities: capabilities(neighbor, around),
+        seed: u64::from(router_id.as_u32()) << 32 | u64::from(id.0),
+        ..SessionConfig::new(neighbor.local_as, peer_as, router_id)
+    }
+}
+
+fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capability> {
+    let families: Vec<Family> = neighbor.families.iter().map(|entry| entry.family).collect();
+    let mut capabilities: Vec<Capability> = families
+        .iter()
+        .copied()
+        .map(Capability::Multiprotocol)
+        .collect();
+    capabilities.push(Capability::RouteRefresh);
+    capabilities.push(Capability::ExtendedMessage);
+    if neighbor.address.is_ipv6() && families.contains(&Family::IPV4_UNICAST) {
+        let entry = bgp_proto::ExtendedNextHop {
+            nlri: Family::IPV4_UNICAST,
+            next_hop: bgp_proto::Afi::IPV6,
+        };
+        capabilities.push(Capability::ExtendedNextHop(vec![entry]));
+    }
+    if neighbor.graceful_restart.enabled {
+        // Without [fib] we forward nothing, so nothing is lost while we are away.
+        let preserved = around.config.fib.as_ref().is_none_or(|fib| fib.persist);
+        let entry = |family| RestartFamily {
+            family,
+            forwarding_preserved: preserved,
+        };
+        capabilities.push(Capability::GracefulRestart(GracefulRestart {
+            restarting: around.restarting,
+            notification: false,
+            restart_time: neighbor.graceful_restart.restart_time,
+            families: families.iter().copied().map(entry).collect(),
+        }));
+    }
+    let receive = neighbor
+        .families
+        .iter()
+        .filter(|entry| entry.add_path_receive);
+    let add_path: Vec<AddPath> = receive
+        .map(|entry| AddPath {
+            family: entry.family,
+            direction: AddPathDirection::Receive,
+        })
+        .collect();
+    if !add_path.is_empty() {
+        capabilities.push(Capability::AddPath(add_path));
+    }
+    capabilities.push(Capability::Fqdn {
+        host: around.host.name.clone(),
+        domain: String::new(),
+    });
+    capabilities.push(Capability::SoftwareVersion(
+        concat!("bgpd/", env!("CARGO_PKG_VERSION")).to_owned(),
+    ));
+    capabilities
+}
+
+/// For each address of ours, the other addresses of its interface: next hops of the other family.
+fn siblings(host: &Host) -> Vec<(IpAddr, IpAddr)> {
+    let pairs = host.addresses.iter().flat_map(|(name, network)| {
+        let same = host
+            .addresses
+            .iter()
+            .filter(move |(other, sibling)| other == name && sibling.ip() != network.ip());
+        same.map(|(_, sibling)| (network.ip(), sibling.ip()))
+    });
+    pairs.collect()
+}
+
+fn endpoint(neighbor: &Neighbor) -> Endpoint {
+    let local = match &neighbor.local_address {
+        Some(LocalAddress::Address(address)) => Some(*address),
+        Some(LocalAddress::Interface(_)) | None => None,
+    };
+    let distance = match (neighbor.ttl_security, neighbor.multihop) {
+        (Some(minimum), _) => Distance::MinimumTtl(minimum),
+        (None, Some(hops)) => Distance::Hops(hops),
+        (None, None) if neighbor.is_internal() || neighbor.peer_as.0 == 0 => Distance::Hops(64),
+        (None, None) => Distance::Connected,
+    };
+    Endpoint {
+        remote: SocketAddr::new(neighbor.address, neighbor.remote_port),
+        scope: 0,
+        local,
+        distance,
+        md5: neighbor
+            .auth_password
+            .as_ref()
+            .map(|secret| secret.as_bytes().to_vec()),
+        device: neighbor.bind_interface.clone(),
+    }
+}
+
+/// Import and export policy of a neighbour.
+pub(super) fn policies(neighbor: &Neighbor) -> (Policy, Policy) {
+    let policy = |accept: bool| {
+        if accept {
+            Policy::accept_all()
+        } else {
+            Policy::reject_all()
+        }
+    };
+    (
+        policy(neighbor.import.accept),
+        policy(neighbor.export.accept),
+    )
+}
+
+/// Says in the log what RFC 8212 does to an external neighbour without policy.
+pub(super) fn say_policies(neighbor: &Neighbor) {
+    for (direction, policy) in [("import", &neighbor.import), ("export", &neighbor.export)] {
+        if policy.origin == PolicyOrigin::Rfc8212 {
+            warn!(
+                direction,
+                "no policy for an external neighbour: nothing passes (RFC 8212); \
+                 apply-policy.default-{direction}-policy = \"accept-route\" opens it"
+            );
+        }
+    }
+}
+
+/// What a shard's table is set up with.
+pub(super) fn rib_config(config: &Config) -> RibConfig {
+    let global = &config.global;
+    RibConfig {
+        cluster_id: global.cluster_id(),
+        next_hop_tracking: config.fib.is_some(),
+        max_paths: global.max_paths,
+        always_compare_med: global.always_compare_med,
+        ..RibConfig::new(global.asn, global.router_id())
+    }
+}
+
+/// Puts static routes into a batch.
+pub(super) fn static_routes(
+    batch: &mut RouteBatch,
+    added: &[StaticRoute],
+    removed: &[StaticRoute],
+) {
+    for route in removed {
+        if let Some(prefix) = prefix(route.prefix) {
+            batch.withdraw(prefix, 0);
+        }
+    }
+    for route in added {
+        let Some(prefix) = prefix(route.prefix) else {
+            continue;
+        };
+        let ourselves = match prefix {
+            bgp_proto::Prefix::V4(_) => NextHop::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            bgp_proto::Prefix::V6(_) => NextHop::V6(std::net::Ipv6Addr::UNSPECIFIED),
+        };
+        let disposition = match route.target {
+            StaticTarget::Blackhole => Disposition::Blackhole,
+            StaticTarget::Unreachable => Disposition::Unreachable,
+            StaticTarget::Prohibit => Disposition::Prohibit,
+            StaticTarget::Via(gateway) => Disposition::Via(gateway.into()),
+        };
+        let path = batch.push_path(
+            PathAttributes::new(Origin::Igp, AsPath::empty(), ourselves),
+            disposition,
+        );
+        batch.announce(prefix, 0, path);
+    }
+}

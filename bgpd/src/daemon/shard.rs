@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The threads that own the RIB: one `Rib` each, fed by a bounded queue, drained once per turn.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    sync::Arc,
+    thread,
+};
+
+use rib::{Input, Output, PeerId, PeerInfo, Rib, RibConfig};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    clock::Clock,
+    outbox::{Flow, Item, Outbox},
+};
+
+/// Inputs that wait for a shard. A peer whose routes find the queue full is not read until there is room.
+const QUEUE: usize = 256;
+
+/// Inputs taken in one turn, before what changed is sent.
+const TURN: usize = 64;
+
+/// A question is a function of the table, run in the shard's thread between two turns.
+type Question = Box<dyn FnOnce(&Rib) + Send>;
+
+/// What a shard is given.
+pub(super) enum Order {
+    /// For the table.
+    Input(Input),
+    /// A session is up; what it is to be sent goes into this outbox.
+    PeerUp(Box<PeerInfo>, Arc<Outbox>),
+    /// Somebody asks.
+    Ask(Question),
+}
+
+/// What a shard tells the rest of the daemon, apart from what goes to the peers. Must not wait.
+pub(super) trait Sink: Send + 'static {
+    /// After each turn: kernel routes, events, next hops to track, limits. May take from `output`.
+    fn turn(&mut self, rib: &Rib, output: &mut Output);
+}
+
+/// The way into one shard.
+#[derive(Clone, Debug)]
+pub(super) struct Shard {
+    queue: mpsc::Sender<Order>,
+}
+
+impl Shard {
+    /// Starts a thread. It ends when the last [`Shard`] of it is dropped.
+    ///
+    /// # Errors
+    /// The kernel gives no thread.
+    pub(super) fn start(
+        name: String,
+        config: RibConfig,
+        clock: Clock,
+        sink: impl Sink,
+    ) -> io::Result<Self> {
+        let (queue, orders) = mpsc::channel(QUEUE);
+        let worker = Worker {
+            rib: Rib::new(config),
+            clock,
+            outboxes: HashMap::new(),
+            congested: HashSet::new(),
+            sink,
+        };
+        thread::Builder::new()
+            .name(name)
+            .spawn(move || worker.run(orders))?;
+        Ok(Self { queue })
+    }
+
+    /// Hands in an order, waiting for room.
+    ///
+    /// # Errors
+    /// The shard is gone: the daemon ends.
+    pub(super) async fn order(&self, order: Order) -> Result<(), Gone> {
+        self.queue.send(order).await.map_err(|_| Gone)
+    }
+
+    /// Waits for room for one order. `None`: the shard is gone.
+    pub(super) async fn room(&self) -> Option<mpsc::OwnedPermit<Order>> {
+        self.queue.clone().reserve_owned().await.ok()
+    }
+
+    /// Asks the table.
+    ///
+    /// # Errors
+    /// The shard is gone: the daemon ends.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Rib) -> T + Send + 'static,
+    ) -> Result<T, Gone> {
+        let (answer, receiver) = oneshot::channel();
+        // Who asked may have left; then nobody wants the answer.
+        let question = Box::new(move |rib: &Rib| drop(answer.send(question(rib))));
+        self.order(Order::Ask(question)).await?;
+        receiver.await.map_err(|_| Gone)
+    }
+}
+
+/// The shard's thread has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("bgpd is shutting down")]
+pub(super) struct Gone;
+
+struct Worker<S> {
+    rib: Rib,
+    clock: Clock,
+    outboxes: HashMap<PeerId, Arc<Outbox>>,
+    congested: HashSet<PeerId>,
+    sink: S,
+}
+
+impl<S: Sink> Worker<S> {
+    fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut output = Output::default();
+        while let Some(first) = orders.blocking_recv() {
+            self.take(first);
+            for _ in 1..TURN {
+                let Ok(order) = orders.try_recv() else { break };
+                self.take(order);
+            }
+            self.drain(&mut output);
+            // A large table is fed in pieces, so that what arrives meanwhile waits for a piece and not for the table.
+            while self.rib.has_work() {
+                for _ in 0..TURN {
+                    let Ok(order) = orders.try_recv() else { break };
+                    self.take(order);
+                }
+                self.drain(&mut output);
+            }
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        let now = self.clock.now();
+        match order {
+            Order::Input(input) => {
+                match &input {
+                    Input::PeerDown(id) | Input::PeerLost(id) => {
+                        self.outboxes.remove(id);
+                        self.congested.remove(id);
+                    }
+                    Input::Drained(id) => {
+                        self.congested.remove(id);
+                    }
+                    _ => {}
+                }
+                self.rib.step(input, now);
+            }
+            Order::PeerUp(info, outbox) => {
+                self.congested.remove(&info.id);
+                self.outboxes.insert(info.id, outbox);
+                self.rib.step(Input::PeerUp(info), now);
+            }
+            Order::Ask(question) => question(&self.rib),
+        }
+    }
+
+    fn drain(&mut self, output: &mut Output) {
+        self.rib.drain(output);
+        let mut late = Vec::new();
+        for transmit in output.transmit.drain(..) {
+            for id in transmit.peers.iter() {
+                let Some(outbox) = self.outboxes.get(id) else {
+                    continue;
+                };
+                if outbox.push(Item::Message(transmit.message.clone())) == Flow::Congested
+                    && self.congested.insert(*id)
+                {
+                    late.push(*id);
+                }
+            }
+        }
+        for (id, family) in output.fed.drain(..) {
+            if let Some(outbox) = self.outboxes.get(&id) {
+                outbox.push(Item::Fed(family));
+            }
+        }
+        self.sink.turn(&self.rib, output);
+        let now = self.clock.now();
+        for id in late {
+            if let Some(outbox) = self.outboxes.get(&id) {
+                outbox.mark_congested();
+            }
+            self.rib.step(Input::Congested(id), now);
+        }
+    }
+}

@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Starts the parts of the daemon, keeps the list of neighbours, carries out reloads, ends everything in order.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use bgp_fsm::StopReason;
+use fib_netlink::Fib;
+use ipnetwork::IpNetwork;
+use rib::{PeerId, RouteBatch, Source};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error, info, info_span, warn};
+
+use super::{
+    clock::Clock,
+    door::{Board, Door, Request, Running},
+    events::Events,
+    fib_task::{Coalescer, FibOrder, FibTask, NextHops, send_dealt},
+    host::this_host,
+    listener::{Doors, Listener, Stranger},
+    peer_task::{Command, Notice, PeerHandle, PeerTask, Surroundings},
+    settings::{self, Circumstances, PeerPlan},
+    shard::Shard,
+    sink::ShardSink,
+};
+use crate::{
+    api,
+    config::{self, Config, ConfigChange, Host, Neighbor},
+    kernel::Kernel,
+    peer::{Peer, PeerEvent},
+};
+
+/// Requests and notices that wait for the supervisor.
+const QUEUE: usize = 256;
+
+/// On SIGTERM every neighbour is told; whoever does not take it in this time is left.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What the daemon starts with.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the configuration was read, for reloads.
+    pub path: PathBuf,
+    /// The configuration.
+    pub config: Config,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting: a port that is taken, a missing privilege, an interface that is not there. Nothing is
+/// left half started.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut supervisor = Supervisor::start(options).await?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => supervisor.reload_on_hangup().await,
+            Some(request) = supervisor.requests.recv() => supervisor.answer(request).await,
+            Some(notice) = supervisor.notices.recv() => supervisor.notice(notice).await,
+            Some(stranger) = supervisor.strangers.recv() => supervisor.admit(stranger),
+            () = deferral(supervisor.deferral) => supervisor.converged("the deferral time is over").await,
+        }
+    }
+    supervisor.stop().await;
+    Ok(())
+}
+
+async fn deferral(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Supervisor {
+    path: PathBuf,
+    /// As written; `door.board` has it as it is for this host.
+    host: Host,
+    door: Door,
+    doors: Doors,
+    listeners: Vec<Listener>,
+    fib: Option<FibParts>,
+    next_peer: u32,
+    /// Static neighbours that have not yet sent all of their table since the start.
+    awaited: HashSet<PeerId>,
+    deferral: Option<Instant>,
+    stop: CancellationToken,
+    servers: Vec<JoinHandle<()>>,
+    requests: mpsc::Receiver<Request>,
+    notices: mpsc::Receiver<Notice>,
+    strangers: mpsc::Receiver<Stranger>,
+    notice_sender: mpsc::Sender<Notice>,
+}
+
+struct FibParts {
+    orders: mpsc::Sender<FibOrder>,
+    task: JoinHandle<()>,
+}
+
+impl Supervisor {
+    async fn start(options: Options) -> anyhow::Result<Self> {
+        let Options { path, config } = options;
+        let host = this_host().context("can not read the interfaces of this host")?;
+        let config = Arc::new(config.for_host(&host)?);
+        let clock = Clock::new();
+        let events = Events::default();
+        let stop = CancellationToken::new();
+        let (request_sender, requests) = mpsc::channel(QUEUE);
+        let (notice_sender, notices) = mpsc::channel(QUEUE);
+        let (stranger_sender, strangers) = mpsc::channel(QUEUE);
+        let kernel = config
+            .fib
+            .as_ref()
+            .map(|fib| Fib::start(fib.to_fib_config()))
+            .transpose();
+        let kernel = kernel
+            .context("[fib] is configured, and the kernel's routing table can not be written")?;
+        let board = Board {
+            config: Arc::clone(&config),
+            peers: BTreeMap::new(),
+            listening: Vec::new(),
+            converging: kernel.is_some(),
+        };
+        let board = Arc::new(RwLock::new(board));
+        let changes = kernel.is_some().then(Coalescer::default);
+        let shards = start_shards(&config, clock, &events, changes.as_ref(), &board)?;
+        let door = Door {
+            clock,
+            board,
+            shards,
+            events,
+            fib: kernel.as_ref().map(|(fib, _)| fib.clone()),
+            requests: request_sender,
+        };
+        let mut supervisor = Self {
+            path,
+            host,
+            door,
+            doors: Doors::default(),
+            listeners: Vec::new(),
+            fib: None,
+            next_peer: 0,
+            awaited: HashSet::new(),
+            deferral: None,
+            stop,
+            servers: Vec::new(),
+            requests,
+            notices,
+            strangers,
+            notice_sender,
+        };
+        supervisor.listen(&config, &stranger_sender)?;
+        supervisor.serve_api(&config).await?;
+        if let (Some((fib, events)), Some(changes)) = (kernel, changes) {
+            supervisor.start_kernel(fib, events, changes, &config).await;
+        }
+        supervisor
+            .announce_statics(&config.static_routes, &[])
+            .await;
+        supervisor.doors.set_ranges(
+            config
+                .dynamic_neighbors
+                .iter()
+                .map(|dynamic| dynamic.prefix)
+                .collect(),
+        );
+        for neighbor in &config.neighbors {
+            supervisor.add_peer(neighbor)?;
+        }
+        supervisor.begin_deferral(&config).await;
+        info!(asn = %config.global.asn, router_id = %config.global.router_id(), peers = config.neighbors.len(), "bgpd started");
+        Ok(supervisor)
+    }
+
+    fn listen(
+        &mut self,
+        config: &Config,
+        strangers: &mpsc::Sender<Stranger>,
+    ) -> anyhow::Result<()> {
+        let Some(port) = config.global.listen_port else {
+            return Ok(());
+        };
+        for address in &config.global.listen_addresses {
+            let address = SocketAddr::new(*address, port);
+            let device = config.global.bind_device.as_deref();
+            let listener = Listener::start(
+                address,
+                device,
+                self.doors.clone(),
+                strangers.clone(),
+                self.stop.clone(),
+            )
+            .with_context(|| cannot_listen(address))?;
+            for dynamic in &config.dynamic_neighbors {
+                if let Some(key) = &dynamic.template.auth_password {
+                    listener
+                        .set_key(dynamic.prefix, Some(key.as_bytes()))
+                        .context("TCP MD5 key of a range")?;
+                }
+            }
+            self.listeners.push(listener);
+        }
+        self.door.write().listening = self
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.address().ok())
+            .collect();
+        Ok(())
+    }
+
+    async fn serve_api(&mut self, config: &Config) -> anyhow::Result<()> {
+        let listeners =
+            api::Listeners::bind(&config.api.listen, config.api.unix.as_deref()).await?;
+        let server = api::serve_on(self.door.clone(), listeners, self.stop.clone());
+        self.servers.push(tokio::spawn(async move {
+            if let Err(error) = server.await {
+                error!(%error, "the management API has ended");
+            }
+        }));
+        Ok(())
+    }
+
+    async fn start_kernel(
+        &mut self,
+        fib: Fib,
+        events: mpsc::Receiver<fib_netlink::FibEvent>,
+        changes: Coalescer,
+        config: &Config,
+    ) {
+        let (orders, receiver) = mpsc::channel(QUEUE);
+        let links = fib.links().await;
+        let mut kernel = Kernel::new(config.pools.clone());
+        kernel.links_changed(&links);
+        let task = FibTask {
+            fib,
+            events,
+            orders: receiver,
+            changes,
+            kernel,
+            shards: self.door.shards.clone(),
+            announce: self.door.events.clone(),
+            next_hops: NextHops::default(),
+        };
+        // Ends after the peers, so that it has its own token.
+        let task = tokio::spawn(task.run());
+        self.fib = Some(FibParts { orders, task });
+    }
+
+    /// Static routes that are new, and those that are gone.
+    async fn announce_statics(
+        &self,
+        added: &[config::StaticRoute],
+        removed: &[config::StaticRoute],
+    ) {
+        let mut batch = RouteBatch::new(Source::Static);
+        settings::static_routes(&mut batch, added, removed);
+        if send_dealt(&self.door.shards, batch).await.is_err() {
+            error!("a shard has ended");
+        }
+    }
+
+    fn add_peer(&mut self, neighbor: &Neighbor) -> anyhow::Result<()> {
+        let running = self.start_peer(neighbor, false)?;
+        if !neighbor.admin_down {
+            if !neighbor.passive {
+                self.awaited.insert(running.id);
+            }
+            let handle = running.handle.clone();
+            tokio::spawn(async move { handle.tell(Command::Event(PeerEvent::Start)).await });
+        }
+        Ok(())
+    }
+
+    fn start_peer(&mut self, neighbor: &Neighbor, dynamic: bool) -> anyhow::Result<Running> {
+        let id = PeerId(self.next_peer);
+        self.next_peer += 1;
+        let config = Arc::clone(&self.door.read().config);
+        let restarting = self.door.read().converging;
+        let around = Circumstances {
+            config: &config,
+            host: &self.host,
+            shards: self.door.shards.len(),
+            restarting,
+            dynamic,
+        };
+        let PeerPlan { settings, endpoint } = settings::plan(id, neighbor, &around);
+        for listener in &self.listeners {
+            if let Some(key) = endpoint.md5.as_ref().filter(|_| !dynamic) {
+                let peer = IpNetwork::from(neighbor.address);
+                listener
+                    .set_key(peer, Some(key))
+                    .with_context(|| format!("TCP MD5 key of {}", neighbor.address))?;
+            }
+        }
+        let around = Surroundings {
+            clock: self.door.clock,
+            shards: self.door.shards.clone(),
+            events: self.door.events.clone(),
+            notices: self.notice_sender.clone(),
+        };
+        let span = info_span!("peer", addr = %neighbor.address, asn = %neighbor.peer_as);
+        span.in_scope(|| settings::say_policies(neighbor));
+        let (task, handle) = PeerTask::new(Peer::new(settings), endpoint, dynamic, around);
+        tokio::spawn(task.run().instrument(span));
+        let running = Running {
+            id,
+            handle: handle.clone(),
+            neighbor: Arc::new(neighbor.clone()),
+            dynamic,
+        };
+        self.door
+            .write()
+            .peers
+            .insert(neighbor.address, running.clone());
+        self.doors.open(neighbor.address, handle);
+        Ok(running)
+    }
+
+    async fn remove_peer(&mut self, address: IpAddr, reason: StopReason) {
+        self.doors.close(address);
+        let Some(running) = self.door.write().peers.remove(&address) else {
+            return;
+        };
+        self.awaited.remove(&running.id);
+        running.handle.finish(reason).await;
+        if !running.dynamic {
+            for listener in &self.listeners {
+                if let Err(error) = listener.set_key(address.into(), None) {
+                    warn!(%address, %error, "TCP MD5 key not removed");
+                }
+            }
+        }
+    }
+
+    /// A connection from a range of dynamic neighbours.
+    fn admit(&mut self, stranger: Stranger) {
+        let config = Arc::clone(&self.door.read().config);
+        let Some(dynamic) = config
+            .dynamic_neighbors
+            .iter()
+            .find(|dynamic| dynamic.prefix == stranger.range)
+        else {
+            return;
+        };
+        // Two connections at once: the second finds the peer that the first has made.
+        if let Some(running) = self.door.read().peers.get(&stranger.address) {
+            running.handle.accepted(stranger.stream);
+            return;
+        }
+        let there = self
+            .door
+            .read()
+            .peers
+            .values()
+            .filter(|running| running.dynamic)
+            .count();
+        if dynamic.limit.is_some_and(|limit| there >= limit) {
+            warn!(address = %stranger.address, range = %stranger.range, limit = dynamic.limit, "too many dynamic neighbours, refused");
+            return;
+        }
+        let neighbor = dynamic.neighbor(stranger.address);
+        match self.start_peer(&neighbor, true) {
+            Ok(running) => {
+                tokio::spawn(async move {
+                    running.handle.tell(Command::Event(PeerEvent::Start)).await;
+                    running
+                        .handle
+                        .tell(Command::Accepted(stranger.stream))
+                        .await;
+                });
+            }
+            Err(error) => {
+                warn!(address = %stranger.address, error = %format!("{error:#}"), "dynamic neighbour not accepted")
+            }
+        }
+    }
+
+    async fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Converged(id) => {
+                self.awaited.remove(&id);
+                if self.awaited.is_empty() {
+                    self.converged("every neighbour has sent its table").await;
+                }
+            }
+            Notice::DynamicGone(id) => {
+                let address = self
+                    .door
+                    .read()
+                    .peers
+                    .iter()
+                    .find(|(_, running)| running.id == id)
+                    .map(|(address, _)| *address);
+                if let Some(address) = address {
+                    self.doors.close(address);
+                    self.door.write().peers.remove(&address);
+                }
+            }
+        }
+    }
+
+    async fn begin_deferral(&mut self, config: &Config) {
+        let Some(fib) = &config.fib else { return };
+        self.deferral = Some(Instant::now() + fib.deferral);
+        if self.awaited.is_empty() {
+            self.converged("there is no neighbour to wait for").await;
+        }
+    }
+
+    /// What a previous run left in the kernel and nobody has announced again goes now.
+    async fn converged(&mut self, why: &str) {
+        self.deferral = None;
+        if !std::mem::replace(&mut self.door.write().converging, false) {
+            return;
+        }
+        // The shards have had all routes before they answer; then the kernel task has them too.
+        for shard in &self.door.shards {
+            if shard.ask(|_| ()).await.is_err() {
+                return;
+            }
+        }
+        if let Some(fib) = &self.fib {
+            info!(why, "converged: stale kernel routes are removed");
+            // A kernel task that has ended has nothing to sweep.
+            let _ = fib.orders.send(FibOrder::Converged).await;
+        }
+    }
+
+    async fn answer(&mut self, request: Request) {
+        match request {
+            Request::Reload(answer) => {
+                let result = self.reload().await;
+                // Who asked may have left.
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    async fn reload_on_hangup(&mut self) {
+        match self.reload().await {
+            Ok(changes) if changes.is_empty() => {
+                info!("configuration read again: nothing has changed")
+            }
+            Ok(changes) => info!(?changes, "configuration read again"),
+            Err(errors) => error!("configuration not changed:\n{errors}"),
+        }
+    }
+
+    async fn reload(&mut self) -> Result<Vec<String>, String> {
+        let config = config::load(&self.path).map_err(|errors| errors.to_string())?;
+        let host = this_host()
+            .map_err(|error| format!("can not read the interfaces of this host: {error}"))?;
+        let new = config
+            .for_host(&host)
+            .map_err(|errors| errors.to_string())?;
+        let old = Arc::clone(&self.door.read().config);
+        let changes = config::diff(&old, &new);
+        self.door.write().config = Arc::new(new);
+        let mut said = Vec::new();
+        for change in changes {
+            said.push(change.to_string());
+            self.carry_out(change)
+                .await
+                .map_err(|error| format!("{error:#}"))?;
+        }
+        Ok(said)
+    }
+
+    async fn carry_out(&mut self, change: ConfigChange) -> anyhow::Result<()> {
+        match change {
+            ConfigChange::AddPeer(neighbor) => self.add_peer(&neighbor)?,
+            ConfigChange::RemovePeer(address) => {
+                self.remove_peer(address, StopReason::Deconfigured).await
+            }
+            ConfigChange::RestartPeer { neighbor, .. } => {
+                self.remove_peer(neighbor.address, StopReason::ConfigurationChange)
+                    .await;
+                self.add_peer(&neighbor)?;
+            }
+            ConfigChange::UpdatePeer { neighbor, .. } => self.update_peer(&neighbor).await,
+            ConfigChange::AddStatic(route) => self.announce_statics(&[route], &[]).await,
+            ConfigChange::RemoveStatic(route) => self.announce_statics(&[], &[route]).await,
+            ConfigChange::PoolsChanged(pools) => {
+                if let Some(fib) = &self.fib {
+                    // A kernel task that has ended needs no pools.
+                    let _ = fib.orders.send(FibOrder::Pools(pools)).await;
+                }
+            }
+            ConfigChange::FibChanged(Some(new)) => {
+                if let Some(fib) = &self.door.fib {
+                    fib.reconfigure(new.to_fib_config()).await;
+                }
+            }
+            other => warn!(change = %other, "takes effect when bgpd is restarted"),
+        }
+        Ok(())
+    }
+
+    async fn update_peer(&mut self, neighbor: &Neighbor) {
+        let Some(mut running) = self.door.read().peers.get(&neighbor.address).cloned() else {
+            return;
+        };
+        let (import, export) = settings::policies(neighbor);
+        running.neighbor = Arc::new(neighbor.clone());
+        let handle = running.handle.clone();
+        self.door.write().peers.insert(neighbor.address, running);
+        handle
+            .tell(Command::Event(PeerEvent::Policy { import, export }))
+            .await;
+    }
+
+    async fn stop(mut self) {
+        info!("shutting down");
+        let peers: Vec<PeerHandle> = self
+            .door
+            .read()
+            .peers
+            .values()
+            .map(|running| running.handle.clone())
+            .collect();
+        let tell = async {
+            for handle in &peers {
+                handle
+                    .tell(Command::Event(PeerEvent::Stop(
+                        StopReason::AdministrativeShutdown(String::new()),
+                    )))
+                    .await;
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN, tell).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.stop.cancel();
+        if let Some(fib) = self.fib.take() {
+            drop(fib.orders);
+            let _ = tokio::time::timeout(DRAIN, fib.task).await;
+        }
+        for server in self.servers.drain(..) {
+            let _ = tokio::time::timeout(DRAIN, server).await;
+        }
+        info!("stopped");
+    }
+}
+
+fn start_shards(
+    config: &Config,
+    clock: Clock,
+    events: &Events,
+    changes: Option<&Coalescer>,
+    board: &Arc<RwLock<Board>>,
+) -> anyhow::Result<Vec<Shard>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = config.global.shards.unwrap_or(cores).max(1);
+    (0..count)
+        .map(|number| {
+            let sink = ShardSink {
+                number,
+                events: events.clone(),
+                clock,
+                kernel: changes.cloned(),
+                board: Arc::clone(board),
+            };
+            let rib = settings::rib_config(config);
+            Shard::start(format!("rib-{number}"), rib, clock, sink)
+                .context("can not start a thread for the RIB")
+        })
+        .collect()
+}
+
+fn cannot_listen(address: SocketAddr) -> String {
+    let hint = if address.port() < 1024 {
+        "ports below 1024 need root or CAP_NET_BIND_SERVICE; `global.port` takes another one, or -1 for none"
+    } else {
+        "is another BGP daemon running?"
+    };
+    format!("can not listen on {address}: {hint}")
+}
