@@ -65,17 +65,17 @@ pub(super) fn decode_as4(
     Ok(())
 }
 
-/// Present when `AS_PATH` alone would lose a number (RFC 6793 §4.2.2).
+/// Present when `AS_PATH` alone would lose a number (RFC 6793 §4.2.2). Those of confederation segments are lost (§3).
 pub(super) fn encode_as4(attributes: &PathAttributes, context: Context, out: &mut Vec<u8>) -> bool {
-    let is_lost = |asn: Asn| asn.0 > u32::from(u16::MAX);
-    if context.four_octet_as || !attributes.as_path.asns().any(is_lost) {
+    let carried = || {
+        let all = attributes.as_path.segments();
+        all.filter(|(kind, _)| !kind.is_confederation())
+    };
+    let is_lost = |asn: &Asn| asn.0 > u32::from(u16::MAX);
+    if context.four_octet_as || !carried().any(|(_, asns)| asns.iter().any(is_lost)) {
         return false;
     }
-    for (kind, asns) in attributes
-        .as_path
-        .segments()
-        .filter(|(kind, _)| !kind.is_confederation())
-    {
+    for (kind, asns) in carried() {
         out.extend_from_slice(&[kind as u8, u8::try_from(asns.len()).unwrap_or(u8::MAX)]);
         out.extend(asns.iter().flat_map(|asn| asn.0.to_be_bytes()));
     }
