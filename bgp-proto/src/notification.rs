@@ -237,11 +237,19 @@ impl Notification {
     }
 }
 
+/// Shown as nothing, or turns the text around: as good as a control character to whoever forges a log line.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
 /// A peer's text made safe for logs and terminals.
 pub(crate) fn escape(text: &str) -> String {
     text.chars()
         .fold(String::with_capacity(text.len()), |mut out, character| {
-            if character.is_control() {
+            if character.is_control() || is_invisible(character) {
                 out.push_str(&character.escape_default().to_string());
             } else {
                 out.push(character);
