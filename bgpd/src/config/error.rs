@@ -34,7 +34,7 @@ impl Place {
             file: file.to_owned(),
             line: source[..begin].matches('\n').count() + 1,
             column: source[begin..start].chars().count() + 1,
-            text: text.to_owned(),
+            text: without_password(text),
             width: source[start..end.clamp(start, stop)].chars().count().max(1),
         }
     }
@@ -51,6 +51,28 @@ impl Place {
         let before = |c: char| if c == '\t' { '\t' } else { ' ' };
         let indent: String = text.chars().take(self.column - 1).map(before).collect();
         write!(f, "\n    {text}\n    {indent}{}", "^".repeat(self.width))
+    }
+}
+
+/// A line as it may be shown: messages end up in logs.
+fn without_password(line: &str) -> String {
+    let Some(at) = line.find("password") else {
+        return line.to_owned();
+    };
+    let hide = |c: char| {
+        if c.is_whitespace() || "=\"'".contains(c) {
+            c
+        } else {
+            '*'
+        }
+    };
+    let (before, rest) = line.split_at(at);
+    match rest.split_once('=') {
+        Some((key, value)) => {
+            let hidden: String = value.chars().map(hide).collect();
+            format!("{before}{key}={hidden}")
+        }
+        None => line.to_owned(),
     }
 }
 
@@ -187,6 +209,13 @@ impl Warning {
             place: Place::new(file, source, span),
             message: message.into(),
         }
+    }
+}
+
+impl Warning {
+    /// Line and column from 1.
+    pub fn position(&self) -> (usize, usize) {
+        (self.place.line, self.place.column)
     }
 }
 

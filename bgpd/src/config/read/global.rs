@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `[global]`.
+
+use std::net::Ipv4Addr;
+
+use bgp_proto::{Asn, ClusterId};
+use toml::de::DeValue;
+
+use super::{
+    super::model::{Global, RouterIdSource},
+    Maybe, Node, Notes,
+};
+
+/// Paths in use if several are and no limit is given.
+const SEVERAL_PATHS: usize = 16;
+
+pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
+    Global {
+        asn: asn(notes, root),
+        router_id: router_id(notes, root),
+        cluster_id: cluster_id(notes, root),
+        listen_port: port(notes, root),
+        listen_addresses: listen_addresses(notes, root),
+        bind_device: notes.name(root.get("global.bind-to-device")),
+        shards: notes.number(root.get("global.shards"), 1..=1024),
+        max_paths: max_paths(notes, root),
+        always_compare_med: notes
+            .boolean(root.get("global.route-selection-options.always-compare-med"))
+            .unwrap_or(false),
+        ebgp_requires_policy: notes
+            .boolean(root.get("global.ebgp-requires-policy"))
+            .unwrap_or(true),
+    }
+}
+
+fn asn<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Asn {
+    let value = root.get("global.as");
+    if value.is_none() {
+        let span = root.table("global").unwrap_or(0..0);
+        notes.error_with(
+            span,
+            "`global.as` is missing",
+            "give the number of your AS; 64512 to 65534 are for private use",
+        );
+    }
+    // Stands in while other errors are looked for: nothing is compared with it.
+    notes.asn(value).unwrap_or_default()
+}
+
+fn router_id<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> RouterIdSource {
+    let value = root.get("global.router-id");
+    let address = |notes: &mut Notes<'t>| notes.router_id(value).map(RouterIdSource::Address);
+    notes
+        .address_or_interface(value, RouterIdSource::Interface, address)
+        .unwrap_or(RouterIdSource::Automatic)
+}
+
+/// Written as an address or a number. GoBGP has it with each client; here it is the same for all.
+fn cluster_id<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<ClusterId> {
+    const KEY: &str = "route-reflector.route-reflector-cluster-id";
+    let peers = root
+        .list("neighbors")
+        .iter()
+        .chain(root.list("peer-groups"));
+    let given =
+        std::iter::once(root.get("global.cluster-id")).chain(peers.map(|peer| peer.get(KEY)));
+    let mut found: Option<ClusterId> = None;
+    for value in given.flatten() {
+        let Some(id) = one_cluster_id(notes, Some(value)) else {
+            continue;
+        };
+        match found {
+            Some(other) if other != id => {
+                let message = format!(
+                    "cluster id {id} here and {other} elsewhere: there is one for all clients"
+                );
+                notes.error_with(value.span(), message, "give `global.cluster-id` only");
+            }
+            _ => found = Some(id),
+        }
+    }
+    found
+}
+
+fn one_cluster_id<'t>(notes: &mut Notes<'t>, value: Maybe<'t>) -> Option<ClusterId> {
+    if matches!(value?.get_ref(), DeValue::Integer(_)) {
+        return notes.number(value, 0..=u32::MAX.into()).map(ClusterId);
+    }
+    let address: Ipv4Addr =
+        notes.parsed(value, "a cluster id: it is written as an IPv4 address")?;
+    Some(ClusterId(address.into()))
+}
+
+fn port<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<u16> {
+    let Some(value) = root.get("global.port") else {
+        return Some(179);
+    };
+    let port: i32 = notes.number(Some(value), -1..=65535)?;
+    if port == 0 {
+        notes.error_with(value.span(), "0 is no port", "-1 means not to listen");
+    }
+    u16::try_from(port).ok()
+}
+
+fn listen_addresses<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Vec<std::net::IpAddr> {
+    let Some(items) = notes.items(root.get("global.local-address-list")) else {
+        return Global::any_address();
+    };
+    let mut addresses = Vec::new();
+    for item in items {
+        let Some(address) = notes.address(Some(item)) else {
+            continue;
+        };
+        if addresses.contains(&address) {
+            notes.error(item.span(), format!("{address} is there twice"));
+        }
+        addresses.push(address);
+    }
+    addresses
+}
+
+fn max_paths<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> usize {
+    let enabled = notes.boolean(root.get("global.use-multiple-paths.enabled"));
+    let limit = |notes: &mut Notes<'t>, key| notes.number::<usize>(root.get(key), 1..=256);
+    let external = limit(notes, "global.use-multiple-paths.ebgp.maximum-paths");
+    let internal = limit(notes, "global.use-multiple-paths.ibgp.maximum-paths");
+    if let (Some(one), Some(two)) = (external, internal)
+        && one != two
+        && let Some(value) = root.get("global.use-multiple-paths.ibgp.maximum-paths")
+    {
+        notes.warning(
+            value.span(),
+            "there is one limit for eBGP and iBGP: the larger one counts",
+        );
+    }
+    match enabled {
+        Some(true) => external.max(internal).unwrap_or(SEVERAL_PATHS),
+        _ => 1,
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `[[neighbors]]`, `[[peer-groups]]` and `[[dynamic-neighbors]]`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+};
+
+use bgp_proto::Asn;
+
+use super::{
+    super::{
+        model::Global,
+        neighbor::{DynamicNeighbor, Neighbor},
+    },
+    Maybe, Node, Notes, Passwords, Scope,
+    kubernetes::overlap,
+    session,
+};
+
+/// What neighbours depend on.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'c, 't> {
+    pub(super) global: &'c Global,
+    pub(super) root: &'c Node<'t>,
+    pub(super) groups: &'c BTreeMap<&'t str, &'c Node<'t>>,
+    pub(super) passwords: Passwords<'c>,
+}
+
+impl<'c, 't> Context<'c, 't> {
+    /// The group a key names.
+    fn group(&self, notes: &mut Notes<'t>, value: Maybe<'t>) -> Option<&'c Node<'t>> {
+        let name = notes.text(value)?;
+        if name.is_empty() {
+            return None;
+        }
+        let group = self.groups.get(name).copied();
+        if group.is_none() {
+            let message = format!("there is no peer group \"{}\"", name.escape_debug());
+            let near = self.groups.keys().max_by(|a, b| {
+                let likeness = |key: &str| strsim::jaro_winkler(name, key);
+                likeness(a).total_cmp(&likeness(b))
+            });
+            let help = match near {
+                Some(near) => format!("did you mean \"{}\"?", near.escape_debug()),
+                None => "groups are defined by `[[peer-groups]]`".to_owned(),
+            };
+            notes.error_with(value?.span(), message, help);
+        }
+        group
+    }
+}
+
+/// Groups by their names.
+pub(super) fn groups<'c, 't>(
+    notes: &mut Notes<'t>,
+    root: &'c Node<'t>,
+) -> BTreeMap<&'t str, &'c Node<'t>> {
+    let mut groups = BTreeMap::new();
+    for node in root.list("peer-groups") {
+        let name = notes.text(node.get("peer-group-name"));
+        let Some(name) = notes.required(node, "peer-group-name", name) else {
+            continue;
+        };
+        if groups.insert(name, node).is_some() {
+            notes.error(
+                node.span.clone(),
+                format!("there is another peer group \"{}\"", name.escape_debug()),
+            );
+        }
+    }
+    groups
+}
+
+/// Errors in groups that nobody is in are errors, too.
+pub(super) fn unused_groups<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) {
+    let key = |list: &str, node: &Node<'t>| {
+        debug_assert_eq!(list, node.path);
+        node.get("peer-group")
+            .and_then(|value| value.get_ref().as_str())
+    };
+    let mut used = BTreeSet::new();
+    for list in ["neighbors", "dynamic-neighbors"] {
+        used.extend(
+            context
+                .root
+                .list(list)
+                .iter()
+                .filter_map(|node| key(list, node)),
+        );
+    }
+    for (name, node) in context.groups {
+        if used.contains(name) {
+            continue;
+        }
+        let scope = Scope {
+            own: node,
+            group: None,
+        };
+        let local = notes
+            .asn(scope.get("local-as"))
+            .unwrap_or(context.global.asn);
+        let remote = notes.asn(scope.get("peer-as")).unwrap_or(local);
+        // Of the family that its local address, if any, wants.
+        let value = scope
+            .get("transport.local-address")
+            .and_then(|value| value.get_ref().as_str());
+        let address = value
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(IpAddr::from(Ipv4Addr::UNSPECIFIED));
+        session::fill(
+            notes,
+            &scope,
+            context,
+            Neighbor::new(address, remote, local),
+        );
+    }
+}
+
+pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<Neighbor> {
+    let mut neighbors: Vec<Neighbor> = Vec::new();
+    let mut known = BTreeSet::new();
+    for node in context.root.list("neighbors") {
+        let group = context.group(notes, node.get("peer-group"));
+        let scope = Scope { own: node, group };
+        let value = node.get("neighbor-address");
+        if value.is_none() {
+            notes.error(node.span.clone(), "`neighbors.neighbor-address` is missing");
+        }
+        let address = notes
+            .address(value)
+            .filter(|address| is_a_host(notes, value, *address));
+        let (peer_as, local_as) = numbers(
+            notes,
+            &scope,
+            context,
+            node.get("peer-group").is_some() && group.is_none(),
+        );
+        // Without an address, what depends on its family is not checked.
+        let Some(known_address) = address else {
+            continue;
+        };
+        if !known.insert(known_address) {
+            let message = format!("there is another neighbour {known_address}");
+            notes.error(scope.span("neighbor-address"), message);
+        }
+        let peer = Neighbor::new(known_address, peer_as, local_as);
+        let mut peer = session::fill(notes, &scope, context, peer);
+        peer.admin_down = notes.boolean(node.get("admin-down")).unwrap_or(false);
+        neighbors.push(peer);
+    }
+    neighbors
+}
+
+fn is_a_host<'t>(notes: &mut Notes<'t>, value: Maybe<'t>, address: IpAddr) -> bool {
+    let host = !address.is_unspecified()
+        && !address.is_multicast()
+        && address != IpAddr::from(Ipv4Addr::BROADCAST);
+    if let (false, Some(value)) = (host, value) {
+        notes.error(
+            value.span(),
+            format!("{address} is not the address of a neighbour"),
+        );
+    }
+    host
+}
+
+/// The neighbour's AS and ours. `forgiven`: the group that may have the first is unknown, which has been said.
+fn numbers<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    context: &Context<'_, 't>,
+    forgiven: bool,
+) -> (Asn, Asn) {
+    let local = notes
+        .asn(scope.get("local-as"))
+        .unwrap_or(context.global.asn);
+    if scope.get("peer-as").is_none() && !forgiven {
+        let help = "here, or in the neighbour's peer group";
+        notes.error_with(scope.own.span.clone(), "`peer-as` is missing", help);
+    }
+    // If it is wrong, nothing that only iBGP can do shall be wrong as well.
+    (notes.asn(scope.get("peer-as")).unwrap_or(local), local)
+}
+
+pub(super) fn dynamic<'t>(
+    notes: &mut Notes<'t>,
+    context: &Context<'_, 't>,
+) -> Vec<DynamicNeighbor> {
+    let mut ranges: Vec<DynamicNeighbor> = Vec::new();
+    for node in context.root.list("dynamic-neighbors") {
+        let limit = notes.number(node.get("limit"), 1..=1_000_000);
+        let group = context.group(notes, node.get("peer-group"));
+        for key in ["prefix", "peer-group"] {
+            if node.get(key).is_none() {
+                notes.error(
+                    node.span.clone(),
+                    format!("`dynamic-neighbors.{key}` is missing"),
+                );
+            }
+        }
+        let prefix = notes.prefix(node.get("prefix"));
+        let (Some(prefix), Some(group)) = (prefix, group) else {
+            continue;
+        };
+        if let Some(other) = ranges.iter().find(|other| overlap(other.prefix, prefix)) {
+            let message = format!("{prefix} overlaps the dynamic neighbours {}", other.prefix);
+            notes.error(
+                node.get("prefix")
+                    .map_or(node.span.clone(), toml::Spanned::span),
+                message,
+            );
+        }
+        let scope = Scope {
+            own: group,
+            group: None,
+        };
+        let (peer_as, local_as) = numbers(notes, &scope, context, false);
+        let peer = Neighbor::new(prefix.ip(), peer_as, local_as);
+        let template = Neighbor {
+            passive: true,
+            ..session::fill(notes, &scope, context, peer)
+        };
+        ranges.push(DynamicNeighbor {
+            prefix,
+            limit,
+            template,
+        });
+    }
+    ranges
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Which routes pass, and which families they are of.
+
+use bgp_proto::Family;
+
+use super::{
+    super::{
+        model::Global,
+        neighbor::{FamilyConfig, PeerPolicy, PolicyOrigin},
+    },
+    Node, Notes, Scope,
+};
+
+/// What a neighbour, its group or the whole speaker says about `direction` ("import" or "export"), or else RFC 8212.
+pub(super) fn policy<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    root: &Node<'t>,
+    global: &Global,
+    key: &str,
+    internal: bool,
+) -> PeerPolicy {
+    let words = [("accept-route", true), ("reject-route", false)];
+    let own = notes.choice(scope.get(key), &words);
+    let general = notes.choice(root.get(&format!("global.{key}")), &words);
+    match own.or(general) {
+        Some(accept) => PeerPolicy {
+            accept,
+            origin: PolicyOrigin::Explicit,
+        },
+        None if internal || !global.ebgp_requires_policy => PeerPolicy {
+            accept: true,
+            origin: PolicyOrigin::Default,
+        },
+        None => PeerPolicy::standard(false),
+    }
+}
+
+/// The families of the neighbour, or of its group; `None` if neither says.
+pub(super) fn families<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+) -> Option<Vec<FamilyConfig>> {
+    let tables = scope.list("afi-safis");
+    if tables.is_empty() {
+        return None;
+    }
+    let general = notes
+        .boolean(scope.get("add-paths.receive"))
+        .unwrap_or(false);
+    let mut families: Vec<FamilyConfig> = Vec::new();
+    for table in tables {
+        let Some(config) = family(notes, table, general) else {
+            continue;
+        };
+        if families.iter().any(|other| other.family == config.family) {
+            notes.error(
+                table.span.clone(),
+                format!("{} is there twice", config.family),
+            );
+        }
+        families.push(config);
+    }
+    if families.is_empty() {
+        notes.error(tables[0].span.clone(), "no family is enabled");
+    }
+    Some(families)
+}
+
+fn family<'t>(notes: &mut Notes<'t>, table: &Node<'t>, add_path: bool) -> Option<FamilyConfig> {
+    let enabled = notes.boolean(table.get("enabled")).unwrap_or(true);
+    let name = notes.text(table.get("afi-safi-name"));
+    if table.get("afi-safi-name").is_none() {
+        notes.error(
+            table.span.clone(),
+            "`neighbors.afi-safis.afi-safi-name` is missing",
+        );
+    }
+    let limit: Option<u32> =
+        notes.number(table.get("prefix-limit.max-prefixes"), 0..=u32::MAX.into());
+    let threshold = notes.number(table.get("prefix-limit.shutdown-threshold-pct"), 0..=100);
+    let receive = notes.boolean(table.get("add-paths.receive"));
+    if !enabled {
+        return None;
+    }
+    let Ok(family) = name?.parse::<Family>() else {
+        let message = format!(
+            "\"{}\" is not implemented in this version",
+            name?.escape_debug()
+        );
+        let help = "it is one of \"ipv4-unicast\", \"ipv6-unicast\"; `enabled = false` leaves a family out";
+        notes.error_with(table.get("afi-safi-name")?.span(), message, help);
+        return None;
+    };
+    Some(FamilyConfig {
+        family,
+        add_path_receive: receive.unwrap_or(add_path),
+        max_prefixes: limit.filter(|limit| *limit > 0),
+        threshold: threshold.filter(|percent| *percent > 0),
+    })
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `[fib]`, `[[static-routes]]`, `[api]` and `[log]`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    super::model::{Api, Fib, Log, LogFormat, LogLevel, StaticRoute, StaticTarget},
+    Node, Notes,
+};
+
+pub(super) fn fib<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<Fib> {
+    root.table("fib")?;
+    let usual = Fib::default();
+    let table = notes.number(root.get("fib.table"), 1..=u32::MAX.into());
+    if let (Some(255), Some(value)) = (table, root.get("fib.table")) {
+        notes.error_with(
+            value.span(),
+            "table 255 (local) is the kernel's own",
+            "254 is the main table",
+        );
+    }
+    Some(Fib {
+        table: table.unwrap_or(usual.table),
+        // 0 to 4 are the kernel's and the administrator's.
+        protocol: notes
+            .number(root.get("fib.protocol"), 5..=255)
+            .unwrap_or(usual.protocol),
+        metric: notes
+            .number(root.get("fib.metric"), 0..=u32::MAX.into())
+            .unwrap_or(usual.metric),
+        learn_kernel: notes.names(root.get("fib.learn-kernel")),
+        learn_direct: notes.names(root.get("fib.learn-direct")),
+        persist: notes
+            .boolean(root.get("fib.persist"))
+            .unwrap_or(usual.persist),
+        deferral: notes
+            .number(root.get("fib.deferral"), 0..=3600)
+            .map_or(usual.deferral, Duration::from_secs),
+    })
+}
+
+pub(super) fn statics<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Vec<StaticRoute> {
+    let mut routes: Vec<StaticRoute> = Vec::new();
+    for node in root.list("static-routes") {
+        let prefix = notes.prefix(node.get("prefix"));
+        if node.get("prefix").is_none() {
+            notes.error(node.span.clone(), "`static-routes.prefix` is missing");
+        }
+        let target = target(notes, node);
+        let (Some(prefix), Some(target)) = (prefix, target) else {
+            continue;
+        };
+        if let (StaticTarget::Via(router), Some(value)) = (target, node.get("via"))
+            && router.is_ipv4() != prefix.is_ipv4()
+        {
+            notes.error(
+                value.span(),
+                format!("{prefix} and {router} are of different families"),
+            );
+        }
+        if routes.iter().any(|route| route.prefix == prefix) {
+            notes.error(
+                node.span.clone(),
+                format!("there is another static route to {prefix}"),
+            );
+        }
+        routes.push(StaticRoute { prefix, target });
+    }
+    routes
+}
+
+fn target<'t>(notes: &mut Notes<'t>, node: &Node<'t>) -> Option<StaticTarget> {
+    const HELP: &str =
+        "one of `blackhole = true`, `unreachable = true`, `prohibit = true`, `via = \"ADDRESS\"`";
+    let mut targets = Vec::new();
+    for (key, target) in [
+        ("blackhole", StaticTarget::Blackhole),
+        ("unreachable", StaticTarget::Unreachable),
+        ("prohibit", StaticTarget::Prohibit),
+    ] {
+        if notes.boolean(node.get(key)) == Some(true) {
+            targets.push(target);
+        }
+    }
+    if let Some(value) = node.get("via") {
+        let router = notes.address(Some(value))?;
+        if router.is_unspecified() || router.is_multicast() {
+            notes.error(
+                value.span(),
+                format!("{router} is not the address of a router"),
+            );
+        }
+        targets.push(StaticTarget::Via(router));
+    }
+    match targets[..] {
+        [target] => Some(target),
+        [] => {
+            notes.error_with(node.span.clone(), "this route has no target", HELP);
+            None
+        }
+        _ => {
+            notes.error_with(node.span.clone(), "this route has several targets", HELP);
+            None
+        }
+    }
+}
+
+pub(super) fn api<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Api {
+    const WHAT: &str = "an address and a port, as in \"127.0.0.1:50051\"";
+    let usual = Api::default();
+    let listen = match root.get("api.listen") {
+        None => usual.listen,
+        Some(value) if value.get_ref().is_str() => {
+            notes.parsed(Some(value), WHAT).into_iter().collect()
+        }
+        value => {
+            let items = notes.items(value).unwrap_or_default();
+            let read = |item| notes.parsed::<SocketAddr>(Some(item), WHAT);
+            items.into_iter().filter_map(read).collect()
+        }
+    };
+    let unix = match root.get("api.unix") {
+        None => usual.unix,
+        value => notes
+            .text(value)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
+    };
+    Api { listen, unix }
+}
+
+pub(super) fn log<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Log {
+    let levels = [
+        LogLevel::Error,
+        LogLevel::Warn,
+        LogLevel::Info,
+        LogLevel::Debug,
+        LogLevel::Trace,
+    ];
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    Log {
+        level: notes
+            .choice(
+                root.get("log.level"),
+                &levels.map(|level| (level.as_str(), level)),
+            )
+            .unwrap_or_default(),
+        format: notes
+            .choice(root.get("log.format"), &formats)
+            .unwrap_or_default(),
+    }
+}

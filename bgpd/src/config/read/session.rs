@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What neighbours and groups have in common: everything about a session but who is at the other end.
+
+use super::{
+    super::neighbor::{GracefulRestart, LocalAddress, Neighbor, NextHopMode},
+    Notes, Scope,
+    neighbors::Context,
+    policy,
+};
+
+/// Fills in what the scope says. `of` has the address and the AS numbers.
+pub(super) fn fill<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    context: &Context<'_, 't>,
+    of: Neighbor,
+) -> Neighbor {
+    let mut peer = of;
+    let next_hops = [
+        ("auto", NextHopMode::Auto),
+        ("self", NextHopMode::ToSelf),
+        ("unchanged", NextHopMode::Unchanged),
+    ];
+    peer.description = notes.text(scope.get("description")).map(str::to_owned);
+    let (given, file) = password(scope);
+    peer.auth_password = notes.secret(given, file, context.passwords);
+    peer.next_hop = notes
+        .choice(scope.get("next-hop"), &next_hops)
+        .unwrap_or_default();
+    peer.passive = notes
+        .boolean(scope.get("transport.passive-mode"))
+        .unwrap_or(false);
+    peer.remote_port = notes
+        .number(scope.get("transport.remote-port"), 1..=65535)
+        .unwrap_or(peer.remote_port);
+    peer.bind_interface = notes.name(scope.get("transport.bind-interface"));
+    peer.local_address = local_address(notes, scope, &peer);
+    peer.route_reflector_client = reflector_client(notes, scope, &peer);
+    peer.allow_own_as = notes
+        .number(scope.get("as-path-options.allow-own-as"), 0..=10)
+        .unwrap_or(0);
+    timers(notes, scope, &mut peer);
+    hops(notes, scope, &mut peer);
+    peer.graceful_restart = graceful_restart(notes, scope);
+    families(notes, scope, &mut peer);
+    let internal = peer.is_internal();
+    let mut policy =
+        |key| policy::policy(notes, scope, context.root, context.global, key, internal);
+    peer.import = policy("apply-policy.default-import-policy");
+    peer.export = policy("apply-policy.default-export-policy");
+    peer
+}
+
+/// The neighbour's own password, in whichever form, comes before its group's.
+fn password<'t>(scope: &Scope<'_, 't>) -> (super::Maybe<'t>, super::Maybe<'t>) {
+    let of = |node: &super::Node<'t>| (node.get("auth-password"), node.get("auth-password-file"));
+    match (of(scope.own), scope.group) {
+        ((None, None), Some(group)) => of(group),
+        (own, _) => own,
+    }
+}
+
+fn local_address<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    peer: &Neighbor,
+) -> Option<LocalAddress> {
+    let value = scope.get("transport.local-address");
+    let read = |notes: &mut Notes<'t>| {
+        let address = notes.address(value)?;
+        if address.is_unspecified() {
+            return None;
+        }
+        if address.is_ipv4() != peer.address.is_ipv4() {
+            let message = format!(
+                "{address} and the neighbour's {} are of different families",
+                peer.address
+            );
+            notes.error(value?.span(), message);
+        }
+        Some(LocalAddress::Address(address))
+    };
+    notes.address_or_interface(value, LocalAddress::Interface, read)
+}
+
+fn reflector_client<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &Neighbor) -> bool {
+    const KEY: &str = "route-reflector.route-reflector-client";
+    let client = notes.boolean(scope.get(KEY)).unwrap_or(false);
+    // AS 0 stands for one that is wrong: that has been said.
+    if client && !peer.is_internal() && peer.local_as.0 != 0 {
+        let message = format!(
+            "AS {} is not ours: a client is an iBGP neighbour",
+            peer.peer_as
+        );
+        notes.error(scope.span(KEY), message);
+    }
+    client
+}
+
+fn timers<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor) {
+    let hold = notes.u16(scope.get("timers.hold-time"));
+    if let Some(hold @ 1..=2) = hold {
+        let message = format!("a hold time of {hold} s is forbidden (RFC 4271)");
+        notes.error_with(
+            scope.span("timers.hold-time"),
+            message,
+            "it is 0, for none, or at least 3",
+        );
+    }
+    peer.hold_time = hold.unwrap_or(peer.hold_time);
+    peer.keepalive = notes
+        .u16(scope.get("timers.keepalive-interval"))
+        .filter(|seconds| *seconds > 0);
+    if let Some(keepalive) = peer.keepalive
+        && peer.hold_time != 0
+        && keepalive >= peer.hold_time
+    {
+        let message = format!(
+            "a keepalive every {keepalive} s is too late for a hold time of {} s",
+            peer.hold_time
+        );
+        notes.error_with(
+            scope.span("timers.keepalive-interval"),
+            message,
+            "a third of the hold time is usual",
+        );
+    }
+    peer.connect_retry = notes
+        .number(scope.get("timers.connect-retry"), 1..=65535)
+        .unwrap_or(peer.connect_retry);
+    peer.idle_hold = notes
+        .u16(scope.get("timers.idle-hold-time-after-reset"))
+        .unwrap_or(peer.idle_hold);
+}
+
+/// How far away the neighbour may be.
+fn hops<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor) {
+    let multihop = notes
+        .boolean(scope.get("ebgp-multihop.enabled"))
+        .unwrap_or(false);
+    let ttl = notes
+        .number(scope.get("ebgp-multihop.multihop-ttl"), 0..=255)
+        .filter(|ttl| *ttl > 0);
+    let security = notes
+        .boolean(scope.get("ttl-security.enabled"))
+        .unwrap_or(false);
+    let least = notes
+        .number(scope.get("ttl-security.ttl-min"), 0..=255)
+        .filter(|ttl| *ttl > 0);
+    if multihop && security {
+        let message = "`ttl-security` and `ebgp-multihop` exclude each other";
+        let help = "`ttl-min = 253` lets a neighbour be three hops away";
+        notes.error_with(scope.span("ttl-security.enabled"), message, help);
+    }
+    peer.multihop = multihop.then(|| ttl.unwrap_or(255));
+    peer.ttl_security = security.then(|| least.unwrap_or(255));
+}
+
+fn graceful_restart<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>) -> GracefulRestart {
+    let usual = GracefulRestart::default();
+    // RFC 4724: twelve bits.
+    let time = notes.number(scope.get("graceful-restart.restart-time"), 0..=4095);
+    GracefulRestart {
+        enabled: notes
+            .boolean(scope.get("graceful-restart.enabled"))
+            .unwrap_or(usual.enabled),
+        restart_time: time.unwrap_or(usual.restart_time),
+    }
+}
+
+fn families<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor) {
+    match policy::families(notes, scope) {
+        Some(families) => peer.families = families,
+        None => {
+            let receive = notes
+                .boolean(scope.get("add-paths.receive"))
+                .unwrap_or(false);
+            for family in &mut peer.families {
+                family.add_path_receive = receive;
+            }
+        }
+    }
+}
