@@ -20,7 +20,7 @@ pub enum PeerAs {
 pub enum Mode {
     /// We do, and take what comes in.
     Active,
-    /// Only the peer does (RFC 4271 §8.1.1, PassiveTcpEstablishment).
+    /// Only the peer does (RFC 4271 §8.1.1, `PassiveTcpEstablishment`).
     Passive,
 }
 
@@ -45,7 +45,7 @@ pub struct SessionConfig {
     pub idle_hold_max: Duration,
     /// How long an OPEN is waited for (RFC 4271 §8.2.2 suggests four minutes).
     pub open_hold: Duration,
-    /// Wait for the peer's OPEN this long before sending ours (RFC 4271 §8.1.1, DelayOpen).
+    /// Wait for the peer's OPEN this long before sending ours (RFC 4271 §8.1.1, `DelayOpen`).
     pub delay_open: Option<Duration>,
     /// Who dials.
     pub mode: Mode,

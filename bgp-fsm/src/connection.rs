@@ -8,7 +8,7 @@ use crate::{ConnectionId, Direction, timer::Timer};
 /// How far it is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Phase {
-    /// DelayOpen runs: our OPEN is not sent.
+    /// `DelayOpen` runs: our OPEN is not sent.
     Waiting,
     OpenSent,
     OpenConfirm,
@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     pub(crate) agreed: Option<(Open, Negotiated)>,
     /// The peer has confirmed while our confirmation was withheld (collision).
     pub(crate) confirmed_early: bool,
+    /// How long its confirmation is withheld at most (collision).
+    pub(crate) withheld: Timer,
     pub(crate) hold: Timer,
     pub(crate) keepalive: Timer,
     pub(crate) delay_open: Timer,
@@ -39,6 +41,7 @@ impl Connection {
             phase: Phase::Waiting,
             agreed: None,
             confirmed_early: false,
+            withheld: Timer::default(),
             hold: Timer::default(),
             keepalive: Timer::default(),
             delay_open: Timer::default(),
@@ -47,7 +50,13 @@ impl Connection {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let timers = [self.hold, self.keepalive, self.delay_open, self.send_hold];
+        let timers = [
+            self.withheld,
+            self.hold,
+            self.keepalive,
+            self.delay_open,
+            self.send_hold,
+        ];
         timers.into_iter().filter_map(Timer::deadline).min()
     }
 }

@@ -155,13 +155,13 @@ impl Pair {
 
     /// A connection that this side has closed brings nothing more.
     fn delivers(&mut self, to: usize, event: &Event) -> bool {
-        let connection = match event {
-            Event::Connected { connection, .. }
-            | Event::Closed { connection }
-            | Event::Open { connection, .. }
-            | Event::Keepalive { connection }
-            | Event::Notification { connection, .. } => connection,
-            _ => return true,
+        let (Event::Connected { connection, .. }
+        | Event::Closed { connection }
+        | Event::Open { connection, .. }
+        | Event::Keepalive { connection }
+        | Event::Notification { connection, .. }) = event
+        else {
+            return true;
         };
         self.open[connection][to]
     }

@@ -3,12 +3,22 @@
 //!
 //! The connection dialled by the speaker with the higher identifier wins. On a connection that will lose we do not
 //! confirm the OPEN while the other one is still on its way: the peer can not come to Established on it, so that no
-//! session goes up only to go down again. If the winner breaks, the loser is confirmed after all.
+//! session goes up only to go down again. If the winner breaks, or its OPEN does not come, the loser is confirmed after all.
+
+use core::time::Duration;
 
 use bgp_proto::{Capability, Instant, Open};
 
-use super::{DownReason, Phase, Session};
-use crate::{Action, ConnectionId, Direction};
+use super::{DownReason, Phase, Session, open::hold_time};
+use crate::{ConnectionId, Direction};
+
+/// Longest wait for the OPEN of the connection that would win; a third of the hold time if that is less, since the peer
+/// waits for our confirmation meanwhile. A connection that the peer never looks at must not keep the other one down.
+const WITHHOLD: Duration = Duration::from_secs(5);
+
+/// A session has to be this old before a new connection means that the peer has restarted: until then it may be the
+/// other half of a collision.
+const SETTLED: Duration = Duration::from_secs(5);
 
 impl Session {
     /// An OPEN was accepted on `id`: looks at the other connection, if there is one.
@@ -28,29 +38,34 @@ impl Session {
             // RFC 4271 §6.8: the new connection loses against one in OpenConfirm that is to stay.
             Some((_, Phase::OpenConfirm)) => self.lose_collision(id, now),
             // Its OPEN is on the way: see what becomes of it.
-            Some((_, Phase::OpenSent | Phase::Waiting)) => {}
+            Some((_, Phase::OpenSent | Phase::Waiting)) => self.withhold(id, now),
+        }
+    }
+
+    fn withhold(&mut self, id: ConnectionId, now: Instant) {
+        if let Some(connection) = self.connection_mut(id) {
+            let time = hold_time(connection).map_or(WITHHOLD, |hold| WITHHOLD.min(hold / 3));
+            connection.withheld.start(now, time);
         }
     }
 
     /// A peer with graceful restart that comes back has lost the old connection (RFC 4724 §4.2); without it the session
     /// that works is kept.
     fn against_established(&mut self, id: ConnectionId, other: ConnectionId, now: Instant) {
-        let restarts = |open: &Open| {
-            open.capabilities
-                .iter()
-                .any(|capability| matches!(capability, Capability::GracefulRestart(_)))
-        };
         let restarted = self
             .connection(other)
             .and_then(|old| old.agreed.as_ref())
-            .is_some_and(|(open, _)| restarts(open));
-        if !restarted {
+            .is_some_and(|(open, _)| restarts(open) && restarts(&self.local_open()));
+        let settled = self
+            .established_since
+            .is_some_and(|since| now.saturating_since(since) >= SETTLED);
+        if !restarted || !settled {
             return self.lose_collision(id, now);
         }
         self.take(other);
-        self.actions.push_back(Action::Close { connection: other });
+        self.close(other);
         self.note(DownReason::Restarted, now);
-        self.session_down(DownReason::Restarted);
+        self.session_down(DownReason::Restarted, now);
         self.confirm(id, now);
     }
 
@@ -78,4 +93,10 @@ impl Session {
         let theirs = (open.router_id.as_u32(), open.asn);
         (ours > theirs) == (connection.direction == Direction::Outgoing)
     }
+}
+
+fn restarts(open: &Open) -> bool {
+    open.capabilities
+        .iter()
+        .any(|capability| matches!(capability, Capability::GracefulRestart(_)))
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The exchange of OPENs: what we send, what we accept, what it comes to (RFC 4271 §6.2, RFC 6286).
 
+use alloc::vec::Vec;
+
 use super::{
     Capability, Code, Connection, ConnectionId, DownReason, Duration, Instant, Message, Negotiated,
     Notification, OPEN, Open, Phase, Session,
@@ -68,11 +70,7 @@ impl Session {
         let negotiated = Negotiated::from_opens(&self.local_open(), &open);
         if negotiated.families.is_empty() {
             // RFC 5492 §5: without a family in common there is nothing to talk about.
-            return self.refuse(
-                id,
-                Notification::new(Code::OPEN_UNSUPPORTED_CAPABILITY),
-                now,
-            );
+            return self.refuse(id, missing_families(&self.local_open()), now);
         }
         if let Some(connection) = self.connection_mut(id) {
             connection.agreed = Some((open, negotiated));
@@ -86,6 +84,7 @@ impl Session {
             return;
         };
         connection.phase = Phase::OpenConfirm;
+        connection.withheld.stop();
         connection.hold.stop();
         if let Some(hold) = hold_time(connection) {
             connection.hold.start(now, hold);
@@ -116,18 +115,29 @@ impl Session {
         }
     }
 
-    /// A connection that lost a collision: the peer is told 6/7 (RFC 4486).
+    /// A connection that lost a collision: the peer is told 6/7 (RFC 4486), unless we have not said a word on it.
     pub(super) fn lose_collision(&mut self, id: ConnectionId, now: Instant) {
-        self.send(
-            id,
-            Message::Notification(Notification::new(Code::CEASE_COLLISION)),
-        );
-        self.fail(
-            id,
-            DownReason::Sent(Notification::new(Code::CEASE_COLLISION)),
-            now,
-        );
+        let notification = Notification::new(Code::CEASE_COLLISION);
+        if self
+            .connection(id)
+            .is_some_and(|lost| lost.phase > Phase::Waiting)
+        {
+            self.send(id, Message::Notification(notification.clone()));
+        }
+        self.fail(id, DownReason::Sent(notification), now);
     }
+}
+
+/// The families that we want and the peer does not have, as capabilities (RFC 5492 §5).
+fn missing_families(local: &Open) -> Notification {
+    let mut data = Vec::new();
+    for capability in &local.capabilities {
+        if let Capability::Multiprotocol(family) = capability {
+            let [high, low] = family.afi.0.to_be_bytes();
+            data.extend_from_slice(&[capability.code(), 4, high, low, 0, family.safi.0]);
+        }
+    }
+    Notification::with_data(Code::OPEN_UNSUPPORTED_CAPABILITY, &data)
 }
 
 /// The negotiated hold time; `None`: no timers (RFC 4271 §4.2).
