@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use bgpd::config::{self, Config, Host};
+use bgpd::config::{self, Config, Host, LocalAddress, PolicyOrigin};
 
 fn parse(text: &str) -> Config {
     config::parse(text, "bgpd.toml").unwrap_or_else(|errors| panic!("{errors}"))
@@ -75,4 +75,405 @@ fn the_smallest_file_of_gobgp_loads() {
             .to_string(),
         "192.0.2.1"
     );
+}
+
+const MESH: &str = r#"
+[global]
+as = 64512
+
+[[pools]]
+cidr = "10.244.0.0/16"
+
+[mesh]
+auth-password = "secret"
+
+[[mesh.nodes]]
+name = "a"
+address = "192.0.2.1"
+address6 = "2001:db8::1"
+blocks = ["10.244.0.0/26"]
+
+[[mesh.nodes]]
+name = "b"
+address = "192.0.2.2"
+address6 = "2001:db8::2"
+blocks = ["10.244.0.64/26"]
+
+[[mesh.nodes]]
+name = "c"
+address = "192.0.2.3"
+blocks = ["10.244.0.128/26"]
+"#;
+
+fn host(name: &str, addresses: &[&str]) -> Host {
+    let addresses = addresses.iter().map(|text| {
+        let (interface, network) = text.split_once(' ').unwrap();
+        (interface.to_owned(), network.parse().unwrap())
+    });
+    Host {
+        name: name.to_owned(),
+        addresses: addresses.collect(),
+    }
+}
+
+/// Addresses of the neighbours, those of clients with a `*`.
+fn neighbors(config: &Config) -> Vec<String> {
+    let peers = config.neighbors.iter();
+    peers
+        .map(|peer| {
+            format!(
+                "{}{}",
+                peer.address,
+                if peer.route_reflector_client { "*" } else { "" }
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_node_of_the_mesh_peers_with_all_others_and_originates_its_blocks() {
+    let mesh = parse(MESH);
+    let a = mesh
+        .for_host(&host("whatever", &["lo 127.0.0.1/8", "eth0 192.0.2.1/24"]))
+        .unwrap();
+    assert_eq!(neighbors(&a), ["192.0.2.2", "2001:db8::2", "192.0.2.3"]);
+    assert_eq!(a.global.router_id().to_string(), "192.0.2.1");
+    let routes: Vec<String> = a.static_routes.iter().map(ToString::to_string).collect();
+    assert_eq!(routes, ["10.244.0.0/26 blackhole"]);
+    let peer = &a.neighbors[0];
+    assert!(peer.is_internal() && peer.import.accept && peer.export.accept);
+    assert_eq!(peer.auth_password.as_ref().unwrap().as_bytes(), b"secret");
+    assert!(!format!("{peer:?}").contains("secret"));
+    assert_eq!(
+        a.for_host(&Host::default()).unwrap(),
+        a,
+        "again changes nothing"
+    );
+
+    let c = mesh.for_host(&host("c", &[])).unwrap();
+    assert_eq!(
+        neighbors(&c),
+        ["192.0.2.1", "192.0.2.2"],
+        "it has no IPv6 address"
+    );
+}
+
+#[test]
+fn with_reflectors_nodes_peer_with_them_only() {
+    let mesh = parse(&format!("{MESH}route-reflector = true\n"));
+    let a = mesh.for_host(&host("a", &[])).unwrap();
+    assert_eq!(neighbors(&a), ["192.0.2.3"]);
+    let c = mesh.for_host(&host("c", &[])).unwrap();
+    assert_eq!(neighbors(&c), ["192.0.2.1*", "192.0.2.2*"]);
+}
+
+#[test]
+fn every_session_of_a_mesh_is_known_at_both_ends() {
+    for extra in ["", "route-reflector = true\n"] {
+        let mesh = parse(&format!("{MESH}{extra}"));
+        let mut sessions = Vec::new();
+        for name in ["a", "b", "c"] {
+            let config = mesh.for_host(&host(name, &[])).unwrap();
+            for peer in config.neighbors {
+                let Some(LocalAddress::Address(local)) = peer.local_address else {
+                    panic!("{peer:?}")
+                };
+                sessions.push((local, peer.address));
+            }
+        }
+        for (local, remote) in &sessions {
+            assert!(sessions.contains(&(*remote, *local)), "{local} {remote}");
+        }
+    }
+}
+
+#[test]
+fn a_host_outside_of_the_mesh_is_told_so() {
+    let errors = parse(MESH)
+        .for_host(&host("d", &["eth0 192.0.2.4/24"]))
+        .unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "configuration: error: this host, \"d\", is not in the mesh: no node of `mesh.nodes` (a, b, c) has its name or one of its addresses"
+    );
+}
+
+const INTERFACES: &str = r#"
+[global]
+as = 64512
+router-id = { interface = "lo" }
+
+[[neighbors]]
+neighbor-address = "2001:db8::2"
+peer-as = 64512
+transport = { local-address = { interface = "eth0" } }
+"#;
+
+#[test]
+fn interfaces_become_addresses() {
+    let config = parse(INTERFACES);
+    let host = host(
+        "x",
+        &[
+            "lo 127.0.0.1/8",
+            "lo 198.51.100.7/32",
+            "eth0 fe80::1/64",
+            "eth0 2001:db8::1/64",
+        ],
+    );
+    let here = config.for_host(&host).unwrap();
+    assert_eq!(here.global.router_id().to_string(), "198.51.100.7");
+    let local = LocalAddress::Address("2001:db8::1".parse().unwrap());
+    assert_eq!(here.neighbors[0].local_address, Some(local));
+
+    let errors = config.for_host(&Host::default()).unwrap_err();
+    assert_eq!(
+        errors
+            .iter()
+            .map(|error| error.message())
+            .collect::<Vec<_>>(),
+        [
+            "`global.router-id`: interface lo has no IPv4 address that can be one",
+            "neighbour 2001:db8::2: interface eth0 has no IPv6 address",
+        ]
+    );
+}
+
+/// Two neighbours, one static route; `edit` makes other files of it.
+const BASE: &str = r#"
+[global]
+as = 64512
+router-id = "192.0.2.1"
+
+[[neighbors]]
+neighbor-address = "192.0.2.2"
+peer-as = 64512
+
+[[neighbors]]
+neighbor-address = "192.0.2.3"
+peer-as = 64513
+apply-policy = { default-import-policy = "reject-route", default-export-policy = "accept-route" }
+
+[[static-routes]]
+prefix = "10.0.0.0/24"
+blackhole = true
+"#;
+
+fn changes(old: &str, new: &str) -> Vec<String> {
+    config::diff(&parse(old), &parse(new))
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn equal_files_differ_in_nothing() {
+    for text in [BASE, INTERFACES, MESH] {
+        assert_eq!(changes(text, text), [""; 0]);
+        assert_eq!(changes(text, &format!("# comment\n\n{text}")), [""; 0]);
+    }
+}
+
+#[test]
+fn changes_are_as_small_as_they_can_be() {
+    for (from, to, said) in [
+        (
+            "peer-as = 64513",
+            "peer-as = 64514",
+            "neighbour 192.0.2.3 restarted (peer-as)",
+        ),
+        (
+            "peer-as = 64513",
+            "peer-as = 64513\ndescription = \"x\"",
+            "neighbour 192.0.2.3 updated (description)",
+        ),
+        (
+            "\"reject-route\"",
+            "\"accept-route\"",
+            "neighbour 192.0.2.3 updated (default-import-policy)",
+        ),
+        (
+            "as = 64512\nrouter-id = \"192.0.2.1\"",
+            "as = 64512\nport = -1\nrouter-id = \"192.0.2.1\"",
+            "global.port changed: takes effect when bgpd is restarted",
+        ),
+        (
+            "router-id = \"192.0.2.1\"",
+            "router-id = \"192.0.2.1\"\n[log]\nlevel = \"debug\"",
+            "log changed (now debug)",
+        ),
+        (
+            "router-id = \"192.0.2.1\"",
+            "router-id = \"192.0.2.1\"\n[fib]",
+            "kernel routing (fib) changed",
+        ),
+        (
+            "router-id = \"192.0.2.1\"",
+            "router-id = \"192.0.2.1\"\n[[pools]]\ncidr = \"10.9.0.0/16\"",
+            "pools changed (now 1)",
+        ),
+    ] {
+        assert!(BASE.contains(from), "{from}");
+        assert_eq!(changes(BASE, &BASE.replacen(from, to, 1)), [said]);
+    }
+    let moved = BASE.replace("192.0.2.3", "192.0.2.4");
+    assert_eq!(
+        changes(BASE, &moved),
+        [
+            "neighbour 192.0.2.3 removed",
+            "neighbour 192.0.2.4 added (AS 64513)"
+        ]
+    );
+    let prohibited = BASE.replace("blackhole", "prohibit");
+    assert_eq!(
+        changes(BASE, &prohibited),
+        [
+            "static route 10.0.0.0/24 blackhole removed",
+            "static route 10.0.0.0/24 prohibit added"
+        ]
+    );
+}
+
+#[test]
+fn a_group_fills_what_its_members_leave_open() {
+    let config = parse(
+        r#"
+[global]
+as = 64512
+router-id = "192.0.2.1"
+apply-policy = { default-export-policy = "accept-route" }
+
+[[peer-groups]]
+peer-group-name = "tor"
+peer-as = 64600
+description = "ToR"
+[peer-groups.config]
+auth-password = "x"
+[peer-groups.timers.config]
+hold-time = 9
+[[peer-groups.afi-safis]]
+config = { afi-safi-name = "ipv4-unicast" }
+prefix-limit = { config = { max-prefixes = 100, shutdown-threshold-pct = 80 } }
+[[peer-groups.afi-safis]]
+afi-safi-name = "ipv6-unicast"
+add-paths = { receive = true }
+
+[[neighbors]]
+neighbor-address = "192.0.2.2"
+peer-group = "tor"
+description = "first"
+
+[[neighbors]]
+neighbor-address = "192.0.2.3"
+peer-group = "tor"
+peer-as = 64601
+timers = { hold-time = 30 }
+apply-policy = { default-import-policy = "accept-route" }
+[[neighbors.afi-safis]]
+afi-safi-name = "ipv4-unicast"
+
+[[dynamic-neighbors]]
+prefix = "10.0.0.0/8"
+peer-group = "tor"
+limit = 5
+"#,
+    );
+    let [first, second] = &config.neighbors[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (
+            first.peer_as.0,
+            first.hold_time,
+            first.description.as_deref()
+        ),
+        (64600, 9, Some("first"))
+    );
+    assert_eq!(
+        (
+            second.peer_as.0,
+            second.hold_time,
+            second.description.as_deref()
+        ),
+        (64601, 30, Some("ToR"))
+    );
+    assert_eq!(first.families.len(), 2);
+    assert_eq!(
+        (first.families[0].max_prefixes, first.families[0].threshold),
+        (Some(100), Some(80))
+    );
+    assert!(first.families[1].add_path_receive);
+    assert_eq!(second.families.len(), 1);
+    assert_eq!((first.import.accept, first.export.accept), (false, true));
+    assert_eq!(
+        (second.import.to_string(), second.import.origin),
+        ("accept".to_owned(), PolicyOrigin::Explicit)
+    );
+
+    let dynamic = config.dynamic_neighbors[0].neighbor("10.1.2.3".parse().unwrap());
+    assert_eq!((dynamic.peer_as.0, dynamic.passive), (64600, true));
+    assert_eq!(dynamic.address.to_string(), "10.1.2.3");
+    assert_eq!(config.dynamic_neighbors[0].limit, Some(5));
+}
+
+#[test]
+fn passwords_are_read_from_files_beside_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("bgpd-config-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("key"), "from a file\n").unwrap();
+    let text = BASE.replacen(
+        "peer-as = 64512",
+        "peer-as = 64512\nauth-password-file = \"key\"",
+        1,
+    );
+    fs::write(folder.join("bgpd.toml"), &text).unwrap();
+    let config = config::load(&folder.join("bgpd.toml")).unwrap();
+    assert_eq!(
+        config.neighbors[0]
+            .auth_password
+            .as_ref()
+            .unwrap()
+            .as_bytes(),
+        b"from a file"
+    );
+    fs::write(
+        folder.join("bgpd.toml"),
+        text.replace("\"key\"", "\"/dev/zero\""),
+    )
+    .unwrap();
+    let errors = config::load(&folder.join("bgpd.toml")).unwrap_err();
+    assert!(
+        errors
+            .to_string()
+            .contains("the password can not be read: not a file"),
+        "{errors}"
+    );
+    let errors = config::load(&folder.join("none.toml")).unwrap_err();
+    assert!(
+        errors
+            .to_string()
+            .contains("none.toml: error: can not be read: No such file"),
+        "{errors}"
+    );
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in ".{0,200}") {
+        let _ = config::parse(&text, "x").map_err(|errors| errors.to_string());
+    }
+
+    /// Pieces of real files in any order come further than noise.
+    #[test]
+    fn no_mix_of_lines_makes_it_panic(picks in proptest::collection::vec(0_usize..400, 0..40), cut in 0_usize..60) {
+        let files = [MESH, BASE, INTERFACES];
+        let lines: Vec<&str> = files.iter().flat_map(|text| text.lines()).collect();
+        let mut text: String = picks.iter().map(|pick| format!("{}\n", lines[pick % lines.len()])).collect();
+        let end = text.len().saturating_sub(cut);
+        text.truncate((0..=end).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+        if let Ok(config) = config::parse(&text, "x") {
+            let _ = config.for_host(&host("a", &["eth0 192.0.2.1/24"]));
+        }
+    }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a new configuration changes.
 
-use std::{fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use super::{
-    Config,
-    model::{Fib, Log, Pool, StaticRoute},
+    model::{Config, Fib, Log, Pool, StaticRoute, StaticTarget},
     neighbor::{DynamicNeighbor, Neighbor},
 };
 
@@ -48,11 +47,182 @@ pub enum ConfigChange {
 
 impl fmt::Display for ConfigChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::AddPeer(peer) => {
+                write!(f, "neighbour {} added (AS {})", peer.address, peer.peer_as)
+            }
+            Self::RemovePeer(address) => write!(f, "neighbour {address} removed"),
+            Self::RestartPeer { neighbor, keys } => {
+                write!(
+                    f,
+                    "neighbour {} restarted ({})",
+                    neighbor.address,
+                    keys.join(", ")
+                )
+            }
+            Self::UpdatePeer { neighbor, keys } => {
+                write!(
+                    f,
+                    "neighbour {} updated ({})",
+                    neighbor.address,
+                    keys.join(", ")
+                )
+            }
+            Self::AddStatic(route) => write!(f, "static route {route} added"),
+            Self::RemoveStatic(route) => write!(f, "static route {route} removed"),
+            Self::PoolsChanged(pools) => write!(f, "pools changed (now {})", pools.len()),
+            Self::FibChanged(Some(_)) => f.write_str("kernel routing (fib) changed"),
+            Self::FibChanged(None) => f.write_str("kernel routing (fib) switched off"),
+            Self::DynamicChanged(ranges) => {
+                write!(f, "dynamic neighbours changed (now {})", ranges.len())
+            }
+            Self::LogChanged(log) => write!(f, "log changed (now {})", log.level.as_str()),
+            Self::NeedsRestart(key) => {
+                write!(f, "{key} changed: takes effect when bgpd is restarted")
+            }
+        }
     }
 }
 
-/// What to do so that a speaker that runs `old` is as `new` says.
-pub fn diff(_old: &Config, _new: &Config) -> Vec<ConfigChange> {
-    Vec::new()
+impl fmt::Display for StaticRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.prefix)?;
+        match self.target {
+            StaticTarget::Blackhole => f.write_str("blackhole"),
+            StaticTarget::Unreachable => f.write_str("unreachable"),
+            StaticTarget::Prohibit => f.write_str("prohibit"),
+            StaticTarget::Via(router) => write!(f, "via {router}"),
+        }
+    }
+}
+
+/// What to do so that a speaker that runs `old` is as `new` says: nothing if they are equal but for warnings. What goes
+/// comes before what comes. Both have been through [`Config::for_host`].
+pub fn diff(old: &Config, new: &Config) -> Vec<ConfigChange> {
+    let mut changes: Vec<ConfigChange> = restarts(old, new)
+        .into_iter()
+        .map(ConfigChange::NeedsRestart)
+        .collect();
+    if old.log != new.log {
+        changes.push(ConfigChange::LogChanged(new.log));
+    }
+    if old.pools != new.pools {
+        changes.push(ConfigChange::PoolsChanged(new.pools.clone()));
+    }
+    if old.fib != new.fib {
+        changes.push(ConfigChange::FibChanged(new.fib.clone()));
+    }
+    let gone = old
+        .static_routes
+        .iter()
+        .filter(|route| !new.static_routes.contains(route));
+    changes.extend(gone.map(|route| ConfigChange::RemoveStatic(route.clone())));
+    let added = new
+        .static_routes
+        .iter()
+        .filter(|route| !old.static_routes.contains(route));
+    changes.extend(added.map(|route| ConfigChange::AddStatic(route.clone())));
+    if old.dynamic_neighbors != new.dynamic_neighbors {
+        changes.push(ConfigChange::DynamicChanged(new.dynamic_neighbors.clone()));
+    }
+    peers(old, new, &mut changes);
+    changes
+}
+
+fn peers(old: &Config, new: &Config, changes: &mut Vec<ConfigChange>) {
+    let by_address = |config: &Config| -> BTreeMap<IpAddr, Neighbor> {
+        let peers = config.neighbors.iter();
+        peers.map(|peer| (peer.address, peer.clone())).collect()
+    };
+    let (before, after) = (by_address(old), by_address(new));
+    let gone = before.keys().filter(|address| !after.contains_key(address));
+    changes.extend(gone.map(|address| ConfigChange::RemovePeer(*address)));
+    for peer in &new.neighbors {
+        let neighbor = Box::new(peer.clone());
+        let Some(was) = before.get(&peer.address) else {
+            changes.push(ConfigChange::AddPeer(neighbor));
+            continue;
+        };
+        let (restart, update) = (session_keys(was, peer), other_keys(was, peer));
+        if !restart.is_empty() {
+            let keys = [restart, update].concat();
+            changes.push(ConfigChange::RestartPeer { neighbor, keys });
+        } else if !update.is_empty() {
+            changes.push(ConfigChange::UpdatePeer {
+                neighbor,
+                keys: update,
+            });
+        }
+    }
+}
+
+/// The names of the parts that differ.
+fn different<const N: usize>(parts: [(bool, &'static str); N]) -> Vec<&'static str> {
+    parts
+        .into_iter()
+        .filter(|(same, _)| !same)
+        .map(|(_, key)| key)
+        .collect()
+}
+
+/// What both ends agree on when a session begins, and how it is reached.
+fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
+    different([
+        (old.peer_as == new.peer_as, "peer-as"),
+        (old.local_as == new.local_as, "local-as"),
+        (old.auth_password == new.auth_password, "auth-password"),
+        (old.passive == new.passive, "passive-mode"),
+        (old.admin_down == new.admin_down, "admin-down"),
+        (old.local_address == new.local_address, "local-address"),
+        (old.remote_port == new.remote_port, "remote-port"),
+        (old.hold_time == new.hold_time, "hold-time"),
+        (old.keepalive == new.keepalive, "keepalive-interval"),
+        (old.connect_retry == new.connect_retry, "connect-retry"),
+        (old.idle_hold == new.idle_hold, "idle-hold-time-after-reset"),
+        (old.ttl_security == new.ttl_security, "ttl-security"),
+        (old.multihop == new.multihop, "ebgp-multihop"),
+        (old.bind_interface == new.bind_interface, "bind-interface"),
+        (
+            old.route_reflector_client == new.route_reflector_client,
+            "route-reflector-client",
+        ),
+        (old.next_hop == new.next_hop, "next-hop"),
+        (old.families == new.families, "afi-safis"),
+        (old.allow_own_as == new.allow_own_as, "allow-own-as"),
+        (
+            old.graceful_restart == new.graceful_restart,
+            "graceful-restart",
+        ),
+    ])
+}
+
+fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
+    different([
+        (old.description == new.description, "description"),
+        (old.import == new.import, "default-import-policy"),
+        (old.export == new.export, "default-export-policy"),
+    ])
+}
+
+/// What can not change while we run.
+fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (was, is) = (&old.global, &new.global);
+    different([
+        (was.asn == is.asn, "global.as"),
+        (was.router_id == is.router_id, "global.router-id"),
+        (was.cluster_id == is.cluster_id, "global.cluster-id"),
+        (was.listen_port == is.listen_port, "global.port"),
+        (
+            was.listen_addresses == is.listen_addresses,
+            "global.local-address-list",
+        ),
+        (was.bind_device == is.bind_device, "global.bind-to-device"),
+        (was.shards == is.shards, "global.shards"),
+        (was.max_paths == is.max_paths, "global.use-multiple-paths"),
+        (
+            was.always_compare_med == is.always_compare_med,
+            "global.route-selection-options.always-compare-med",
+        ),
+        (old.api == new.api, "api"),
+    ])
 }

@@ -79,6 +79,9 @@ pub(super) fn config<'t>(
     let dynamic_neighbors = neighbors::dynamic(notes, &context);
     let pools = kubernetes::pools(notes, root);
     let mesh = kubernetes::mesh(notes, root, &pools, passwords);
+    if let Some(mesh) = &mesh {
+        kubernetes::mesh_or_neighbor(notes, root, mesh, &neighbors);
+    }
     Config {
         fib: routes::fib(notes, root),
         static_routes: routes::statics(notes, root),
@@ -264,13 +267,11 @@ impl<'t> Notes<'t> {
             let message = format!("unknown key `{}`", key.get_ref());
             self.error_with(key.span(), message, "did you mean `interface`?");
         }
-        match table.get("interface") {
-            Some(name) => self.name(Some(name)).map(interface),
-            None => {
-                self.error(value?.span(), "`interface` is missing");
-                None
-            }
+        let name = table.get("interface");
+        if name.is_none() {
+            self.error(value?.span(), "`interface` is missing");
         }
+        self.name(name).map(interface)
     }
 
     /// A TCP MD5 key, given or in a file.

@@ -167,7 +167,7 @@ impl<'t> Notes<'t> {
                     }
                 }
                 Some(Found::Key(State::Accepted(why))) => {
-                    self.warning(key.span(), format!("`{path}` {why}"))
+                    self.warning(key.span(), format!("`{path}` {why}"));
                 }
                 Some(Found::Key(State::Refused(why))) => {
                     if is_on(value.get_ref()) {
@@ -221,7 +221,7 @@ fn is_on(value: &DeValue<'_>) -> bool {
     match value {
         DeValue::Boolean(on) => *on,
         DeValue::String(text) => !text.is_empty() && text != "none",
-        DeValue::Integer(number) => number.as_str().trim_matches(['0', '+', '-']) != "",
+        DeValue::Integer(number) => !number.as_str().trim_matches(['0', '+', '-']).is_empty(),
         DeValue::Array(items) => !items.is_empty(),
         DeValue::Table(table) => table.values().any(|value| is_on(value.get_ref())),
         DeValue::Float(_) | DeValue::Datetime(_) => true,

@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 
 use super::{
-    super::model::{Encapsulation, EncapsulationMode, Mesh, MeshMode, MeshNode, Pool},
+    super::{
+        model::{Encapsulation, EncapsulationMode, Mesh, MeshMode, MeshNode, Pool},
+        neighbor::Neighbor,
+    },
     Node, Notes, Passwords,
 };
 
@@ -94,17 +97,17 @@ pub(super) fn mesh<'t>(
         ("route-reflector", MeshMode::RouteReflector),
     ];
     let mode = notes.choice(root.get("mesh.mode"), &modes);
-    let mut nodes: Vec<MeshNode> = Vec::new();
+    let mut members: Vec<MeshNode> = Vec::new();
     for table in root.list("mesh.nodes") {
         if let Some(node) = mesh_node(notes, table) {
-            check_node(notes, table, &node, &nodes, pools);
-            nodes.push(node);
+            check_node(notes, table, &node, &members, pools);
+            members.push(node);
         }
     }
     if root.list("mesh.nodes").is_empty() {
         notes.error(span, "`mesh.nodes` is missing");
     }
-    let reflectors = nodes.iter().any(|node| node.route_reflector);
+    let reflectors = members.iter().any(|node| node.route_reflector);
     match (mode, root.get("mesh.mode")) {
         (Some(MeshMode::RouteReflector), Some(value)) if !reflectors => notes.error_with(
             value.span(),
@@ -127,7 +130,7 @@ pub(super) fn mesh<'t>(
     Some(Mesh {
         asn,
         mode,
-        nodes,
+        nodes: members,
         auth_password,
     })
 }
@@ -218,6 +221,27 @@ fn check_node<'t>(
             notes.error(
                 item.span(),
                 format!("{block} overlaps a block of node \"{}\"", holder.name),
+            );
+        }
+    }
+}
+
+/// A node is a neighbour by the mesh alone.
+pub(super) fn mesh_or_neighbor<'t>(
+    notes: &mut Notes<'t>,
+    root: &Node<'t>,
+    mesh: &Mesh,
+    neighbors: &[Neighbor],
+) {
+    for (table, peer) in root.list("neighbors").iter().zip(neighbors) {
+        let node = mesh
+            .nodes
+            .iter()
+            .find(|node| addresses(node).contains(&peer.address));
+        if let (Some(node), Some(value)) = (node, table.get("neighbor-address")) {
+            notes.error(
+                value.span(),
+                format!("{} is node \"{}\" of the mesh", peer.address, node.name),
             );
         }
     }

@@ -101,13 +101,7 @@ pub(super) fn unused_groups<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>
             .asn(scope.get("local-as"))
             .unwrap_or(context.global.asn);
         let remote = notes.asn(scope.get("peer-as")).unwrap_or(local);
-        // Of the family that its local address, if any, wants.
-        let value = scope
-            .get("transport.local-address")
-            .and_then(|value| value.get_ref().as_str());
-        let address = value
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(IpAddr::from(Ipv4Addr::UNSPECIFIED));
+        let address = stand_in(&scope);
         session::fill(
             notes,
             &scope,
@@ -136,20 +130,26 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<
             context,
             node.get("peer-group").is_some() && group.is_none(),
         );
-        // Without an address, what depends on its family is not checked.
-        let Some(known_address) = address else {
-            continue;
-        };
-        if !known.insert(known_address) {
-            let message = format!("there is another neighbour {known_address}");
+        if let Some(address) = address.filter(|address| !known.insert(*address)) {
+            let message = format!("there is another neighbour {address}");
             notes.error(scope.span("neighbor-address"), message);
         }
-        let peer = Neighbor::new(known_address, peer_as, local_as);
+        // Without an address, everything else is still looked at.
+        let address = address.unwrap_or_else(|| stand_in(&scope));
+        let peer = Neighbor::new(address, peer_as, local_as);
         let mut peer = session::fill(notes, &scope, context, peer);
         peer.admin_down = notes.boolean(node.get("admin-down")).unwrap_or(false);
         neighbors.push(peer);
     }
     neighbors
+}
+
+/// An address of the family that the local address, if there is one, wants.
+fn stand_in(scope: &Scope<'_, '_>) -> IpAddr {
+    let local = scope.get("transport.local-address");
+    let text = local.and_then(|value| value.get_ref().as_str());
+    text.and_then(|text| text.parse().ok())
+        .unwrap_or(IpAddr::from(Ipv4Addr::UNSPECIFIED))
 }
 
 fn is_a_host<'t>(notes: &mut Notes<'t>, value: Maybe<'t>, address: IpAddr) -> bool {

@@ -169,15 +169,14 @@ fn graceful_restart<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>) -> Gracefu
 }
 
 fn families<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor) {
-    match policy::families(notes, scope) {
-        Some(families) => peer.families = families,
-        None => {
-            let receive = notes
-                .boolean(scope.get("add-paths.receive"))
-                .unwrap_or(false);
-            for family in &mut peer.families {
-                family.add_path_receive = receive;
-            }
-        }
+    if let Some(families) = policy::families(notes, scope) {
+        peer.families = families;
+        return;
+    }
+    let receive = notes
+        .boolean(scope.get("add-paths.receive"))
+        .unwrap_or(false);
+    for family in &mut peer.families {
+        family.add_path_receive = receive;
     }
 }
