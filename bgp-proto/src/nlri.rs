@@ -64,10 +64,9 @@ impl<'a> NlriBlock<'a> {
             rest: octets,
             add_path: self.add_path,
         }
-        .filter_map(|(id, length, bits)| {
-            let mut address = [0; 4];
-            address.get_mut(..bits.len())?.copy_from_slice(bits);
-            Some((id, Ipv4Prefix::truncating(Ipv4Addr::from(address), length)?))
+        .filter_map(|(id, length, from)| {
+            let address = Ipv4Addr::from(address::<4>(from, length));
+            Some((id, Ipv4Prefix::truncating(address, length)?))
         })
     }
 
@@ -82,10 +81,9 @@ impl<'a> NlriBlock<'a> {
             rest: octets,
             add_path: self.add_path,
         }
-        .filter_map(|(id, length, bits)| {
-            let mut address = [0; 16];
-            address.get_mut(..bits.len())?.copy_from_slice(bits);
-            Some((id, Ipv6Prefix::truncating(Ipv6Addr::from(address), length)?))
+        .filter_map(|(id, length, from)| {
+            let address = Ipv6Addr::from(address::<16>(from, length));
+            Some((id, Ipv6Prefix::truncating(address, length)?))
         })
     }
 
@@ -106,13 +104,30 @@ impl<'a> Iterator for Walk<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (id, length, bits, rest) = split(self.rest, self.add_path)?;
+        let (id, length, from, rest) = split(self.rest, self.add_path)?;
         self.rest = rest;
-        Some((id, length, bits))
+        Some((id, length, from))
     }
 }
 
-/// Splits off one prefix: path identifier, length, its octets, the rest.
+/// The address whose first octets are in front of `from`. What follows them may be the next prefix: it is behind the
+/// length, and a prefix has no bits there. A whole address is read at once wherever there are octets enough, because a
+/// copy of so many octets as the length says costs more than all the rest.
+#[inline]
+fn address<const N: usize>(from: &[u8], length: u8) -> [u8; N] {
+    if let Some(whole) = from.first_chunk() {
+        return *whole;
+    }
+    let mut address = [0; N];
+    let octets = from.iter().take(usize::from(length.div_ceil(8)));
+    address
+        .iter_mut()
+        .zip(octets)
+        .for_each(|(to, octet)| *to = *octet);
+    address
+}
+
+/// Splits off one prefix: path identifier, length, what begins with its octets, what is behind them.
 #[inline]
 fn split(octets: &[u8], add_path: bool) -> Option<(u32, u8, &[u8], &[u8])> {
     let (id, octets) = if add_path {
@@ -122,8 +137,8 @@ fn split(octets: &[u8], add_path: bool) -> Option<(u32, u8, &[u8], &[u8])> {
         (0, octets)
     };
     let (length, rest) = octets.split_first()?;
-    let (bits, rest) = rest.split_at_checked(usize::from(length.div_ceil(8)))?;
-    Some((id, *length, bits, rest))
+    let behind = rest.get(usize::from(length.div_ceil(8))..)?;
+    Some((id, *length, rest, behind))
 }
 
 /// Appends one prefix.

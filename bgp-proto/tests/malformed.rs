@@ -3,7 +3,7 @@
 //! `accept`, `discard:CODE`, `withdraw:CODE`, `ignore` (nothing to do, nothing lost), `eor:FAMILY`, or the NOTIFICATION.
 
 use bgp_proto::{
-    Capability, Family, Framer, HoldTime, Negotiated, NegotiatedFamily, Notification, Open,
+    Capability, Code, Family, Framer, HoldTime, Negotiated, NegotiatedFamily, Notification, Open,
     PeerKind, RouteRefresh, Update, Verdict,
     frame::{HEADER, MAX_EXTENDED},
 };
@@ -15,7 +15,7 @@ const NEXT_HOP: &[u8] = &[0x40, 3, 4, 192, 0, 2, 1];
 const LOCAL_PREF: &[u8] = &[0x40, 5, 4, 0, 0, 0, 100];
 /// 10.0.0.0/8 and 10.1.0.0/16.
 const NLRI: &[u8] = &[8, 10, 16, 10, 1];
-/// 2001:db8::/32 by way of 2001:db8::1.
+/// `2001:db8::/32` by way of `2001:db8::1`.
 const REACH: &[u8] = &[
     0x80, 14, 26, 0, 2, 1, 16, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 32, 0x20,
     1, 0xd, 0xb8,
@@ -969,16 +969,13 @@ fn outcome(session: &Negotiated, body: &[u8]) -> String {
 
 /// Code, subcode, and data if there are any.
 fn told(notification: &Notification) -> String {
-    let data: String = notification
-        .data
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
-    let colon = if data.is_empty() { "" } else { ":" };
-    format!(
-        "{}/{}{colon}{data}",
-        notification.code.0, notification.code.1
-    )
+    let Code(major, minor) = notification.code;
+    match notification.data.iter().as_slice() {
+        [] => format!("{major}/{minor}"),
+        [one] => format!("{major}/{minor}:{one:02x}"),
+        [one, two] => format!("{major}/{minor}:{one:02x}{two:02x}"),
+        more => format!("{major}/{minor}:{more:02x?}"),
+    }
 }
 
 fn internal() -> Negotiated {
@@ -1019,7 +1016,7 @@ fn path(value: &[u8]) -> Vec<u8> {
     update(&[], &[ORIGIN, &attribute, NEXT_HOP].concat(), NLRI)
 }
 
-/// An UPDATE with this MP_REACH_NLRI and no classic routes.
+/// An UPDATE with this `MP_REACH_NLRI` and no classic routes.
 fn reach(value: &[u8]) -> Vec<u8> {
     let head = [0x80, 14, u8::try_from(value.len()).unwrap()];
     update(&[], &[&head, value, ORIGIN, AS_PATH].concat(), &[])

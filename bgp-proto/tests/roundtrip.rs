@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn a_shutdown_text_arrives_cut_at_a_character(text in "[^\\p{C}]{0,300}") {
+    fn a_shutdown_text_arrives_cut_at_a_character(text in "[^\\p{C}\\p{Zl}\\p{Zp}]{0,300}") {
         let notification = Notification::with_shutdown_text(Code::CEASE_ADMIN_SHUTDOWN, &text);
         let told = Notification::decode(body(&notification.encode())).shutdown_text();
         match told {

@@ -2,6 +2,7 @@
 //! The targets, by name.
 
 pub mod frame;
+pub mod netlink;
 pub mod open;
 pub mod update;
 
@@ -11,6 +12,7 @@ pub type Target = fn(&[u8]);
 /// All of them; the names are those of the binaries and of the corpus directories.
 pub static TARGETS: &[(&str, Target)] = &[
     ("frame", frame::frame),
+    ("netlink", netlink::netlink),
     ("open", open::open),
     ("update", update::update),
 ];
