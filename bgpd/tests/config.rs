@@ -477,3 +477,21 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn the_examples_load_without_warnings() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/config");
+    let host = host(
+        "node-1",
+        &["lo 127.0.0.1/8", "lo 198.51.100.1/32", "eth0 192.0.2.11/24"],
+    );
+    for name in ["node", "route-reflector", "tor", "gobgpd"] {
+        let path = folder.join(format!("{name}.toml"));
+        let config = config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(config.warnings, [], "{name}");
+        let here = config
+            .for_host(&host)
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(!here.neighbors.is_empty(), "{name}");
+    }
+}
