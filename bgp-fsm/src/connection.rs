@@ -21,6 +21,8 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) direction: Direction,
     pub(crate) phase: Phase,
+    /// The OPEN that we sent.
+    pub(crate) sent: Option<Open>,
     /// The peer's OPEN, and what it comes to.
     pub(crate) agreed: Option<(Open, Negotiated)>,
     /// The peer has confirmed while our confirmation was withheld (collision).
@@ -39,6 +41,7 @@ impl Connection {
             id,
             direction,
             phase: Phase::Waiting,
+            sent: None,
             agreed: None,
             confirmed_early: false,
             withheld: Timer::default(),

@@ -52,10 +52,12 @@ impl Session {
     /// A peer with graceful restart that comes back has lost the old connection (RFC 4724 §4.2); without it the session
     /// that works is kept.
     fn against_established(&mut self, id: ConnectionId, other: ConnectionId, now: Instant) {
-        let restarted = self
-            .connection(other)
-            .and_then(|old| old.agreed.as_ref())
-            .is_some_and(|(open, _)| restarts(open) && restarts(&self.local_open()));
+        let restarted = self.connection(other).is_some_and(|old| {
+            let theirs = old.agreed.as_ref().map(|(open, _)| open);
+            [old.sent.as_ref(), theirs]
+                .into_iter()
+                .all(|open| open.is_some_and(restarts))
+        });
         let settled = self
             .established_since
             .is_some_and(|since| now.saturating_since(since) >= SETTLED);

@@ -49,6 +49,7 @@ impl Session {
             return;
         };
         connection.phase = Phase::OpenSent;
+        connection.sent = Some(open.clone());
         connection.delay_open.stop();
         connection.hold.start(now, open_hold);
         self.connect_retry.stop();
@@ -67,10 +68,14 @@ impl Session {
         if let Some(notification) = objection(self, &open) {
             return self.refuse(id, notification, now);
         }
-        let negotiated = Negotiated::from_opens(&self.local_open(), &open);
+        let Some(sent) = self.connection(id).and_then(|known| known.sent.as_ref()) else {
+            return;
+        };
+        let negotiated = Negotiated::from_opens(sent, &open);
         if negotiated.families.is_empty() {
             // RFC 5492 §5: without a family in common there is nothing to talk about.
-            return self.refuse(id, missing_families(&self.local_open()), now);
+            let notification = missing_families(sent);
+            return self.refuse(id, notification, now);
         }
         if let Some(connection) = self.connection_mut(id) {
             connection.agreed = Some((open, negotiated));
