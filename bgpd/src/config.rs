@@ -5,6 +5,8 @@
 //! host, [`diff`] what a new one changes.
 
 mod diff;
+#[cfg(test)]
+mod documented;
 mod error;
 mod host;
 mod model;
