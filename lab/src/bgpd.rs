@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Our own daemon in a namespace, asked with `bgpctl`.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{Netns, Process, process::run_words, until};
+
+/// Time for a session to come up, or a route to arrive.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Bgpd {
+    netns: Netns,
+    config: PathBuf,
+    socket: PathBuf,
+    process: Process,
+}
+
+/// A binary of this workspace: beside the running program, or in the target folder of the build.
+///
+/// # Errors
+/// It has not been built.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let found = here
+        .ancestors()
+        .skip(1)
+        .take(3)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built: `cargo build -p bgpd` makes it"))
+}
+
+impl Bgpd {
+    /// Writes the configuration (the `[api]` table is added) and starts the daemon.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start(netns: &Netns, config: &str) -> Result<Self> {
+        let socket = netns.file("bgpd.sock");
+        let text = format!(
+            "{config}\n[api]\nlisten = []\nunix = \"{}\"\n",
+            socket.display()
+        );
+        let config = netns.write("bgpd.toml", &text)?;
+        let process = launch(netns, &config)?;
+        let mut daemon = Self {
+            netns: netns.clone(),
+            config,
+            socket,
+            process,
+        };
+        daemon.wait_for_api()?;
+        Ok(daemon)
+    }
+
+    /// Another configuration, with the same `[api]`, for the next reload.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn write_config(&self, config: &str) -> Result<()> {
+        let text = format!(
+            "{config}\n[api]\nlisten = []\nunix = \"{}\"\n",
+            self.socket.display()
+        );
+        Ok(std::fs::write(&self.config, text)?)
+    }
+
+    fn wait_for_api(&mut self) -> Result<()> {
+        until("bgpd answers", PATIENCE, || {
+            if !self.process.is_running() {
+                bail!("bgpd has ended:\n{}", self.process.log());
+            }
+            self.ctl(&["status"]).map(drop)
+        })
+    }
+
+    /// `bgpctl` with these arguments.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn ctl(&self, arguments: &[&str]) -> Result<String> {
+        let program = binary("bgpctl")?;
+        let target = format!("unix:{}", self.socket.display());
+        let program = program.to_str().context("a path in UTF-8")?;
+        run_words(
+            program,
+            ["--target", target.as_str()]
+                .into_iter()
+                .chain(arguments.iter().copied()),
+        )
+    }
+
+    /// `bgpctl --json` with these arguments.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let mut all = vec!["--json"];
+        all.extend_from_slice(arguments);
+        Ok(serde_json::from_str(&self.ctl(&all)?)?)
+    }
+
+    /// State of a neighbour's session, in lower case.
+    ///
+    /// # Errors
+    /// There is no such neighbour.
+    pub fn state(&self, neighbor: &str) -> Result<String> {
+        let text = self.json(&["neighbor", neighbor])?;
+        let state = find(&text, "state")
+            .and_then(Value::as_str)
+            .context("a neighbour has a state")?;
+        Ok(state.to_lowercase())
+    }
+
+    /// Waits until a session is Established.
+    ///
+    /// # Errors
+    /// It does not come up; with the end of the log.
+    pub fn wait_established(&self, neighbor: &str) -> Result<()> {
+        let result = until(
+            &format!("{neighbor} is Established"),
+            PATIENCE,
+            || match self.state(neighbor)? {
+                state if state == "established" => Ok(()),
+                state => bail!("{neighbor} is {state}"),
+            },
+        );
+        result.with_context(|| {
+            format!(
+                "log of bgpd in {}:\n{}",
+                self.netns.short(),
+                tail(&self.process.log())
+            )
+        })
+    }
+
+    /// Waits until the best route of a prefix is there.
+    ///
+    /// # Errors
+    /// It does not come.
+    pub fn wait_route(&self, prefix: &str) -> Result<()> {
+        until(
+            &format!("{prefix} in {}", self.netns.short()),
+            PATIENCE,
+            || {
+                let table = self.ctl(&["route", prefix])?;
+                if table.contains("*>") {
+                    Ok(())
+                } else {
+                    bail!("{table}")
+                }
+            },
+        )
+    }
+
+    /// Waits until there is no route for a prefix.
+    ///
+    /// # Errors
+    /// It stays.
+    pub fn wait_no_route(&self, prefix: &str) -> Result<()> {
+        until(
+            &format!("{prefix} gone from {}", self.netns.short()),
+            PATIENCE,
+            || match self.ctl(&["route", prefix]) {
+                Ok(table) if table.contains("*>") => bail!("{table}"),
+                Ok(_) | Err(_) => Ok(()),
+            },
+        )
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Kills it without a word and starts it again.
+    ///
+    /// # Errors
+    /// It does not come up again.
+    pub fn crash_and_restart(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.restart()
+    }
+
+    /// Starts it again after it has ended.
+    ///
+    /// # Errors
+    /// It does not come up again.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = launch(&self.netns, &self.config)?;
+        self.wait_for_api()
+    }
+}
+
+fn launch(netns: &Netns, config: &Path) -> Result<Process> {
+    let mut command = netns.command(binary("bgpd")?);
+    netns.start(
+        command
+            .arg("--config")
+            .arg(config)
+            .env("BGPD_LOG", "debug")
+            .env("NO_COLOR", "1"),
+        "bgpd",
+    )
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+/// The first value under a key, at any depth.
+fn find<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(map) => map
+            .get(key)
+            .or_else(|| map.values().find_map(|inner| find(inner, key))),
+        Value::Array(list) => list.iter().find_map(|inner| find(inner, key)),
+        _ => None,
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! GoBGP.
+
+use anyhow::{Result, bail};
+
+use crate::{Netns, Process, bgpd::PATIENCE, until};
+
+/// A running `gobgpd`.
+#[derive(Debug)]
+pub struct GoBgp {
+    netns: Netns,
+    process: Process,
+}
+
+impl GoBgp {
+    /// Starts it with a configuration.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start(netns: &Netns, config: &str) -> Result<Self> {
+        let file = netns.write("gobgpd.toml", config)?;
+        let mut command = netns.command("gobgpd");
+        command
+            .arg("-f")
+            .arg(file)
+            .arg("--api-hosts")
+            .arg("127.0.0.1:50051")
+            .arg("--pprof-disable");
+        let process = netns.start(&mut command, "gobgpd")?;
+        let mut gobgp = Self {
+            netns: netns.clone(),
+            process,
+        };
+        until("gobgpd answers", PATIENCE, || {
+            if !gobgp.process.is_running() {
+                bail!("gobgpd has ended:\n{}", gobgp.process.log());
+            }
+            gobgp.ctl("global").map(drop)
+        })?;
+        Ok(gobgp)
+    }
+
+    /// A command for `gobgp`.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn ctl(&self, command: &str) -> Result<String> {
+        let words: Vec<&str> = ["gobgp"]
+            .into_iter()
+            .chain(command.split_whitespace())
+            .collect();
+        self.netns.exec(&words)
+    }
+
+    /// Waits until GoBGP has a route.
+    ///
+    /// # Errors
+    /// It does not come.
+    pub fn wait_route(&self, prefix: &str) -> Result<String> {
+        let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
+        until(&format!("GoBGP has {prefix}"), PATIENCE, || {
+            let text = self.ctl(&format!("global rib -a {family} {prefix}"))?;
+            if text.contains("*>") {
+                Ok(text)
+            } else {
+                bail!("{text}")
+            }
+        })
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Namespaces and the cables between them.
+
+use std::{
+    fs,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+use nix::sched::{CloneFlags, setns};
+
+use crate::process::{Process, run_words};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A set of namespaces with a folder for files and logs. All of it goes when this is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    tag: String,
+    folder: PathBuf,
+    names: std::sync::Mutex<Vec<String>>,
+    keep: bool,
+}
+
+impl Lab {
+    /// An empty lab. Its names begin with `prefix`.
+    ///
+    /// # Errors
+    /// No folder for temporary files.
+    pub fn new(prefix: &str) -> Result<Self> {
+        let tag = format!(
+            "{prefix}{:x}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = std::env::temp_dir().join(format!("bgpd-lab-{tag}"));
+        fs::create_dir_all(&folder)?;
+        Ok(Self {
+            tag,
+            folder,
+            names: std::sync::Mutex::default(),
+            keep: false,
+        })
+    }
+
+    /// Nothing is removed at the end.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a namespace with its loopback up and forwarding on.
+    ///
+    /// # Errors
+    /// Not root, or the kernel has no namespaces.
+    pub fn netns(&self, name: &str) -> Result<Netns> {
+        let full = format!("{}-{name}", self.tag);
+        run_words("ip", ["netns", "add", &full]).context("network namespaces need root")?;
+        self.names
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(full.clone());
+        let netns = Netns {
+            name: full,
+            short: name.to_owned(),
+            folder: self.folder.clone(),
+        };
+        netns.ip("link set lo up")?;
+        for key in [
+            "net.ipv4.ip_forward=1",
+            "net.ipv6.conf.all.forwarding=1",
+            "net.ipv4.conf.all.rp_filter=0",
+            "net.ipv4.conf.default.rp_filter=0",
+            "net.ipv6.conf.all.accept_dad=0",
+            "net.ipv6.conf.default.accept_dad=0",
+        ] {
+            netns.exec(&["sysctl", "-qw", key])?;
+        }
+        Ok(netns)
+    }
+
+    /// A cable: a veth pair with an end in each namespace, both up.
+    ///
+    /// # Errors
+    /// Names that are taken.
+    pub fn cable(&self, first: (&Netns, &str), second: (&Netns, &str)) -> Result<()> {
+        let ((a, left), (b, right)) = (first, second);
+        run_words(
+            "ip",
+            [
+                "link", "add", left, "netns", &a.name, "type", "veth", "peer", "name", right,
+                "netns", &b.name,
+            ],
+        )?;
+        a.ip(&format!("link set {left} up"))?;
+        b.ip(&format!("link set {right} up"))
+    }
+
+    /// Two namespaces, `a` and `b`, joined by `eth0` with 10.0.0.1/24, 10.0.0.2/24 and fd00::1/64, fd00::2/64.
+    ///
+    /// # Errors
+    /// Not root.
+    pub fn pair(&self) -> Result<(Netns, Netns)> {
+        let (a, b) = (self.netns("a")?, self.netns("b")?);
+        self.cable((&a, "eth0"), (&b, "eth0"))?;
+        for (netns, number) in [(&a, 1), (&b, 2)] {
+            netns.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
+            netns.ip(&format!("-6 addr add fd00::{number}/64 dev eth0 nodad"))?;
+        }
+        Ok((a, b))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        for name in self
+            .names
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .iter()
+        {
+            // What is gone already needs no removing.
+            let _ = run_words("ip", ["netns", "del", name]);
+        }
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// A namespace.
+#[derive(Clone, Debug)]
+pub struct Netns {
+    name: String,
+    short: String,
+    folder: PathBuf,
+}
+
+impl Netns {
+    /// Its name for `ip netns exec`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its name in the lab.
+    pub fn short(&self) -> &str {
+        &self.short
+    }
+
+    /// A file of this namespace's in the lab's folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{}-{name}", self.short))
+    }
+
+    /// Writes a file of this namespace's.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn write(&self, name: &str, contents: &str) -> Result<PathBuf> {
+        let path = self.file(name);
+        fs::write(&path, contents)?;
+        Ok(path)
+    }
+
+    /// `ip` in the namespace; the arguments are split at spaces.
+    ///
+    /// # Errors
+    /// `ip`'s.
+    pub fn ip(&self, arguments: &str) -> Result<()> {
+        self.ip_output(arguments).map(drop)
+    }
+
+    /// The same, with what it prints.
+    ///
+    /// # Errors
+    /// `ip`'s.
+    pub fn ip_output(&self, arguments: &str) -> Result<String> {
+        run_words(
+            "ip",
+            ["-n", self.name.as_str()]
+                .into_iter()
+                .chain(arguments.split_whitespace()),
+        )
+    }
+
+    /// Runs a program to its end in the namespace.
+    ///
+    /// # Errors
+    /// The program's.
+    pub fn exec(&self, words: &[&str]) -> Result<String> {
+        run_words(
+            "ip",
+            ["netns", "exec", self.name.as_str()]
+                .into_iter()
+                .chain(words.iter().copied()),
+        )
+    }
+
+    /// A command that runs in the namespace.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        // `ip netns exec` becomes the program: the pid is the program's.
+        command
+            .args(["netns", "exec", self.name.as_str()])
+            .arg(program);
+        command
+    }
+
+    /// Starts a program in the background; its log is a file of the namespace's.
+    ///
+    /// # Errors
+    /// It can not be started.
+    pub fn start(&self, command: &mut Command, name: &str) -> Result<Process> {
+        Process::start(
+            command,
+            &format!("{name} in {}", self.short),
+            &self.file(&format!("{name}.log")),
+        )
+    }
+
+    /// Runs a function in a thread that is in the namespace.
+    ///
+    /// # Errors
+    /// The namespace is gone.
+    pub fn enter<T: Send + 'static>(
+        &self,
+        function: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<thread::JoinHandle<T>> {
+        let file = fs::File::open(format!("/run/netns/{}", self.name))?;
+        let (ready, entered) = std::sync::mpsc::channel();
+        let handle = thread::spawn(move || {
+            let result = setns(file.as_fd(), CloneFlags::CLONE_NEWNET);
+            let is_in = result.is_ok();
+            // The caller waits for exactly this.
+            let _ = ready.send(result);
+            assert!(is_in, "the namespace can be entered");
+            function()
+        });
+        entered.recv()??;
+        Ok(handle)
+    }
+
+    /// Routes of the main table, a line each.
+    ///
+    /// # Errors
+    /// `ip`'s.
+    pub fn routes(&self) -> Result<String> {
+        self.ip_output("route show")
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Waiting for something to become true.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+/// Asks until the answer is `Ok`, or the time is over; then the last answer is the error.
+///
+/// # Errors
+/// What was missing to the end.
+pub fn until<T>(what: &str, time: Duration, mut question: impl FnMut() -> Result<T>) -> Result<T> {
+    let end = Instant::now() + time;
+    loop {
+        match question() {
+            Ok(answer) => return Ok(answer),
+            Err(error) if Instant::now() > end => {
+                bail!("{what}: not so after {time:?}; last seen: {error:#}")
+            }
+            Err(_) => sleep(Duration::from_millis(50)),
+        }
+    }
+}
