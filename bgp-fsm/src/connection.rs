@@ -52,6 +52,11 @@ impl Connection {
         }
     }
 
+    /// Its OPENs are exchanged, and we have not confirmed (collision).
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.phase == Phase::OpenSent && self.agreed.is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timers = [
             self.withheld,

@@ -46,6 +46,8 @@ pub(crate) enum Cost {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
     pub(crate) four_octet_as: bool,
+    /// AIGP is believed by the peer.
+    pub(crate) aigp: bool,
     /// `NEXT_HOP` is written; not when `MP_REACH_NLRI` has it.
     pub(crate) classic: bool,
 }
@@ -109,6 +111,16 @@ pub(crate) static ATTRIBUTES: &[Row] = &[
 pub(crate) const MP_REACH: u8 = 14;
 /// Code of `MP_UNREACH_NLRI`.
 pub(crate) const MP_UNREACH: u8 = 15;
+
+/// The name of a path attribute, if this crate knows it.
+///
+/// ```
+/// assert_eq!(bgp_proto::attribute_name(2), Some("AS_PATH"));
+/// assert_eq!(bgp_proto::attribute_name(99), None);
+/// ```
+pub fn attribute_name(code: u8) -> Option<&'static str> {
+    find(code).map(|row| row.name)
+}
 
 /// The row of a code.
 pub(crate) fn find(code: u8) -> Option<&'static Row> {
@@ -254,15 +266,16 @@ pub(crate) fn list<T, const N: usize>(
     }
 }
 
-/// Keeps an attribute we do not know, or says that it is dropped or fatal.
+/// An attribute without a row: an optional one is kept if it is transitive and dropped if it is not (RFC 4271 §5); a
+/// well-known one that we do not know is the `Err`, and fatal.
 pub(crate) fn unknown(
     flags: u8,
     code: u8,
     value: &[u8],
     draft: &mut Draft<'_>,
-) -> Result<(), crate::UpdateError> {
+) -> Result<(), UnknownWellKnown> {
     match (flags & OPTIONAL != 0, flags & TRANSITIVE != 0) {
-        (false, _) => Err(crate::UpdateError::UnrecognizedWellKnown(code)),
+        (false, _) => Err(UnknownWellKnown),
         (true, true) => {
             let flags = flags & (OPTIONAL | TRANSITIVE | PARTIAL);
             draft.unknown.push(UnknownAttribute {
@@ -274,6 +287,17 @@ pub(crate) fn unknown(
         }
         (true, false) => Ok(()),
     }
+}
+
+/// A well-known attribute that is not in the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct UnknownWellKnown;
+
+/// The attribute as it was received, for NOTIFICATIONs (RFC 4271 §6.3).
+pub(crate) fn as_received(flags: u8, code: u8, value: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(value.len() + 4);
+    encode_one(&mut out, flags, code, value);
+    out.into()
 }
 
 /// What the cost of a row is among the verdicts; a reset is none of them.

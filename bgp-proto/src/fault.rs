@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use bytes::Bytes;
+
 use crate::{Code, Notification};
 
 /// How grave an error is, least first. The gravest of an UPDATE decides.
@@ -90,20 +92,30 @@ impl fmt::Display for Fault {
 }
 
 /// An error that costs the session (RFC 7606 §3, §5).
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum UpdateError {
     /// Lengths that do not fit together, or an error that hides which routes are meant.
     #[error("Malformed Attribute List")]
     MalformedAttributeList,
     /// A well-known attribute that nobody knows.
-    #[error("Unrecognized Well-known Attribute {0}")]
-    UnrecognizedWellKnown(u8),
+    #[error("Unrecognized Well-known Attribute {code}")]
+    UnrecognizedWellKnown {
+        /// Type code.
+        code: u8,
+        /// The attribute as received, for the peer to see.
+        attribute: Bytes,
+    },
     /// NLRI that can not be read.
     #[error("Invalid Network Field")]
     InvalidNetworkField,
     /// `MP_REACH_NLRI` or `MP_UNREACH_NLRI` that can not be read.
-    #[error("Optional Attribute Error in attribute {0}")]
-    OptionalAttribute(u8),
+    #[error("Optional Attribute Error in attribute {code}")]
+    OptionalAttribute {
+        /// Type code.
+        code: u8,
+        /// The attribute as received, for the peer to see.
+        attribute: Bytes,
+    },
 }
 
 impl UpdateError {
@@ -113,11 +125,15 @@ impl UpdateError {
             Self::MalformedAttributeList => {
                 Notification::new(Code::UPDATE_MALFORMED_ATTRIBUTE_LIST)
             }
-            Self::UnrecognizedWellKnown(code) => {
-                Notification::with_data(Code::UPDATE_UNRECOGNIZED_WELL_KNOWN, &[*code])
-            }
+            Self::UnrecognizedWellKnown { attribute, .. } => Notification {
+                code: Code::UPDATE_UNRECOGNIZED_WELL_KNOWN,
+                data: attribute.clone(),
+            },
             Self::InvalidNetworkField => Notification::new(Code::UPDATE_NETWORK_FIELD),
-            Self::OptionalAttribute(_) => Notification::new(Code::UPDATE_OPTIONAL_ATTRIBUTE),
+            Self::OptionalAttribute { attribute, .. } => Notification {
+                code: Code::UPDATE_OPTIONAL_ATTRIBUTE,
+                data: attribute.clone(),
+            },
         }
     }
 }

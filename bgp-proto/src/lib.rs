@@ -1,5 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! BGP-4 wire codec: bytes to types and back, with RFC 7606 verdicts. No I/O.
+//!
+//! ```
+//! use bgp_proto::{AsPath, Asn, Family, Negotiated, NextHop, Origin, PathAttributes, Update, UpdateWriter, frame};
+//! use core::net::Ipv4Addr;
+//!
+//! let session = Negotiated::default(); // or `Negotiated::from_opens(&ours, &theirs)`
+//! let path = AsPath::from_sequence([Asn(64512), Asn(65001)]);
+//! let attributes = PathAttributes::new(Origin::Igp, path, NextHop::V4(Ipv4Addr::new(192, 0, 2, 1)));
+//! let route = (0, "10.244.1.0/26".parse().unwrap());
+//! UpdateWriter::new(&session).announce(&attributes, Family::IPV4_UNICAST, [route], |message| {
+//!     let update = Update::decode(&message[frame::HEADER..], &session).unwrap();
+//!     let (read, block) = update.announced().next().unwrap();
+//!     assert_eq!((read, block.prefixes().next()), (&attributes, Some(route)));
+//! }).unwrap();
+//! ```
+//!
+//! A stream becomes messages in [`Framer`]; [`Open`], [`Notification`] and [`RouteRefresh`] are read whole. [`Update`] is
+//! a checked view of the octets received: attributes are decoded once, prefixes stay where they are, and walking it can
+//! not fail. What was wrong is in [`Update::faults`], and what that costs in [`Update::verdict`]; only what costs the
+//! session is an `Err`. How octets are to be understood, [`Negotiated`] says.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(
@@ -35,6 +55,7 @@ mod update;
 mod writer;
 
 pub use as_path::{AsPath, SegmentKind, Segments};
+pub use attribute::attribute_name;
 pub use attributes::{Aggregator, NextHop, Origin, PathAttributes, UnknownAttribute};
 pub use capability::{
     AddPath, AddPathDirection, Capability, ExtendedNextHop, GracefulRestart, LongLivedFamily,

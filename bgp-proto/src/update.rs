@@ -148,7 +148,12 @@ impl<'a> Walk<'a, '_> {
 
     fn attribute(&mut self, flags: u8, code: u8, value: &'a [u8]) -> Result<(), UpdateError> {
         let Some(row) = attribute::find(code) else {
-            return attribute::unknown(flags, code, value, &mut self.draft);
+            return attribute::unknown(flags, code, value, &mut self.draft).map_err(|_| {
+                UpdateError::UnrecognizedWellKnown {
+                    code,
+                    attribute: attribute::as_received(flags, code, value),
+                }
+            });
         };
         let result = if (flags ^ row.flags) & (OPTIONAL | TRANSITIVE) == 0 {
             (row.decode)(value, &mut self.draft, self.session)
@@ -156,8 +161,12 @@ impl<'a> Walk<'a, '_> {
             Err(Reason::Flags)
         };
         if let Err(reason) = result {
-            let verdict =
-                attribute::verdict(row.cost, reason).ok_or(UpdateError::OptionalAttribute(code))?;
+            let verdict = attribute::verdict(row.cost, reason).ok_or_else(|| {
+                UpdateError::OptionalAttribute {
+                    code,
+                    attribute: attribute::as_received(flags, code, value),
+                }
+            })?;
             self.fault(code, reason, verdict);
         }
         Ok(())

@@ -23,6 +23,7 @@ const LONGEST_PREFIX: usize = 4 + 1 + 16;
 #[derive(Clone, Debug)]
 pub struct UpdateWriter {
     four_octet_as: bool,
+    aigp: bool,
     max_message: usize,
     add_path: Vec<Family>,
 }
@@ -38,13 +39,15 @@ impl UpdateWriter {
             .collect();
         Self {
             four_octet_as: session.four_octet_as,
+            aigp: session.aigp,
             max_message: session.max_message,
             add_path,
         }
     }
 
     /// Announces prefixes of one family with the same attributes, in as many messages as it takes. IPv4 prefixes with an
-    /// IPv4 next hop take the classic form, all others `MP_REACH_NLRI`. Nothing is written for no prefix.
+    /// IPv4 next hop take the classic form, all others `MP_REACH_NLRI`. Nothing is written for no prefix,
+    /// nor for one of another family.
     ///
     /// # Errors
     /// The attributes are too long for a message of this session; nothing was written.
@@ -58,6 +61,7 @@ impl UpdateWriter {
         let classic = family.afi == Afi::IPV4 && matches!(attributes.next_hop, NextHop::V4(_));
         let context = Context {
             four_octet_as: self.four_octet_as,
+            aigp: self.aigp,
             classic,
         };
         let mut encoded = Vec::with_capacity(128);
@@ -70,7 +74,13 @@ impl UpdateWriter {
             .checked_sub(fixed)
             .filter(|room| *room >= LONGEST_PREFIX)
             .ok_or(TooLarge)?;
-        let hop = attributes.next_hop;
+        // What a peer could not read would cost the session: an IPv4 next hop of IPv6 routes is written as mapped.
+        let hop = match attributes.next_hop {
+            NextHop::V4(address) if family.afi != Afi::IPV4 => {
+                NextHop::V6(address.to_ipv6_mapped())
+            }
+            hop => hop,
+        };
         self.pack(family, room, prefixes, |list| {
             out(if classic {
                 classic_message(&encoded, list)
@@ -122,7 +132,8 @@ impl UpdateWriter {
     ) {
         let add_path = self.add_path.contains(&family);
         let mut list = Vec::with_capacity(room.min(frame::MAX_STANDARD));
-        for (id, prefix) in prefixes {
+        let of_family = |(_, prefix): &(u32, Prefix)| prefix.family() == family;
+        for (id, prefix) in prefixes.into_iter().filter(of_family) {
             let before = list.len();
             nlri::encode(&mut list, add_path, id, prefix);
             if list.len() > room {

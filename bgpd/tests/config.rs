@@ -23,11 +23,9 @@ fn bad_files_are_answered_as_recorded() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
         let said = match config::parse(&text, &name) {
-            Ok(config) => config
-                .warnings
-                .iter()
-                .map(|warning| format!("{warning}\n"))
-                .collect(),
+            Ok(config) => config.warnings.iter().fold(String::new(), |said, warning| {
+                said + &format!("{warning}\n")
+            }),
             Err(errors) => format!("{errors}\n"),
         };
         assert!(!said.is_empty(), "{name}: nothing is said");
@@ -230,7 +228,7 @@ fn interfaces_become_addresses() {
     assert_eq!(
         errors
             .iter()
-            .map(|error| error.message())
+            .map(config::ConfigError::message)
             .collect::<Vec<_>>(),
         [
             "`global.router-id`: interface lo has no IPv4 address that can be one",
@@ -469,7 +467,7 @@ proptest::proptest! {
     fn no_mix_of_lines_makes_it_panic(picks in proptest::collection::vec(0_usize..400, 0..40), cut in 0_usize..60) {
         let files = [MESH, BASE, INTERFACES];
         let lines: Vec<&str> = files.iter().flat_map(|text| text.lines()).collect();
-        let mut text: String = picks.iter().map(|pick| format!("{}\n", lines[pick % lines.len()])).collect();
+        let mut text: String = picks.iter().flat_map(|pick| [lines[pick % lines.len()], "\n"]).collect();
         let end = text.len().saturating_sub(cut);
         text.truncate((0..=end).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
         if let Ok(config) = config::parse(&text, "x") {

@@ -27,18 +27,19 @@ impl Session {
             .connections
             .iter()
             .find(|connection| connection.id != id)
-            .map(|other| (other.id, other.phase));
+            .map(|other| (other.id, other.phase, other.is_withheld()));
         match other {
             None => self.confirm(id, now),
-            Some((other, Phase::Established)) => self.against_established(id, other, now),
-            Some((other, _)) if self.wins(id) => {
+            Some((other, Phase::Established, _)) => self.against_established(id, other, now),
+            // If neither wins, the peer has dialled both, and speaks on this one now.
+            Some((other, _, withheld)) if withheld || self.wins(id) => {
                 self.confirm(id, now);
                 self.lose_collision(other, now);
             }
             // RFC 4271 §6.8: the new connection loses against one in OpenConfirm that is to stay.
-            Some((_, Phase::OpenConfirm)) => self.lose_collision(id, now),
+            Some((_, Phase::OpenConfirm, _)) => self.lose_collision(id, now),
             // Its OPEN is on the way: see what becomes of it.
-            Some((_, Phase::OpenSent | Phase::Waiting)) => self.withhold(id, now),
+            Some((_, Phase::OpenSent | Phase::Waiting, _)) => self.withhold(id, now),
         }
     }
 
@@ -73,10 +74,7 @@ impl Session {
 
     /// The other connection is gone: what was withheld on this one is done now.
     pub(super) fn release_withheld(&mut self, now: Instant) {
-        let withheld = self
-            .connections
-            .iter()
-            .find(|left| left.phase == Phase::OpenSent && left.agreed.is_some());
+        let withheld = self.connections.iter().find(|left| left.is_withheld());
         if let Some(id) = withheld.map(|left| left.id) {
             self.confirm(id, now);
         }

@@ -308,8 +308,12 @@ pub(super) fn decode_aigp(
     Ok(())
 }
 
-pub(super) fn encode_aigp(attributes: &PathAttributes, _: Context, out: &mut Vec<u8>) -> bool {
-    let Some(metric) = attributes.aigp else {
+pub(super) fn encode_aigp(
+    attributes: &PathAttributes,
+    context: Context,
+    out: &mut Vec<u8>,
+) -> bool {
+    let Some(metric) = attributes.aigp.filter(|_| context.aigp) else {
         return false;
     };
     out.extend_from_slice(&[1, 0, 11]);

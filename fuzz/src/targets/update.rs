@@ -79,7 +79,9 @@ fn session(choice: u8) -> Negotiated {
     }
     if bit(4) {
         session.kind = PeerKind::Internal;
+        session.aigp = true;
     }
+    session.refuse_as_sets = bit(6);
     // A body that came in a long message goes out in long ones.
     if !bit(5) {
         session.max_message = MAX_EXTENDED;
