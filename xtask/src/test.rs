@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `cargo xtask test`: everything that CI runs, in the order in which it fails soonest.
+
+use std::{path::Path, process::Command, time::Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{cargo, cargo_with, packages, purity, tidy};
+
+/// Debian packages that the tests run against or with.
+const PACKAGES: &[&str] = &[
+    "bird2",
+    "frr",
+    "gobgpd",
+    "openbgpd",
+    "exabgp",
+    "nftables",
+    "iproute2",
+    "iputils-ping",
+    "procps",
+    "tcpdump",
+];
+
+/// The version that is installed where there is none.
+const NEXTEST: &str = "0.9.143";
+
+/// A stage: what it is called, and what it does.
+type Stage = (&'static str, fn() -> Result<()>);
+
+const STAGES: &[Stage] = &[
+    ("packages", || packages::ensure(PACKAGES)),
+    ("fmt", || cargo(&["fmt", "--all", "--check"])),
+    ("tidy", tidy::run),
+    ("purity", purity::run),
+    ("clippy", || {
+        cargo(&[
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ])
+    }),
+    ("docs", || {
+        let arguments = [
+            "doc",
+            "--quiet",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ];
+        cargo_with(&arguments, &[("RUSTDOCFLAGS", "--deny warnings")])
+    }),
+    ("doctests", || {
+        cargo(&["test", "--quiet", "--workspace", "--doc"])
+    }),
+    // The last, so that its summary is what one sees at the end.
+    ("tests", tests),
+];
+
+/// Runs all stages; the first that fails ends it.
+///
+/// # Errors
+/// The stage, and what was wrong.
+pub(crate) fn run() -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the tests make network namespaces and need root: `sudo -E env PATH=$PATH cargo xtask test`"
+    );
+    for (name, stage) in STAGES {
+        let begun = Instant::now();
+        println!("── {name}");
+        stage().with_context(|| format!("stage {name}"))?;
+        if *name != "tests" {
+            println!("   {name}: {:.1} s", begun.elapsed().as_secs_f32());
+        }
+    }
+    Ok(())
+}
+
+fn tests() -> Result<()> {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}/bin:{path}", tools.display());
+    let found = Command::new(env!("CARGO"))
+        .args(["nextest", "--version"])
+        .env("PATH", &path)
+        .output()?;
+    if !found.status.success() {
+        println!(
+            "   cargo-nextest is not installed: it is built into {}",
+            tools.display()
+        );
+        let root = tools.to_str().context("a path in UTF-8")?;
+        cargo(&[
+            "install",
+            "--quiet",
+            "--locked",
+            "cargo-nextest",
+            "--version",
+            NEXTEST,
+            "--root",
+            root,
+        ])?;
+    }
+    // Tests that need root or namespaces are `ignored` for `cargo test`; here they run.
+    cargo_with(
+        &["nextest", "run", "--workspace", "--run-ignored", "all"],
+        &[("PATH", &path)],
+    )
+}
