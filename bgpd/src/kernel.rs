@@ -165,6 +165,7 @@ impl Kernel {
 
 /// The prefix in the terms of `fib_netlink` and of the configuration.
 pub fn network(prefix: Prefix) -> IpNetwork {
-    IpNetwork::new(prefix.addr(), prefix.length())
-        .expect("a Prefix is never longer than its address")
+    let whole = IpNetwork::from(prefix.addr());
+    // Never refused: a `Prefix` is not longer than its address.
+    IpNetwork::new(prefix.addr(), prefix.length()).unwrap_or(whole)
 }

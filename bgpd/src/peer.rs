@@ -4,150 +4,26 @@
 //! Pure: octets, connections and time are arguments. [`crate::speaker::Speaker`] runs many of these in one thread, the
 //! daemon runs each in a task of its own. It refuses to know routes of other peers, and policy.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
-use bgp_fsm::{
-    Action, ConnectionId, Direction, DownReason, Event, Session, SessionConfig, State, StopReason,
-};
+use bgp_fsm::{Action, ConnectionId, DownReason, Event, Session, State, StopReason};
 use bgp_proto::{
-    Capability, Family, Frame, Framer, Instant, Message, MessageKind, Negotiated, NlriBlock,
-    Notification, Open, PathAttributes, RefreshSubtype, RouteRefresh, Update, UpdateWriter,
-    Verdict,
+    Family, Frame, Framer, Instant, Message, MessageKind, Negotiated, NlriBlock, Notification,
+    Open, PathAttributes, RefreshSubtype, RouteRefresh, Update, UpdateWriter, Verdict,
 };
 use bytes::{Bytes, BytesMut};
-use rib::{
-    Disposition, Input, NextHopMode, PeerId, PeerInfo, Policy, Relation, RouteBatch, Source,
-};
+use rib::{Disposition, Input, Policy, RouteBatch, Source};
 
+mod events;
+mod limits;
 mod restart;
+mod settings;
+
+pub use events::{Counts, PeerCounts, PeerEvent, PeerOrder};
+pub use settings::{PeerSettings, PrefixLimit};
 
 /// Routes gathered before they are handed to the RIB, at most.
 const ROUTES_PER_BATCH: usize = 4096;
-
-/// What a neighbour's configuration comes to.
-#[derive(Clone, Debug)]
-pub struct PeerSettings {
-    /// Names it towards the RIB.
-    pub id: PeerId,
-    /// Its address.
-    pub address: IpAddr,
-    /// The session's side of it.
-    pub session: SessionConfig,
-    /// It is a client of ours, if the session is internal (RFC 4456).
-    pub route_reflector_client: bool,
-    /// NEXT_HOP towards it.
-    pub next_hop: NextHopMode,
-    /// Import policy.
-    pub import: Policy,
-    /// Export policy.
-    pub export: Policy,
-    /// How often our own AS may be in its paths.
-    pub allow_own_as: u8,
-    /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
-    pub shared_subnets: Vec<bgp_proto::Prefix>,
-    /// Addresses of ours, each with another one of the same interface: next hops of the other family.
-    pub siblings: Vec<(IpAddr, IpAddr)>,
-    /// Shards that will each report their part of the initial table.
-    pub shards: usize,
-}
-
-/// What the driver tells a [`Peer`]. Octets are given with [`Peer::read`].
-#[derive(Debug)]
-pub enum PeerEvent {
-    /// Begin, by configuration or by an operator.
-    Start,
-    /// End, with the reason the neighbour is told.
-    Stop(StopReason),
-    /// A TCP connection is there.
-    Connected {
-        /// Chosen by the driver, unique within the peer.
-        connection: ConnectionId,
-        /// Who dialled.
-        direction: Direction,
-        /// Our address on it.
-        local: IpAddr,
-    },
-    /// The attempt that was ordered failed.
-    ConnectFailed,
-    /// The connection ended without our doing.
-    Closed(ConnectionId),
-    /// Octets of ours left the queue.
-    Progress(ConnectionId),
-    /// A shard has sent its initial table of this family.
-    Fed(Family),
-    /// Ask the neighbour to send its routes again (RFC 2918).
-    RefreshIn,
-    /// Send our routes again.
-    RefreshOut,
-    /// New policies: the routes are evaluated again, the session stays.
-    Policy {
-        /// Import.
-        import: Policy,
-        /// Export.
-        export: Policy,
-    },
-    /// A deadline has passed.
-    Tick,
-}
-
-/// What a [`Peer`] wants done, in this order.
-#[derive(Debug)]
-pub enum PeerOrder {
-    /// Dial; answer with `Connected` or `ConnectFailed`.
-    Connect,
-    /// Stop dialling.
-    AbortConnect,
-    /// Send these octets on this connection.
-    Send(ConnectionId, Bytes),
-    /// Close it when all is sent; give no more of its octets.
-    Close(ConnectionId),
-    /// Tell the RIB. `PeerUp` goes to every shard, routes to the shards they belong to.
-    Rib(Input),
-    /// This connection carries the session: what the RIB sends goes there.
-    Up(ConnectionId),
-    /// The session is over: what the RIB still sends is dropped.
-    Down,
-    /// For logs and watchers.
-    Changed {
-        /// From.
-        from: State,
-        /// To.
-        to: State,
-        /// Why, when the session ended.
-        reason: Option<String>,
-    },
-    /// An UPDATE had errors that cost its routes, or an attribute (RFC 7606).
-    Faulty(String),
-}
-
-/// Messages of one direction.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[allow(missing_docs, reason = "the message names of RFC 4271 section 4.1")]
-pub struct Counts {
-    pub open: u64,
-    pub update: u64,
-    pub notification: u64,
-    pub keepalive: u64,
-    pub route_refresh: u64,
-    pub bytes: u64,
-}
-
-impl Counts {
-    fn add(&mut self, kind: MessageKind, octets: usize) {
-        let counter = match kind {
-            MessageKind::Open => &mut self.open,
-            MessageKind::Update => &mut self.update,
-            MessageKind::Notification => &mut self.notification,
-            MessageKind::Keepalive => &mut self.keepalive,
-            MessageKind::RouteRefresh => &mut self.route_refresh,
-        };
-        *counter += 1;
-        self.bytes += octets as u64;
-    }
-}
 
 /// One neighbour.
 #[derive(Debug)]
@@ -162,17 +38,8 @@ pub struct Peer {
     batch: RouteBatch,
     orders: Vec<PeerOrder>,
     counts: PeerCounts,
-}
-
-/// Counters of one neighbour since start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct PeerCounts {
-    /// Received messages.
-    pub received: Counts,
-    /// Sent messages.
-    pub sent: Counts,
-    /// UPDATEs whose routes were treated as withdrawn (RFC 7606 §2).
-    pub treated_as_withdraw: u64,
+    /// Had too many prefixes; is tried again then.
+    restart_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -191,19 +58,7 @@ struct Established {
     remote: Open,
     fed: BTreeMap<Family, usize>,
     end_of_rib: Vec<Family>,
-}
-
-impl PeerSettings {
-    /// The families that we offer.
-    pub fn families(&self) -> impl Iterator<Item = Family> + '_ {
-        self.session
-            .capabilities
-            .iter()
-            .filter_map(|capability| match capability {
-                Capability::Multiprotocol(family) => Some(*family),
-                _ => None,
-            })
-    }
+    prefixes: limits::Prefixes,
 }
 
 impl Peer {
@@ -221,14 +76,15 @@ impl Peer {
             batch,
             orders: Vec::new(),
             counts: PeerCounts::default(),
+            restart_at: None,
         }
     }
 
     /// Feeds one event.
     pub fn step(&mut self, event: PeerEvent, now: Instant) {
         match event {
-            PeerEvent::Start => self.session.step(Event::Start, now),
-            PeerEvent::Stop(reason) => self.session.step(Event::Stop(reason), now),
+            PeerEvent::Start => self.start(now),
+            PeerEvent::Stop(reason) => self.stop(reason, now),
             PeerEvent::Connected {
                 connection,
                 direction,
@@ -254,12 +110,17 @@ impl Peer {
                 self.session.step(Event::Closed { connection }, now);
             }
             PeerEvent::Progress(connection) => {
-                self.session.step(Event::Progress { connection }, now)
+                self.session.step(Event::Progress { connection }, now);
             }
             PeerEvent::Fed(family) => self.fed(family),
             PeerEvent::RefreshIn => self.refresh_in(),
             PeerEvent::RefreshOut => self.refresh_out(),
             PeerEvent::Policy { import, export } => self.policy(import, export),
+            PeerEvent::Prefixes {
+                shard,
+                family,
+                count,
+            } => self.prefixes(shard, family, count, now),
             PeerEvent::Tick => self.tick(now),
         }
         self.carry_out(now);
@@ -298,10 +159,12 @@ impl Peer {
 
     /// When [`PeerEvent::Tick`] is due.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.session.deadline(), self.helper.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [
+            self.session.deadline(),
+            self.helper.deadline(),
+            self.restart_at,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// What is to be done, in order.
@@ -560,7 +423,37 @@ impl Peer {
         }
     }
 
+    fn start(&mut self, now: Instant) {
+        self.restart_at = None;
+        self.session.step(Event::Start, now);
+    }
+
+    fn stop(&mut self, reason: StopReason, now: Instant) {
+        self.restart_at = None;
+        self.session.step(Event::Stop(reason), now);
+    }
+
+    fn prefixes(&mut self, shard: usize, family: Family, count: u64, now: Instant) {
+        let Some(up) = &mut self.up else { return };
+        match up
+            .prefixes
+            .count(shard, family, count, &self.settings.limits)
+        {
+            None => {}
+            Some(limits::Finding::Near(count, max)) => {
+                self.orders.push(PeerOrder::NearLimit(family, count, max));
+            }
+            Some(limits::Finding::Over(limit)) => {
+                self.stop(StopReason::MaximumPrefixes(family, limit.max), now);
+                self.restart_at = limit.restart.map(|rest| now + rest);
+            }
+        }
+    }
+
     fn tick(&mut self, now: Instant) {
+        if self.restart_at.is_some_and(|at| at <= now) {
+            self.start(now);
+        }
         for family in self.helper.expire(now) {
             self.orders
                 .push(PeerOrder::Rib(Input::SweepStale(self.settings.id, family)));
@@ -630,7 +523,7 @@ impl Peer {
         let gone = self.helper.up(&remote, now);
         self.orders.push(PeerOrder::Up(connection));
         self.orders
-            .push(PeerOrder::Rib(Input::PeerUp(Box::new(self.info(
+            .push(PeerOrder::Rib(Input::PeerUp(Box::new(self.settings.info(
                 &negotiated,
                 &remote,
                 local,
@@ -646,51 +539,8 @@ impl Peer {
             remote,
             fed: BTreeMap::new(),
             end_of_rib: Vec::new(),
+            prefixes: limits::Prefixes::default(),
         });
-    }
-
-    fn info(&self, negotiated: &Negotiated, remote: &Open, local: Option<IpAddr>) -> PeerInfo {
-        let settings = &self.settings;
-        let relation = match (
-            remote.asn == settings.session.local_as,
-            settings.route_reflector_client,
-        ) {
-            (false, _) => Relation::External,
-            (true, false) => Relation::Internal,
-            (true, true) => Relation::Client,
-        };
-        PeerInfo {
-            id: settings.id,
-            address: settings.address,
-            relation,
-            peer_as: remote.asn,
-            local_as: settings.session.local_as,
-            router_id: remote.router_id,
-            local_v4: self.own(local, as_ipv4),
-            local_v6: self.own(local, |address| {
-                as_ipv6(address).filter(|v6| !v6.is_unicast_link_local())
-            }),
-            local_link_local: self.own(local, |address| {
-                as_ipv6(address).filter(Ipv6Addr::is_unicast_link_local)
-            }),
-            negotiated: negotiated.clone(),
-            next_hop: settings.next_hop,
-            import: settings.import.clone(),
-            export: settings.export.clone(),
-            allow_own_as: settings.allow_own_as,
-            shared_subnets: settings.shared_subnets.clone(),
-        }
-    }
-
-    /// Our address of a kind: the one of the session's connection, or one beside it on the same interface.
-    fn own<T>(&self, local: Option<IpAddr>, kind: impl Fn(IpAddr) -> Option<T>) -> Option<T> {
-        let local = local?;
-        let beside = self
-            .settings
-            .siblings
-            .iter()
-            .filter(|(address, _)| *address == local);
-        kind(local).or_else(|| beside.map(|(_, sibling)| *sibling).find_map(&kind))
     }
 
     fn session_down(&mut self, reason: &DownReason, now: Instant) {
@@ -716,19 +566,5 @@ impl Peer {
     fn changed(&mut self, from: State, to: State) {
         let reason = self.session.last_error().map(ToString::to_string);
         self.orders.push(PeerOrder::Changed { from, to, reason });
-    }
-}
-
-fn as_ipv4(address: IpAddr) -> Option<Ipv4Addr> {
-    match address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    }
-}
-
-fn as_ipv6(address: IpAddr) -> Option<Ipv6Addr> {
-    match address {
-        IpAddr::V6(address) => Some(address),
-        IpAddr::V4(_) => None,
     }
 }

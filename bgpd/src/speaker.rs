@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use bgp_fsm::{ConnectionId, StopReason};
-use bgp_proto::Instant;
+use bgp_proto::{Family, Instant};
 use bytes::{Bytes, BytesMut};
 use rib::{FibChange, Input, Output, PeerId, RibConfig, RouteBatch, Shards};
 
@@ -40,6 +40,8 @@ pub enum SpeakerOrder {
     },
     /// An UPDATE of this peer was malformed and cost its routes only (RFC 7606).
     Faulty(PeerId, String),
+    /// The peer comes near its limit of prefixes: the family, how many there are, the limit.
+    NearLimit(PeerId, Family, u64, u32),
 }
 
 /// Neighbours and their RIB.
@@ -168,6 +170,7 @@ impl Speaker {
         }
         self.orders
             .extend(output.remove.drain(..).map(SpeakerOrder::Forward));
+        self.report_prefixes(now);
         for (id, family) in std::mem::take(&mut output.fed) {
             self.step(id, PeerEvent::Fed(family), now);
         }
@@ -183,6 +186,36 @@ impl Speaker {
     /// The RIB, for questions.
     pub fn rib(&self) -> &Shards {
         &self.rib
+    }
+
+    /// Tells neighbours that have a limit how many prefixes they have announced.
+    fn report_prefixes(&mut self, now: Instant) {
+        let limited = self
+            .peers
+            .values()
+            .filter(|neighbour| neighbour.established.is_some());
+        let counts: Vec<(PeerId, Family, u64)> = limited
+            .flat_map(|neighbour| {
+                neighbour
+                    .peer
+                    .settings()
+                    .limits
+                    .iter()
+                    .map(|limit| (neighbour.peer.settings().id, limit.family))
+            })
+            .map(|(id, family)| (id, family, self.rib.received(id, family)))
+            .collect();
+        for (id, family, count) in counts {
+            self.step(
+                id,
+                PeerEvent::Prefixes {
+                    shard: 0,
+                    family,
+                    count,
+                },
+                now,
+            );
+        }
     }
 
     fn carry_out(&mut self, id: PeerId, now: Instant) {
@@ -202,6 +235,9 @@ impl Speaker {
                     reason,
                 },
                 PeerOrder::Faulty(fault) => SpeakerOrder::Faulty(id, fault),
+                PeerOrder::NearLimit(family, count, limit) => {
+                    SpeakerOrder::NearLimit(id, family, count, limit)
+                }
                 PeerOrder::Up(connection) => {
                     neighbour.established = Some(connection);
                     continue;

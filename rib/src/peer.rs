@@ -117,6 +117,10 @@ pub struct FamilyCounts {
 pub(crate) struct Counters([FamilyCounts; 2]);
 
 impl Counters {
+    pub(crate) fn get(mut self, family: Family) -> FamilyCounts {
+        *self.of(family)
+    }
+
     pub(crate) fn of(&mut self, family: Family) -> &mut FamilyCounts {
         let [v4, v6] = &mut self.0;
         if family == Family::IPV6_UNICAST {

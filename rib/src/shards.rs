@@ -99,6 +99,11 @@ impl Shards {
         page
     }
 
+    /// Prefixes of one family that a neighbour has announced.
+    pub fn received(&self, id: PeerId, family: Family) -> u64 {
+        self.ribs.iter().map(|rib| rib.received(id, family)).sum()
+    }
+
     /// All paths of a prefix, and why the best one won.
     pub fn explain(&self, prefix: Prefix) -> Option<Explanation> {
         self.ribs

@@ -108,6 +108,7 @@ impl World {
             ..SessionConfig::new(here.asn, PeerAs::Exact(there.asn), here.router_id)
         };
         PeerSettings {
+            limits: Vec::new(),
             id: peer_id(of),
             address: address(of).into(),
             session,
@@ -281,6 +282,7 @@ impl World {
             ),
             SpeakerOrder::AbortConnect(_)
             | SpeakerOrder::Forward(_)
+            | SpeakerOrder::NearLimit(..)
             | SpeakerOrder::Changed { .. } => {}
         }
     }

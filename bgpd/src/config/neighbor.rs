@@ -142,6 +142,8 @@ pub struct FamilyConfig {
     pub max_prefixes: Option<u32>,
     /// Percent of `max_prefixes` from which on we warn.
     pub threshold: Option<u8>,
+    /// Seconds after which a session that had too many prefixes is tried again. `None`: when an operator says so.
+    pub restart: Option<u32>,
 }
 
 impl FamilyConfig {
@@ -152,6 +154,7 @@ impl FamilyConfig {
             add_path_receive: false,
             max_prefixes: None,
             threshold: None,
+            restart: None,
         }
     }
 }

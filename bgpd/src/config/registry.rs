@@ -205,7 +205,7 @@ const FAMILIES: Entries = &[
     ),
     (
         "neighbors.afi-safis.prefix-limit.restart-timer",
-        Accepted(NONE),
+        Implemented,
     ),
     ("neighbors.afi-safis.add-paths.receive", Implemented),
     ("neighbors.afi-safis.add-paths.send-max", Refused(ABSENT)),

@@ -128,7 +128,7 @@ impl Control for Door {
     async fn status(&self) -> Result<Status, ControlError> {
         let (mut prefixes, mut paths) = (0, 0);
         for shard in &self.shards {
-            let totals = shard.ask(|rib| rib.totals()).await?;
+            let totals = shard.ask(rib::Rib::totals).await?;
             prefixes += totals.prefixes;
             paths += totals.paths;
         }
@@ -208,7 +208,7 @@ impl Control for Door {
     }
 
     async fn routes(&self, query: RouteQuery) -> Result<mpsc::Receiver<Vec<Route>>, ControlError> {
-        self.list_routes(query)
+        self.list_routes(&query)
     }
 
     async fn explain(

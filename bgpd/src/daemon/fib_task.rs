@@ -220,10 +220,10 @@ impl FibTask {
         let route = fib_route(state);
         match &state.status {
             status if status.is_installed() => {
-                info!(prefix = %state.route.prefix, "kernel route is in place again")
+                info!(prefix = %state.route.prefix, "kernel route is in place again");
             }
             status => {
-                warn!(prefix = %state.route.prefix, target = %route.target, %status, "kernel route is not in place")
+                warn!(prefix = %state.route.prefix, target = %route.target, %status, "kernel route is not in place");
             }
         }
         self.announce.announce(&WatchEvent::Fib {

@@ -25,7 +25,7 @@ pub(super) fn this_host() -> std::io::Result<Host> {
         }
     }
     let name = nix::unistd::gethostname()?.to_string_lossy().into_owned();
-    Ok(Host { addresses, name })
+    Ok(Host { name, addresses })
 }
 
 fn ip(address: nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {

@@ -30,11 +30,22 @@ pub(super) enum Item {
     Message(Bytes),
     /// This shard has sent its initial table of this family.
     Fed(Family),
+    /// The peer is allowed so many prefixes, and this shard has so many of it.
+    Prefixes {
+        /// The shard.
+        shard: usize,
+        /// The family.
+        family: Family,
+        /// How many.
+        count: u64,
+    },
 }
 
 /// The queue of one session. Every session gets a new one, so nothing of an old session can reach a new one.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    /// The peer may have announced only so many prefixes of these.
+    limited: Vec<Family>,
     items: Mutex<VecDeque<Item>>,
     octets: AtomicUsize,
     ready: Notify,
@@ -52,6 +63,19 @@ pub(super) enum Flow {
 }
 
 impl Outbox {
+    /// An empty one of a peer that has a limit of prefixes for these families: the shards report how many they have.
+    pub(super) fn new(limited: Vec<Family>) -> Self {
+        Self {
+            limited,
+            ..Self::default()
+        }
+    }
+
+    /// The families with a limit.
+    pub(super) fn limited(&self) -> &[Family] {
+        &self.limited
+    }
+
     /// Adds an item; says whether the peer keeps up.
     pub(super) fn push(&self, item: Item) -> Flow {
         if self.closed.load(Ordering::Acquire) {
@@ -118,7 +142,7 @@ impl Item {
     fn octets(&self) -> usize {
         match self {
             Self::Message(bytes) => bytes.len(),
-            Self::Fed(_) => 0,
+            Self::Fed(_) | Self::Prefixes { .. } => 0,
         }
     }
 }

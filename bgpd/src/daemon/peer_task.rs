@@ -40,14 +40,17 @@ const COMMANDS: usize = 16;
 /// Messages handed from the outbox to a connection before the kernel has taken them.
 const WRITE_AHEAD: usize = 128;
 
+/// A question is a function of the peer and the number of octets that wait for it.
+type Question = Box<dyn FnOnce(&Peer, usize) + Send>;
+
 /// What a peer's task is told.
 pub(super) enum Command {
     /// The listener accepted a connection from it.
     Accepted(TcpStream),
     /// An operator, or a reload.
     Event(PeerEvent),
-    /// Somebody asks: the closure sees the peer and the octets that wait.
-    Ask(Box<dyn FnOnce(&Peer, usize) + Send>),
+    /// Somebody asks.
+    Ask(Question),
     /// End the session, tell the RIB, and end the task.
     Finish(StopReason, oneshot::Sender<()>),
 }
@@ -86,7 +89,7 @@ impl PeerHandle {
     ) -> Option<T> {
         let (answer, receiver) = oneshot::channel();
         self.tell(Command::Ask(Box::new(move |peer, queued| {
-            drop(answer.send(question(peer, queued)))
+            drop(answer.send(question(peer, queued)));
         })))
         .await;
         receiver.await.ok()
@@ -313,7 +316,10 @@ impl PeerTask {
                 PeerOrder::Rib(input) => self.tell_rib(input),
                 PeerOrder::Changed { from, to, reason } => self.changed(from, to, reason),
                 PeerOrder::Faulty(fault) => {
-                    warn!(%fault, "malformed UPDATE, the session stays up (RFC 7606)")
+                    warn!(%fault, "malformed UPDATE, the session stays up (RFC 7606)");
+                }
+                PeerOrder::NearLimit(family, count, limit) => {
+                    warn!(%family, count, limit, "near the limit of prefixes");
                 }
             }
         }
@@ -327,7 +333,9 @@ impl PeerTask {
     }
 
     fn up(&mut self, id: ConnectionId) {
-        self.established = Some((id, Arc::new(Outbox::default())));
+        let limits = &self.peer.settings().limits;
+        let limited = limits.iter().map(|limit| limit.family).collect();
+        self.established = Some((id, Arc::new(Outbox::new(limited))));
     }
 
     fn down(&mut self) {
@@ -388,6 +396,7 @@ impl PeerTask {
 
     /// Moves what the RIB has for the peer to its connection.
     fn pump(&mut self) {
+        let mut counted = Vec::new();
         let Some((id, outbox)) = &self.established else {
             return;
         };
@@ -414,11 +423,26 @@ impl PeerTask {
                         }
                     }
                 }
+                Some(Item::Prefixes {
+                    shard,
+                    family,
+                    count,
+                }) => counted.push(PeerEvent::Prefixes {
+                    shard,
+                    family,
+                    count,
+                }),
                 None => break,
             }
         }
         if outbox.has_caught_up() {
             self.tell_rib(Input::Drained(self.peer.settings().id));
+        }
+        if !counted.is_empty() {
+            for event in counted {
+                self.event(event);
+            }
+            self.carry_out();
         }
     }
 

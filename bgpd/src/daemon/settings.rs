@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, Host, LocalAddress, Neighbor, PolicyOrigin, StaticRoute, StaticTarget},
-    peer::PeerSettings,
+    peer::{PeerSettings, PrefixLimit},
 };
 
 /// How a neighbour's task is set up.
@@ -59,6 +59,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         },
         import,
         export,
+        limits: limits(neighbor),
         allow_own_as: neighbor.allow_own_as,
         shared_subnets: on_link
             .filter_map(|(_, network)| prefix(*network))
@@ -70,6 +71,20 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         settings,
         endpoint: endpoint(neighbor),
     }
+}
+
+fn limits(neighbor: &Neighbor) -> Vec<PrefixLimit> {
+    let limit = |entry: &config::FamilyConfig| {
+        Some(PrefixLimit {
+            family: entry.family,
+            max: entry.max_prefixes?,
+            warn_percent: entry.threshold,
+            restart: entry
+                .restart
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        })
+    };
+    neighbor.families.iter().filter_map(limit).collect()
 }
 
 fn session(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> SessionConfig {

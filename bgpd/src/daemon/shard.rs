@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use bgp_proto::Family;
 use rib::{Input, Output, PeerId, PeerInfo, Rib, RibConfig};
 use tokio::sync::{mpsc, oneshot};
 
@@ -53,7 +54,7 @@ impl Shard {
     /// # Errors
     /// The kernel gives no thread.
     pub(super) fn start(
-        name: String,
+        number: usize,
         config: RibConfig,
         clock: Clock,
         sink: impl Sink,
@@ -62,12 +63,13 @@ impl Shard {
         let worker = Worker {
             rib: Rib::new(config),
             clock,
+            number,
             outboxes: HashMap::new(),
             congested: HashSet::new(),
             sink,
         };
         thread::Builder::new()
-            .name(name)
+            .name(format!("rib-{number}"))
             .spawn(move || worker.run(orders))?;
         Ok(Self { queue })
     }
@@ -109,6 +111,7 @@ pub(super) struct Gone;
 struct Worker<S> {
     rib: Rib,
     clock: Clock,
+    number: usize,
     outboxes: HashMap<PeerId, Arc<Outbox>>,
     congested: HashSet<PeerId>,
     sink: S,
@@ -149,14 +152,55 @@ impl<S: Sink> Worker<S> {
                     }
                     _ => {}
                 }
-                self.rib.step(input, now);
+                let from = match &input {
+                    Input::Routes(batch) => batch.source().peer(),
+                    Input::SweepStale(id, _) => Some(*id),
+                    _ => None,
+                };
+                self.counting(from, |rib| rib.step(input, now));
             }
             Order::PeerUp(info, outbox) => {
-                self.congested.remove(&info.id);
-                self.outboxes.insert(info.id, outbox);
+                let id = info.id;
+                self.congested.remove(&id);
+                self.outboxes.insert(id, outbox);
                 self.rib.step(Input::PeerUp(info), now);
+                // What is kept as stale counts from the beginning.
+                self.report(id, |_| 0);
             }
             Order::Ask(question) => question(&self.rib),
+        }
+    }
+
+    /// Does something to the table and reports what it did to the number of prefixes of a peer.
+    fn counting(&mut self, peer: Option<PeerId>, change: impl FnOnce(&mut Rib)) {
+        let limited = peer.and_then(|id| Some((id, self.outboxes.get(&id)?.limited())));
+        let Some((id, families)) = limited.filter(|(_, families)| !families.is_empty()) else {
+            return change(&mut self.rib);
+        };
+        let before: Vec<(Family, u64)> = families
+            .iter()
+            .map(|family| (*family, self.rib.received(id, *family)))
+            .collect();
+        change(&mut self.rib);
+        self.report(id, |wanted| {
+            let known = before.iter().find(|(family, _)| *family == wanted);
+            known.map_or(0, |(_, count)| *count)
+        });
+    }
+
+    fn report(&self, id: PeerId, before: impl Fn(Family) -> u64) {
+        let Some(outbox) = self.outboxes.get(&id) else {
+            return;
+        };
+        for family in outbox.limited() {
+            let count = self.rib.received(id, *family);
+            if count != before(*family) {
+                outbox.push(Item::Prefixes {
+                    shard: self.number,
+                    family: *family,
+                    count,
+                });
+            }
         }
     }
 

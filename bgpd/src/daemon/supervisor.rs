@@ -387,7 +387,7 @@ impl Supervisor {
                 });
             }
             Err(error) => {
-                warn!(address = %stranger.address, error = %format!("{error:#}"), "dynamic neighbour not accepted")
+                warn!(address = %stranger.address, error = %format!("{error:#}"), "dynamic neighbour not accepted");
             }
         }
     }
@@ -456,7 +456,7 @@ impl Supervisor {
     async fn reload_on_hangup(&mut self) {
         match self.reload().await {
             Ok(changes) if changes.is_empty() => {
-                info!("configuration read again: nothing has changed")
+                info!("configuration read again: nothing has changed");
             }
             Ok(changes) => info!(?changes, "configuration read again"),
             Err(errors) => error!("configuration not changed:\n{errors}"),
@@ -487,7 +487,7 @@ impl Supervisor {
         match change {
             ConfigChange::AddPeer(neighbor) => self.add_peer(&neighbor)?,
             ConfigChange::RemovePeer(address) => {
-                self.remove_peer(address, StopReason::Deconfigured).await
+                self.remove_peer(address, StopReason::Deconfigured).await;
             }
             ConfigChange::RestartPeer { neighbor, .. } => {
                 self.remove_peer(neighbor.address, StopReason::ConfigurationChange)
@@ -577,8 +577,7 @@ fn start_shards(
                 board: Arc::clone(board),
             };
             let rib = settings::rib_config(config);
-            Shard::start(format!("rib-{number}"), rib, clock, sink)
-                .context("can not start a thread for the RIB")
+            Shard::start(number, rib, clock, sink).context("can not start a thread for the RIB")
         })
         .collect()
 }

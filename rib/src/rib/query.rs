@@ -108,6 +108,12 @@ impl Rib {
         Self::families().map(count).to_vec()
     }
 
+    /// Prefixes of one family that a neighbour has announced, whether they were accepted or not.
+    pub fn received(&self, id: PeerId, family: Family) -> u64 {
+        let peer = self.peers.get(&id);
+        peer.map_or(0, |peer| peer.counters.get(family).received)
+    }
+
     /// Size of the table.
     pub fn totals(&self) -> Totals {
         Totals {

@@ -79,6 +79,8 @@ fn family<'t>(notes: &mut Notes<'t>, table: &Node<'t>, add_path: bool) -> Option
     let limit: Option<u32> =
         notes.number(table.get("prefix-limit.max-prefixes"), 0..=u32::MAX.into());
     let threshold = notes.number(table.get("prefix-limit.shutdown-threshold-pct"), 0..=100);
+    let restart: Option<u32> =
+        notes.number(table.get("prefix-limit.restart-timer"), 0..=u32::MAX.into());
     let receive = notes.boolean(table.get("add-paths.receive"));
     if !enabled {
         return None;
@@ -97,5 +99,6 @@ fn family<'t>(notes: &mut Notes<'t>, table: &Node<'t>, add_path: bool) -> Option
         add_path_receive: receive.unwrap_or(add_path),
         max_prefixes: limit.filter(|limit| *limit > 0),
         threshold: threshold.filter(|percent| *percent > 0),
+        restart: restart.filter(|seconds| *seconds > 0),
     })
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use bgp_proto::{Instant, Prefix};
-use rib::{PeerId, RouteView};
+use rib::{PeerId, PrefixFilter, RouteView};
 use tokio::sync::mpsc;
 
 use super::Door;
@@ -26,15 +26,22 @@ type Names = Arc<HashMap<PeerId, IpAddr>>;
 impl Door {
     pub(super) fn list_routes(
         &self,
-        query: RouteQuery,
+        query: &RouteQuery,
     ) -> Result<mpsc::Receiver<Vec<Route>>, ControlError> {
-        let wanted = self.rib_query(&query)?;
+        let wanted = self.rib_query(query)?;
         let (pages, receiver) = mpsc::channel(PAGES);
         let names = self.names();
         let now = self.clock.now();
         let shards = self.shards.clone();
         tokio::spawn(async move {
-            let mut merge = Merge::new(&shards, wanted);
+            let longest = matches!(wanted.prefix, Some(PrefixFilter::Shorter(_)));
+            let mut merge = Merge::new(&shards, &wanted);
+            if longest {
+                let views = merge.longest().await;
+                let routes = views.iter().map(|view| route(view, &names, now)).collect();
+                drop(pages.send(routes).await);
+                return;
+            }
             while let Some(page) = merge.page().await {
                 let routes = page.iter().map(|view| route(view, &names, now)).collect();
                 // A client that has left wants no more.
@@ -87,17 +94,17 @@ impl Door {
                 ..route(view, &names, now)
             })
             .collect();
-        let decided_by = match routes
-            .iter()
-            .filter(|route| route.unusable.is_none())
-            .count()
-        {
+        let usable = routes.iter().filter(|route| route.unusable.is_none());
+        let decided_by = match usable.count() {
             0 => None,
             1 => Some("only path".to_owned()),
-            _ => routes
+            // The step at which the last rival fell.
+            _ => found
+                .routes
                 .iter()
-                .filter_map(|route| route.lost_at.clone())
-                .next(),
+                .filter_map(|(_, step)| *step)
+                .max()
+                .map(|step| step.to_string()),
         };
         Ok(Explanation {
             prefix: found.prefix,
@@ -151,7 +158,7 @@ struct SortedPages<'a> {
 }
 
 impl<'a> Merge<'a> {
-    fn new(shards: &'a [Shard], query: rib::RouteQuery) -> Self {
+    fn new(shards: &'a [Shard], query: &rib::RouteQuery) -> Self {
         let source = |shard| SortedPages {
             shard,
             query: query.clone(),
@@ -161,6 +168,23 @@ impl<'a> Merge<'a> {
         Self {
             sources: shards.iter().map(source).collect(),
         }
+    }
+
+    /// The routes of the longest prefix of all pages.
+    async fn longest(&mut self) -> Vec<RouteView> {
+        let mut found: Vec<RouteView> = Vec::new();
+        while let Some(page) = self.page().await {
+            for view in page {
+                let length = found.first().map(|known| known.prefix.length());
+                if length < Some(view.prefix.length()) {
+                    found.clear();
+                }
+                if length <= Some(view.prefix.length()) {
+                    found.push(view);
+                }
+            }
+        }
+        found
     }
 
     async fn page(&mut self) -> Option<Vec<RouteView>> {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a neighbour's configuration comes to, and what the RIB is told of it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use bgp_fsm::SessionConfig;
+use bgp_proto::{Capability, Family, Negotiated, Open};
+use rib::{NextHopMode, PeerId, PeerInfo, Policy, Relation};
+
+/// What a neighbour's configuration comes to.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// Names it towards the RIB.
+    pub id: PeerId,
+    /// Its address.
+    pub address: IpAddr,
+    /// The session's side of it.
+    pub session: SessionConfig,
+    /// It is a client of ours, if the session is internal (RFC 4456).
+    pub route_reflector_client: bool,
+    /// `NEXT_HOP` towards it.
+    pub next_hop: NextHopMode,
+    /// Import policy.
+    pub import: Policy,
+    /// Export policy.
+    pub export: Policy,
+    /// How many prefixes it may have announced, by family.
+    pub limits: Vec<PrefixLimit>,
+    /// How often our own AS may be in its paths.
+    pub allow_own_as: u8,
+    /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
+    pub shared_subnets: Vec<bgp_proto::Prefix>,
+    /// Addresses of ours, each with another one of the same interface: next hops of the other family.
+    pub siblings: Vec<(IpAddr, IpAddr)>,
+    /// Shards that will each report their part of the initial table.
+    pub shards: usize,
+}
+
+/// How many prefixes a neighbour may have announced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PrefixLimit {
+    /// Of this family.
+    pub family: Family,
+    /// More end the session (Cease/1, RFC 4486).
+    pub max: u32,
+    /// From this percentage of `max` on the log warns.
+    pub warn_percent: Option<u8>,
+    /// The session is tried again after this time. `None`: an operator has to start it.
+    pub restart: Option<Duration>,
+}
+
+impl PeerSettings {
+    /// The families that we offer.
+    pub fn families(&self) -> impl Iterator<Item = Family> + '_ {
+        self.session
+            .capabilities
+            .iter()
+            .filter_map(|capability| match capability {
+                Capability::Multiprotocol(family) => Some(*family),
+                _ => None,
+            })
+    }
+
+    /// What the RIB has to know of the neighbour in this session.
+    pub(super) fn info(
+        &self,
+        negotiated: &Negotiated,
+        remote: &Open,
+        local: Option<IpAddr>,
+    ) -> PeerInfo {
+        let relation = match (
+            remote.asn == self.session.local_as,
+            self.route_reflector_client,
+        ) {
+            (false, _) => Relation::External,
+            (true, false) => Relation::Internal,
+            (true, true) => Relation::Client,
+        };
+        PeerInfo {
+            id: self.id,
+            address: self.address,
+            relation,
+            peer_as: remote.asn,
+            local_as: self.session.local_as,
+            router_id: remote.router_id,
+            local_v4: self.own(local, as_ipv4),
+            local_v6: self.own(local, |address| {
+                as_ipv6(address).filter(|v6| !v6.is_unicast_link_local())
+            }),
+            local_link_local: self.own(local, |address| {
+                as_ipv6(address).filter(Ipv6Addr::is_unicast_link_local)
+            }),
+            negotiated: negotiated.clone(),
+            next_hop: self.next_hop,
+            import: self.import.clone(),
+            export: self.export.clone(),
+            allow_own_as: self.allow_own_as,
+            shared_subnets: self.shared_subnets.clone(),
+        }
+    }
+
+    /// Our address of a kind: the one of the session's connection, or one beside it on the same interface.
+    fn own<T>(&self, local: Option<IpAddr>, kind: impl Fn(IpAddr) -> Option<T>) -> Option<T> {
+        let local = local?;
+        let beside = self
+            .siblings
+            .iter()
+            .filter(|(address, _)| *address == local);
+        kind(local).or_else(|| beside.map(|(_, sibling)| *sibling).find_map(&kind))
+    }
+}
+
+fn as_ipv4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn as_ipv6(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V6(address) => Some(address),
+        IpAddr::V4(_) => None,
+    }
+}
