@@ -27,7 +27,7 @@ fn objection(session: &Session, open: &Open) -> Option<Notification> {
 
 impl Session {
     /// Our OPEN.
-    pub(super) fn local_open(&self) -> Open {
+    pub fn local_open(&self) -> Open {
         let config = &self.config;
         let mut capabilities = config.capabilities.clone();
         capabilities.retain(|capability| !matches!(capability, Capability::FourOctetAs(_)));

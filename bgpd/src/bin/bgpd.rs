@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         println!("{}: no errors", arguments.config.display());
         return ExitCode::SUCCESS;
     }
-    daemon::init_log(&config.log);
+    daemon::init_log(config.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -36,7 +36,7 @@ pub enum ConfigChange {
     /// All pools, as they are now.
     PoolsChanged(Vec<Pool>),
     /// How the kernel is used, as it is now.
-    FibChanged(Option<Fib>),
+    FibChanged(Fib),
     /// All dynamic neighbours, as they are now.
     DynamicChanged(Vec<DynamicNeighbor>),
     /// What is logged, as it is now.
@@ -71,8 +71,7 @@ impl fmt::Display for ConfigChange {
             Self::AddStatic(route) => write!(f, "static route {route} added"),
             Self::RemoveStatic(route) => write!(f, "static route {route} removed"),
             Self::PoolsChanged(pools) => write!(f, "pools changed (now {})", pools.len()),
-            Self::FibChanged(Some(_)) => f.write_str("kernel routing (fib) changed"),
-            Self::FibChanged(None) => f.write_str("kernel routing (fib) switched off"),
+            Self::FibChanged(_) => f.write_str("kernel routing (fib) changed"),
             Self::DynamicChanged(ranges) => {
                 write!(f, "dynamic neighbours changed (now {})", ranges.len())
             }
@@ -109,8 +108,10 @@ pub fn diff(old: &Config, new: &Config) -> Vec<ConfigChange> {
     if old.pools != new.pools {
         changes.push(ConfigChange::PoolsChanged(new.pools.clone()));
     }
-    if old.fib != new.fib {
-        changes.push(ConfigChange::FibChanged(new.fib.clone()));
+    if let (Some(was), Some(is)) = (&old.fib, &new.fib)
+        && was != is
+    {
+        changes.push(ConfigChange::FibChanged(is.clone()));
     }
     let gone = old
         .static_routes
@@ -224,5 +225,6 @@ fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
             "global.route-selection-options.always-compare-med",
         ),
         (old.api == new.api, "api"),
+        (old.fib.is_some() == new.fib.is_some(), "fib"),
     ])
 }

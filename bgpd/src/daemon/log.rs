@@ -1,25 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where log lines go: standard error, as text or JSON.
 
-use std::io::IsTerminal as _;
+use std::{
+    io::{self, IsTerminal as _},
+    sync::OnceLock,
+};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, prelude::*, reload};
 
 use crate::config::{Log, LogFormat};
 
+/// Puts another level in place. There is one logger in a process.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Starts logging. `BGPD_LOG` in the environment is stronger than the configuration.
-pub fn init(log: &Log) {
-    let filter =
-        EnvFilter::try_from_env("BGPD_LOG").unwrap_or_else(|_| EnvFilter::new(log.level.as_str()));
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+pub fn init(log: Log) {
+    let (level, handle) = reload::Layer::new(filter(log));
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
         .with_ansi(colours)
         .with_target(false);
-    // A second start in one process (tests) keeps the first logger.
-    let _ = match log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = match log.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // A second start in one process (tests) keeps the first logger.
+    if tracing_subscriber::registry()
+        .with(level)
+        .with(lines)
+        .try_init()
+        .is_ok()
+    {
+        let _ = LEVEL.set(handle);
+    }
+}
+
+/// Takes over another level. `BGPD_LOG` stays stronger.
+pub(super) fn change(log: Log) {
+    if let Some(level) = LEVEL.get() {
+        // The logger lives as long as the process.
+        let _ = level.reload(filter(log));
+    }
+}
+
+fn filter(log: Log) -> EnvFilter {
+    EnvFilter::try_from_env("BGPD_LOG").unwrap_or_else(|_| EnvFilter::new(log.level.as_str()))
 }

@@ -37,10 +37,12 @@ use super::{
 };
 use crate::{
     api,
-    config::{self, Config, ConfigChange, Host, Neighbor},
+    config::{self, Config, DynamicNeighbor, Host, Neighbor},
     kernel::Kernel,
     peer::{Peer, PeerEvent},
 };
+
+mod reload;
 
 /// Requests and notices that wait for the supervisor.
 const QUEUE: usize = 256;
@@ -174,13 +176,7 @@ impl Supervisor {
         supervisor
             .announce_statics(&config.static_routes, &[])
             .await;
-        supervisor.doors.set_ranges(
-            config
-                .dynamic_neighbors
-                .iter()
-                .map(|dynamic| dynamic.prefix)
-                .collect(),
-        );
+        supervisor.open_ranges(&[], &config.dynamic_neighbors)?;
         for neighbor in &config.neighbors {
             supervisor.add_peer(neighbor)?;
         }
@@ -208,13 +204,6 @@ impl Supervisor {
                 self.stop.clone(),
             )
             .with_context(|| cannot_listen(address))?;
-            for dynamic in &config.dynamic_neighbors {
-                if let Some(key) = &dynamic.template.auth_password {
-                    listener
-                        .set_key(dynamic.prefix, Some(key.as_bytes()))
-                        .context("TCP MD5 key of a range")?;
-                }
-            }
             self.listeners.push(listener);
         }
         self.door.write().listening = self
@@ -274,6 +263,30 @@ impl Supervisor {
         if send_dealt(&self.door.shards, batch).await.is_err() {
             error!("a shard has ended");
         }
+    }
+
+    /// Lets dynamic neighbours in. TCP MD5 keys of ranges that are gone go.
+    fn open_ranges(&self, old: &[DynamicNeighbor], new: &[DynamicNeighbor]) -> anyhow::Result<()> {
+        self.doors
+            .set_ranges(new.iter().map(|dynamic| dynamic.prefix).collect());
+        for listener in &self.listeners {
+            for dynamic in old
+                .iter()
+                .filter(|dynamic| dynamic.template.auth_password.is_some())
+            {
+                if let Err(error) = listener.set_key(dynamic.prefix, None) {
+                    warn!(range = %dynamic.prefix, %error, "TCP MD5 key not removed");
+                }
+            }
+            for dynamic in new {
+                if let Some(key) = &dynamic.template.auth_password {
+                    listener
+                        .set_key(dynamic.prefix, Some(key.as_bytes()))
+                        .with_context(|| format!("TCP MD5 key of {}", dynamic.prefix))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn add_peer(&mut self, neighbor: &Neighbor) -> anyhow::Result<()> {
@@ -369,7 +382,7 @@ impl Supervisor {
             .read()
             .peers
             .values()
-            .filter(|running| running.dynamic)
+            .filter(|running| running.dynamic && dynamic.prefix.contains(running.neighbor.address))
             .count();
         if dynamic.limit.is_some_and(|limit| there >= limit) {
             warn!(address = %stranger.address, range = %stranger.range, limit = dynamic.limit, "too many dynamic neighbours, refused");
@@ -451,79 +464,6 @@ impl Supervisor {
                 let _ = answer.send(result);
             }
         }
-    }
-
-    async fn reload_on_hangup(&mut self) {
-        match self.reload().await {
-            Ok(changes) if changes.is_empty() => {
-                info!("configuration read again: nothing has changed");
-            }
-            Ok(changes) => info!(?changes, "configuration read again"),
-            Err(errors) => error!("configuration not changed:\n{errors}"),
-        }
-    }
-
-    async fn reload(&mut self) -> Result<Vec<String>, String> {
-        let config = config::load(&self.path).map_err(|errors| errors.to_string())?;
-        let host = this_host()
-            .map_err(|error| format!("can not read the interfaces of this host: {error}"))?;
-        let new = config
-            .for_host(&host)
-            .map_err(|errors| errors.to_string())?;
-        let old = Arc::clone(&self.door.read().config);
-        let changes = config::diff(&old, &new);
-        self.door.write().config = Arc::new(new);
-        let mut said = Vec::new();
-        for change in changes {
-            said.push(change.to_string());
-            self.carry_out(change)
-                .await
-                .map_err(|error| format!("{error:#}"))?;
-        }
-        Ok(said)
-    }
-
-    async fn carry_out(&mut self, change: ConfigChange) -> anyhow::Result<()> {
-        match change {
-            ConfigChange::AddPeer(neighbor) => self.add_peer(&neighbor)?,
-            ConfigChange::RemovePeer(address) => {
-                self.remove_peer(address, StopReason::Deconfigured).await;
-            }
-            ConfigChange::RestartPeer { neighbor, .. } => {
-                self.remove_peer(neighbor.address, StopReason::ConfigurationChange)
-                    .await;
-                self.add_peer(&neighbor)?;
-            }
-            ConfigChange::UpdatePeer { neighbor, .. } => self.update_peer(&neighbor).await,
-            ConfigChange::AddStatic(route) => self.announce_statics(&[route], &[]).await,
-            ConfigChange::RemoveStatic(route) => self.announce_statics(&[], &[route]).await,
-            ConfigChange::PoolsChanged(pools) => {
-                if let Some(fib) = &self.fib {
-                    // A kernel task that has ended needs no pools.
-                    let _ = fib.orders.send(FibOrder::Pools(pools)).await;
-                }
-            }
-            ConfigChange::FibChanged(Some(new)) => {
-                if let Some(fib) = &self.door.fib {
-                    fib.reconfigure(new.to_fib_config()).await;
-                }
-            }
-            other => warn!(change = %other, "takes effect when bgpd is restarted"),
-        }
-        Ok(())
-    }
-
-    async fn update_peer(&mut self, neighbor: &Neighbor) {
-        let Some(mut running) = self.door.read().peers.get(&neighbor.address).cloned() else {
-            return;
-        };
-        let (import, export) = settings::policies(neighbor);
-        running.neighbor = Arc::new(neighbor.clone());
-        let handle = running.handle.clone();
-        self.door.write().peers.insert(neighbor.address, running);
-        handle
-            .tell(Command::Event(PeerEvent::Policy { import, export }))
-            .await;
     }
 
     async fn stop(mut self) {

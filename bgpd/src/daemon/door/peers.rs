@@ -88,7 +88,7 @@ fn describe(
             .remote()
             .map(|remote| remote.capabilities.clone())
             .unwrap_or_default(),
-        local_capabilities: settings.session.capabilities.clone(),
+        local_capabilities: session.local_open().capabilities,
         received: messages(peer.counts().received),
         sent: messages(peer.counts().sent),
         treated_as_withdraw: peer.counts().treated_as_withdraw,

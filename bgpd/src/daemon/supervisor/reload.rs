@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A new configuration while the daemon runs: read whole, compared with the old one, and carried out as changes.
+//!
+//! A file with an error changes nothing. A change that fails is reported and does not keep the others from being made.
+
+use std::{net::IpAddr, sync::Arc};
+
+use bgp_fsm::StopReason;
+use tracing::{error, info, warn};
+
+use super::Supervisor;
+use crate::{
+    config::{self, Config, ConfigChange, DynamicNeighbor, Neighbor},
+    daemon::{fib_task::FibOrder, host::this_host, log, peer_task::Command, settings},
+    peer::PeerEvent,
+};
+
+impl Supervisor {
+    /// SIGHUP.
+    pub(super) async fn reload_on_hangup(&mut self) {
+        match self.reload().await {
+            Ok(changes) if changes.is_empty() => {
+                info!("configuration read again: nothing has changed");
+            }
+            Ok(changes) => info!(?changes, "configuration read again"),
+            Err(errors) => error!("configuration not changed:\n{errors}"),
+        }
+    }
+
+    /// Returns what was changed, in words; or what is wrong with the file.
+    pub(super) async fn reload(&mut self) -> Result<Vec<String>, String> {
+        let config = config::load(&self.path).map_err(|errors| errors.to_string())?;
+        let host = this_host()
+            .map_err(|error| format!("can not read the interfaces of this host: {error}"))?;
+        let new = config
+            .for_host(&host)
+            .map_err(|errors| errors.to_string())?;
+        for warning in &new.warnings {
+            warn!("{warning}");
+        }
+        self.host = host;
+        let old = Arc::clone(&self.door.read().config);
+        let changes = config::diff(&old, &new);
+        self.door.write().config = Arc::new(new);
+        let mut said = Vec::new();
+        for change in changes {
+            let text = change.to_string();
+            match self.carry_out(change, &old).await {
+                Ok(()) => said.push(text),
+                Err(error) => {
+                    error!(change = text, error = %format!("{error:#}"), "change not made");
+                    said.push(format!("{text}: FAILED: {error:#}"));
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    async fn carry_out(&mut self, change: ConfigChange, old: &Config) -> anyhow::Result<()> {
+        match change {
+            ConfigChange::AddPeer(neighbor) => self.add_peer(&neighbor)?,
+            ConfigChange::RemovePeer(address) => {
+                self.remove_peer(address, StopReason::Deconfigured).await;
+            }
+            ConfigChange::RestartPeer { neighbor, .. } => {
+                self.remove_peer(neighbor.address, StopReason::ConfigurationChange)
+                    .await;
+                self.add_peer(&neighbor)?;
+            }
+            ConfigChange::UpdatePeer { neighbor, .. } => self.update_peer(&neighbor).await,
+            ConfigChange::AddStatic(route) => self.announce_statics(&[route], &[]).await,
+            ConfigChange::RemoveStatic(route) => self.announce_statics(&[], &[route]).await,
+            ConfigChange::PoolsChanged(pools) => {
+                if let Some(fib) = &self.fib {
+                    // A kernel task that has ended needs no pools.
+                    let _ = fib.orders.send(FibOrder::Pools(pools)).await;
+                }
+            }
+            ConfigChange::FibChanged(new) => {
+                if let Some(fib) = &self.door.fib {
+                    fib.reconfigure(new.to_fib_config()).await;
+                }
+            }
+            ConfigChange::DynamicChanged(ranges) => {
+                self.open_ranges(&old.dynamic_neighbors, &ranges)?;
+                self.review_dynamic(&ranges).await;
+            }
+            ConfigChange::LogChanged(log) => {
+                if log.format != old.log.format {
+                    warn!("log.format takes effect when bgpd is restarted");
+                }
+                log::change(log);
+            }
+            ConfigChange::NeedsRestart(_) => {
+                warn!(%change, "takes effect when bgpd is restarted");
+            }
+        }
+        Ok(())
+    }
+
+    /// Dynamic neighbours that the ranges no longer admit as they are go; they may connect again.
+    async fn review_dynamic(&mut self, ranges: &[DynamicNeighbor]) {
+        let range_of = |address: IpAddr| {
+            let around = ranges.iter().filter(|range| range.prefix.contains(address));
+            around.max_by_key(|range| range.prefix.prefix())
+        };
+        let changed: Vec<(IpAddr, StopReason)> = {
+            let board = self.door.read();
+            let dynamic = board.peers.iter().filter(|(_, running)| running.dynamic);
+            dynamic
+                .filter_map(|(address, running)| match range_of(*address) {
+                    None => Some((*address, StopReason::Deconfigured)),
+                    Some(range) if range.neighbor(*address) != *running.neighbor => {
+                        Some((*address, StopReason::ConfigurationChange))
+                    }
+                    Some(_) => None,
+                })
+                .collect()
+        };
+        for (address, reason) in changed {
+            self.remove_peer(address, reason).await;
+        }
+    }
+
+    async fn update_peer(&mut self, neighbor: &Neighbor) {
+        let Some(mut running) = self.door.read().peers.get(&neighbor.address).cloned() else {
+            return;
+        };
+        let (import, export) = settings::policies(neighbor);
+        running.neighbor = Arc::new(neighbor.clone());
+        let handle = running.handle.clone();
+        self.door.write().peers.insert(neighbor.address, running);
+        handle
+            .tell(Command::Event(PeerEvent::Policy { import, export }))
+            .await;
+    }
+}
