@@ -65,7 +65,7 @@ impl Driver {
         let event = match line {
             Line::Start => Event::Start,
             Line::Stop => Event::Stop(StopReason::AdministrativeReset("script".to_owned())),
-            Line::Connected(Direction::Outgoing) if !self.dialling => return,
+            Line::Connected(Direction::Outgoing) | Line::ConnectFailed if !self.dialling => return,
             Line::Connected(direction) => {
                 self.next += 1;
                 let connection = ConnectionId(self.next);
@@ -78,7 +78,6 @@ impl Driver {
                     direction: *direction,
                 }
             }
-            Line::ConnectFailed if !self.dialling => return,
             Line::ConnectFailed => {
                 self.dialling = false;
                 Event::ConnectFailed

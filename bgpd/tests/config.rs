@@ -303,7 +303,7 @@ fn changes_are_as_small_as_they_can_be() {
         (
             "router-id = \"192.0.2.1\"",
             "router-id = \"192.0.2.1\"\n[fib]",
-            "kernel routing (fib) changed",
+            "fib changed: takes effect when bgpd is restarted",
         ),
         (
             "router-id = \"192.0.2.1\"",
@@ -314,6 +314,11 @@ fn changes_are_as_small_as_they_can_be() {
         assert!(BASE.contains(from), "{from}");
         assert_eq!(changes(BASE, &BASE.replacen(from, to, 1)), [said]);
     }
+    let fib = |metric| format!("{BASE}\n[fib]\nmetric = {metric}\n");
+    assert_eq!(
+        changes(&fib(32), &fib(33)),
+        ["kernel routing (fib) changed"]
+    );
     let moved = BASE.replace("192.0.2.3", "192.0.2.4");
     assert_eq!(
         changes(BASE, &moved),
