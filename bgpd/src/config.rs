@@ -27,7 +27,7 @@ pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
 pub use model::{
     Api, Config, Encapsulation, EncapsulationMode, Fib, Global, Log, LogFormat, LogLevel, Mesh,
-    MeshMode, MeshNode, Pool, RouterIdSource, StaticRoute, StaticTarget,
+    MeshMode, MeshNode, OnStop, Pool, RouterIdSource, StaticRoute, StaticTarget,
 };
 pub use neighbor::{
     DynamicNeighbor, FamilyConfig, GracefulRestart, LocalAddress, Neighbor, NextHopMode,

@@ -64,6 +64,18 @@ pub struct Global {
     pub always_compare_med: bool,
     /// RFC 8212: without a policy, eBGP neither takes nor gives routes.
     pub ebgp_requires_policy: bool,
+    /// What neighbours are told at the end.
+    pub on_stop: OnStop,
+}
+
+/// What neighbours are told when the daemon is stopped.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnStop {
+    /// Cease/Administrative Shutdown (RFC 4486): they drop our routes at once.
+    #[default]
+    Notify,
+    /// Nothing: those that speak graceful restart keep our routes for a while (RFC 4724 §4.2).
+    Silent,
 }
 
 /// Where the router id comes from.

@@ -46,6 +46,7 @@ const GLOBAL: Entries = &[
     ("global.cluster-id", Implemented),
     ("global.shards", Implemented),
     ("global.ebgp-requires-policy", Implemented),
+    ("global.on-stop", Implemented),
     (
         "global.route-selection-options.always-compare-med",
         Implemented,

@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     api,
-    config::{self, Config, DynamicNeighbor, Host, Neighbor},
+    config::{self, Config, DynamicNeighbor, Host, Neighbor, OnStop},
     kernel::Kernel,
     peer::{Peer, PeerEvent},
 };
@@ -468,6 +468,26 @@ impl Supervisor {
 
     async fn stop(mut self) {
         info!("shutting down");
+        // Nobody reads them any more; a task must not wait for that.
+        self.notices.close();
+        let config = Arc::clone(&self.door.read().config);
+        if config.fib.as_ref().is_some_and(|fib| fib.persist) {
+            // Before the sessions end: the kernel keeps what they brought.
+            self.stop_kernel().await;
+        }
+        if config.global.on_stop == OnStop::Notify {
+            self.say_goodbye().await;
+        }
+        self.stop_kernel().await;
+        self.stop.cancel();
+        for server in self.servers.drain(..) {
+            let _ = tokio::time::timeout(DRAIN, server).await;
+        }
+        info!("stopped");
+    }
+
+    /// Tells every neighbour, and lets what is still to be sent go out before.
+    async fn say_goodbye(&self) {
         let peers: Vec<PeerHandle> = self
             .door
             .read()
@@ -475,26 +495,21 @@ impl Supervisor {
             .values()
             .map(|running| running.handle.clone())
             .collect();
-        let tell = async {
-            for handle in &peers {
-                handle
-                    .tell(Command::Event(PeerEvent::Stop(
-                        StopReason::AdministrativeShutdown(String::new()),
-                    )))
-                    .await;
-            }
-        };
-        let _ = tokio::time::timeout(DRAIN, tell).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        self.stop.cancel();
+        let tell = futures_util::future::join_all(
+            peers
+                .iter()
+                .map(|handle| handle.finish(StopReason::AdministrativeShutdown(String::new()))),
+        );
+        if tokio::time::timeout(DRAIN, tell).await.is_err() {
+            warn!("not every neighbour took the NOTIFICATION in time");
+        }
+    }
+
+    async fn stop_kernel(&mut self) {
         if let Some(fib) = self.fib.take() {
             drop(fib.orders);
             let _ = tokio::time::timeout(DRAIN, fib.task).await;
         }
-        for server in self.servers.drain(..) {
-            let _ = tokio::time::timeout(DRAIN, server).await;
-        }
-        info!("stopped");
     }
 }
 

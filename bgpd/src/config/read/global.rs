@@ -7,7 +7,7 @@ use bgp_proto::{Asn, ClusterId};
 use toml::de::DeValue;
 
 use super::{
-    super::model::{Global, RouterIdSource},
+    super::model::{Global, OnStop, RouterIdSource},
     Maybe, Node, Notes,
 };
 
@@ -30,6 +30,12 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
         ebgp_requires_policy: notes
             .boolean(root.get("global.ebgp-requires-policy"))
             .unwrap_or(true),
+        on_stop: notes
+            .choice(
+                root.get("global.on-stop"),
+                &[("notify", OnStop::Notify), ("silent", OnStop::Silent)],
+            )
+            .unwrap_or_default(),
     }
 }
 
