@@ -155,16 +155,13 @@ impl Speaker {
         self.orders
             .extend(output.install.drain(..).map(SpeakerOrder::Forward));
         for transmit in output.transmit.drain(..) {
-            for id in transmit.peers.iter() {
-                if let Some(neighbour) = self.peers.get_mut(id)
+            for id in transmit.recipients.iter() {
+                if let Some(neighbour) = self.peers.get_mut(&id)
                     && let Some(connection) = neighbour.established
                 {
                     neighbour.peer.sent_update(transmit.message.len());
-                    self.orders.push(SpeakerOrder::Send(
-                        *id,
-                        connection,
-                        transmit.message.clone(),
-                    ));
+                    self.orders
+                        .push(SpeakerOrder::Send(id, connection, transmit.message.clone()));
                 }
             }
         }

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use triomphe::Arc;
 
-/// LOCAL_PREF of a route that has none (RFC 4271 §9.1.1 leaves it to us; everybody takes this).
+/// `LOCAL_PREF` of a route that has none (RFC 4271 §9.1.1 leaves it to us; everybody takes this).
 pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
 
 /// Sets that nobody uses any more are looked for when the table has grown by half.

@@ -15,21 +15,21 @@ pub enum DecisionStep {
     Usable,
     /// Preference of the source.
     Source,
-    /// Highest LOCAL_PREF (RFC 4271 §9.1.1).
+    /// Highest `LOCAL_PREF` (RFC 4271 §9.1.1).
     LocalPref,
-    /// Shortest AS_PATH (a).
+    /// Shortest `AS_PATH` (a).
     AsPathLength,
     /// Lowest ORIGIN (b).
     Origin,
-    /// Lowest MULTI_EXIT_DISC of those from one neighbour AS (c).
+    /// Lowest `MULTI_EXIT_DISC` of those from one neighbour AS (c).
     Med,
     /// External over internal (d).
     External,
     /// Lowest interior cost (e).
     InteriorCost,
-    /// Lowest identifier, or ORIGINATOR_ID (f; RFC 4456 §9).
+    /// Lowest identifier, or `ORIGINATOR_ID` (f; RFC 4456 §9).
     Identifier,
-    /// Shortest CLUSTER_LIST (RFC 4456 §9).
+    /// Shortest `CLUSTER_LIST` (RFC 4456 §9).
     ClusterList,
     /// Lowest address of the neighbour (g).
     PeerAddress,
@@ -114,13 +114,33 @@ pub(crate) fn decide(paths: &[Path], context: &impl Context) -> Outcome {
     }
     outcome.best = left.first().copied();
     if let Some(best) = outcome.best {
-        // The best leads; the others in order of their places.
+        // The best leads; the others in the order in which they would win.
+        let tie = |place: &usize| paths.get(*place).map(|path| tie(path, context));
+        outcome.level.sort_by_key(tie);
         outcome.level.retain(|place| *place != best);
         outcome.level.insert(0, best);
     } else {
         outcome.level.clear();
     }
     outcome
+}
+
+/// What the steps from [`DecisionStep::Identifier`] on look at.
+fn tie(path: &Path, context: &impl Context) -> (u32, usize, Option<IpAddr>, u32) {
+    (
+        identifier(path, context),
+        path.attributes.cluster_list.len(),
+        context.address(path),
+        path.path_id,
+    )
+}
+
+fn identifier(path: &Path, context: &impl Context) -> u32 {
+    let originator = path
+        .attributes
+        .originator_id
+        .map(bgp_proto::RouterId::as_u32);
+    originator.unwrap_or_else(|| context.identifier(path))
 }
 
 type Left = SmallVec<[usize; 4]>;
@@ -165,15 +185,7 @@ fn eliminate(
         DecisionStep::Med => med(paths, context, left, lost),
         DecisionStep::External => keep(&|path| u64::from(!context.is_external(path))),
         DecisionStep::InteriorCost => keep(&|path| context.cost(path).into()),
-        DecisionStep::Identifier => keep(&|path| {
-            let originator = path
-                .attributes
-                .originator_id
-                .map(bgp_proto::RouterId::as_u32);
-            originator
-                .unwrap_or_else(|| context.identifier(path))
-                .into()
-        }),
+        DecisionStep::Identifier => keep(&|path| identifier(path, context).into()),
         DecisionStep::ClusterList => keep(&|path| path.attributes.cluster_list.len() as u64),
         DecisionStep::PeerAddress => by_address(paths, context, left, lost),
         DecisionStep::PathId => keep(&|path| path.path_id.into()),

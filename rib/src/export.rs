@@ -26,7 +26,7 @@ pub enum Telling {
     No,
     /// It is told as one of ours or as learned from another AS.
     Plain,
-    /// It is reflected: ORIGINATOR_ID and CLUSTER_LIST are added.
+    /// It is reflected: `ORIGINATOR_ID` and `CLUSTER_LIST` are added.
     Reflected,
 }
 

@@ -12,7 +12,7 @@ use alloc::{
 
 use bgp_proto::{Family, Prefix, UpdateWriter};
 
-use crate::{Attributes, Output, PeerId, Transmit, export::GroupKey};
+use crate::{Attributes, Output, PeerId, Recipients, Transmit, export::GroupKey};
 
 /// Prefixes that one feed looks at in one drain.
 const FEED_CHUNK: usize = 4096;
@@ -42,7 +42,7 @@ enum To {
 /// Messages in the making: prefixes by what they share.
 #[derive(Debug, Default)]
 struct Pack {
-    announce: BTreeMap<(u64, Family, To), (Option<Attributes>, Vec<Prefix>)>,
+    announce: Announcements,
     withdraw: BTreeMap<(Family, To), Vec<Prefix>>,
 }
 
@@ -52,15 +52,19 @@ struct Feed {
     family: Family,
     /// The last prefix that was looked at.
     after: Option<Prefix>,
+    /// Its members have not been told anything of the family yet.
+    is_first: bool,
     members: BTreeSet<PeerId>,
 }
 
-/// What a member that does not read has missed.
+/// What a member that is not in the stream has missed.
 #[derive(Debug, Default)]
-struct Missed {
+pub(crate) struct Missed {
     prefixes: BTreeSet<Prefix>,
     /// Feeds that it was in.
     feeds: Vec<(Family, Option<Prefix>)>,
+    /// It reads again: the next drain brings it up to date.
+    is_reading: bool,
 }
 
 /// An update group.
@@ -69,13 +73,19 @@ pub(crate) struct Group {
     pub(crate) key: GroupKey,
     writer: UpdateWriter,
     members: BTreeSet<PeerId>,
-    congested: BTreeMap<PeerId, Missed>,
+    /// Members that are not in the stream: they don't read, or have just begun to.
+    behind: BTreeMap<PeerId, Missed>,
     pub(crate) told: BTreeMap<Prefix, Told>,
     /// Prefixes told, by family and by where they come from.
     counts: BTreeMap<(Family, Option<PeerId>), u64>,
     feeds: Vec<Feed>,
     pack: Pack,
+    /// Who is in the stream of a family; empty when that has to be found anew.
+    live: BTreeMap<Family, Arc<[PeerId]>>,
 }
+
+/// Prefixes by what their messages share: the attributes, by number, and the recipients.
+type Announcements = BTreeMap<(u64, Family, To), (Option<Attributes>, Vec<Prefix>)>;
 
 impl Group {
     pub(crate) fn new(key: GroupKey) -> Self {
@@ -83,11 +93,12 @@ impl Group {
             writer: UpdateWriter::new(&key.negotiated),
             key,
             members: BTreeSet::new(),
-            congested: BTreeMap::new(),
+            behind: BTreeMap::new(),
             told: BTreeMap::new(),
             counts: BTreeMap::new(),
             feeds: Vec::new(),
             pack: Pack::default(),
+            live: BTreeMap::new(),
         }
     }
 
@@ -100,7 +111,7 @@ impl Group {
     }
 
     pub(crate) fn has_work(&self) -> bool {
-        !self.feeds.is_empty()
+        !self.feeds.is_empty() || self.behind.values().any(|missed| missed.is_reading)
     }
 
     /// Adds a neighbour; it is fed everything of every family.
@@ -108,15 +119,28 @@ impl Group {
         self.members.insert(peer);
         let families: Vec<Family> = self.key.negotiated.families().collect();
         for family in families {
-            self.feed(peer, family, None);
+            self.feed(peer, family, None, true);
         }
     }
 
-    pub(crate) fn leave(&mut self, peer: PeerId) {
+    /// Removes a member. Says what it has missed, if it moves to another group.
+    pub(crate) fn leave(&mut self, peer: PeerId) -> Missed {
+        self.live.clear();
         self.members.remove(&peer);
-        self.congested.remove(&peer);
+        let mut missed = self.behind.remove(&peer).unwrap_or(Missed {
+            is_reading: true,
+            ..Missed::default()
+        });
+        self.stop_feeds(peer, &mut missed);
+        missed
+    }
+
+    /// Takes a member out of its feeds and notes where it was in them.
+    fn stop_feeds(&mut self, peer: PeerId, missed: &mut Missed) {
         for feed in &mut self.feeds {
-            feed.members.remove(&peer);
+            if feed.members.remove(&peer) {
+                missed.feeds.push((feed.family, feed.after));
+            }
         }
         self.feeds.retain(|feed| !feed.members.is_empty());
     }
@@ -126,24 +150,30 @@ impl Group {
         if !self.key.has_family(family) {
             return;
         }
-        match self.congested.get_mut(&peer) {
-            Some(missed) => missed.feeds.push((family, None)),
-            None => {
-                for feed in &mut self.feeds {
-                    if feed.family == family {
-                        feed.members.remove(&peer);
-                    }
-                }
-                self.feed(peer, family, None);
-            }
+        if let Some(missed) = self.behind.get_mut(&peer) {
+            missed.feeds.retain(|(fed, _)| *fed != family);
+            missed.feeds.push((family, None));
+            return;
+        }
+        for feed in self.feeds.iter_mut().filter(|feed| feed.family == family) {
+            feed.members.remove(&peer);
+        }
+        self.feeds.retain(|feed| !feed.members.is_empty());
+        self.feed(peer, family, None, false);
+    }
+
+    fn resume(&mut self, peer: PeerId, feeds: Vec<(Family, Option<Prefix>)>) {
+        for (family, after) in feeds {
+            self.feed(peer, family, after, false);
         }
     }
 
-    fn feed(&mut self, peer: PeerId, family: Family, after: Option<Prefix>) {
+    fn feed(&mut self, peer: PeerId, family: Family, after: Option<Prefix>, is_first: bool) {
+        self.live.clear();
         match self
             .feeds
             .iter_mut()
-            .find(|feed| feed.family == family && feed.after == after)
+            .find(|feed| (feed.family, feed.after, feed.is_first) == (family, after, is_first))
         {
             Some(feed) => {
                 feed.members.insert(peer);
@@ -151,36 +181,54 @@ impl Group {
             None => self.feeds.push(Feed {
                 family,
                 after,
+                is_first,
                 members: BTreeSet::from([peer]),
             }),
         }
     }
 
+    /// The member does not read: nothing is sent to it until [`Self::drained`].
     pub(crate) fn congest(&mut self, peer: PeerId) {
         if !self.members.contains(&peer) {
             return;
         }
-        let missed = self.congested.entry(peer).or_default();
-        for feed in &mut self.feeds {
-            if feed.members.remove(&peer) {
-                missed.feeds.push((feed.family, feed.after));
-            }
-        }
-        self.feeds.retain(|feed| !feed.members.is_empty());
+        self.live.clear();
+        let mut missed = self.behind.remove(&peer).unwrap_or_default();
+        missed.is_reading = false;
+        self.stop_feeds(peer, &mut missed);
+        self.behind.insert(peer, missed);
     }
 
+    /// The member reads again.
     pub(crate) fn drained(&mut self, peer: PeerId) {
-        let Some(missed) = self.congested.remove(&peer) else {
-            return;
-        };
-        for prefix in missed.prefixes {
-            match self.told.get(&prefix).filter(|told| told.reaches(peer)) {
-                Some(told) => self.pack.announce(prefix, &told.attributes, To::Only(peer)),
-                None => self.pack.withdraw(prefix, To::Only(peer)),
-            }
+        if let Some(missed) = self.behind.get_mut(&peer) {
+            missed.is_reading = true;
         }
-        for (family, after) in missed.feeds {
-            self.feed(peer, family, after);
+    }
+
+    /// Brings members that read again up to date. Comes after everything else that the drain tells.
+    fn catch_up(&mut self, out: &mut Output) {
+        let reading = self
+            .behind
+            .iter()
+            .filter(|(_, missed)| missed.is_reading)
+            .map(|(peer, _)| *peer);
+        let reading: Vec<PeerId> = reading.collect();
+        for peer in reading {
+            let Some(missed) = self.behind.remove(&peer) else {
+                continue;
+            };
+            let mut pack = Pack::default();
+            for prefix in missed.prefixes {
+                match self.told_to(peer, prefix) {
+                    Some(told) => pack.announce(prefix, &told.attributes, To::Only(peer)),
+                    None => pack.withdraw(prefix, To::Only(peer)),
+                }
+            }
+            let only: Arc<[PeerId]> = Arc::from([peer]);
+            self.write(pack, |_, _| Arc::clone(&only), out);
+            self.live.clear();
+            self.resume(peer, missed.feeds);
         }
     }
 
@@ -195,7 +243,7 @@ impl Group {
                 }
                 // Only the neighbours that it comes from notice.
                 self.only(old.from, |pack, to| {
-                    pack.announce(prefix, &new.attributes, to)
+                    pack.announce(prefix, &new.attributes, to);
                 });
                 self.only(new.from, |pack, to| pack.withdraw(prefix, to));
             }
@@ -207,7 +255,7 @@ impl Group {
             }
             (Some(old), None) => self.pack.withdraw(prefix, but(old.from)),
         }
-        for missed in self.congested.values_mut() {
+        for missed in self.behind.values_mut() {
             missed.prefixes.insert(prefix);
         }
         self.count(prefix, old.as_ref(), new.as_ref());
@@ -254,18 +302,23 @@ impl Group {
         self.pack = Pack::default();
     }
 
-    /// Takes back what a member has been told and is not told in its new group.
-    pub(crate) fn hand_over(&self, peer: PeerId, to: &mut Self) {
-        for (prefix, told) in &self.told {
-            if told.reaches(peer) && to.told_to(peer, *prefix).is_none() {
-                to.pack.withdraw(*prefix, To::Only(peer));
-            }
-        }
+    /// Takes in a member of another group with what it has missed there: it is sent the difference.
+    pub(crate) fn take_over(&mut self, peer: PeerId, mut missed: Missed, old: &Self) {
+        let differs = |prefix: &Prefix| {
+            let (before, now) = (old.told_to(peer, *prefix), self.told_to(peer, *prefix));
+            before.map(|told| &told.attributes) != now.map(|told| &told.attributes)
+        };
+        let all = old.told.keys().chain(self.told.keys()).copied();
+        missed.prefixes.extend(all.filter(differs));
+        self.live.clear();
+        self.members.insert(peer);
+        self.behind.insert(peer, missed);
     }
 
     /// Makes the messages.
     pub(crate) fn drain(&mut self, out: &mut Output) {
         self.send(out);
+        self.catch_up(out);
         for number in 0..self.feeds.len() {
             self.feed_chunk(number);
             self.send_feed(number, out);
@@ -308,61 +361,84 @@ impl Group {
         let Some(feed) = self.feeds.get(number) else {
             return;
         };
-        let members = feed.members.clone();
+        let members: Arc<[PeerId]> = feed.members.iter().copied().collect();
         let pack = core::mem::take(&mut self.pack);
-        self.write(pack, &members, out);
+        self.write(pack, |_, _| Arc::clone(&members), out);
+        // Whoever has had the first part is in the stream from now on.
+        self.live.clear();
     }
 
     fn send(&mut self, out: &mut Output) {
         let pack = core::mem::take(&mut self.pack);
-        let live = self
-            .members
-            .iter()
-            .copied()
-            .filter(|peer| !self.congested.contains_key(peer))
-            .collect();
-        self.write(pack, &live, out);
+        self.write(pack, Self::live, out);
     }
 
-    fn write(&mut self, pack: Pack, members: &BTreeSet<PeerId>, out: &mut Output) {
+    /// Who is in the stream of a family: neither behind nor before the first part of the first feed, which brings all.
+    fn live(&mut self, family: Family) -> Arc<[PeerId]> {
+        if let Some(live) = self.live.get(&family) {
+            return Arc::clone(live);
+        }
+        let begins = |feed: &&Feed| feed.family == family && feed.is_first && feed.after.is_none();
+        let waits = |peer: &PeerId| {
+            let mut feeds = self.feeds.iter().filter(begins);
+            feeds.any(|feed| feed.members.contains(peer))
+        };
+        let in_stream = |peer: &&PeerId| !self.behind.contains_key(*peer) && !waits(peer);
+        let live: Arc<[PeerId]> = self.members.iter().filter(in_stream).copied().collect();
+        self.live.insert(family, Arc::clone(&live));
+        live
+    }
+
+    fn write(
+        &mut self,
+        pack: Pack,
+        members: impl Fn(&mut Self, Family) -> Arc<[PeerId]>,
+        out: &mut Output,
+    ) {
         for ((family, to), prefixes) in pack.withdraw {
-            let peers = resolve(to, members);
-            if !peers.is_empty() {
-                let prefixes = prefixes.into_iter().map(|prefix| (0, prefix));
-                self.writer.withdraw(family, prefixes, |message| {
-                    out.transmit.push(Transmit {
-                        peers: peers.clone(),
-                        message,
-                    })
-                });
-            }
+            let members = members(self, family);
+            self.write_withdrawals(family, &prefixes, &to.resolve(&members), out);
         }
         for ((_, family, to), (attributes, prefixes)) in pack.announce {
-            let (peers, Some(attributes)) = (resolve(to, members), attributes) else {
+            let members = members(self, family);
+            let (recipients, Some(attributes)) = (to.resolve(&members), attributes) else {
                 continue;
             };
-            if peers.is_empty() {
+            if recipients.is_empty() {
                 continue;
             }
             let list = prefixes.iter().map(|prefix| (0, *prefix));
             let sent = self.writer.announce(&attributes, family, list, |message| {
                 out.transmit.push(Transmit {
-                    peers: peers.clone(),
+                    recipients: recipients.clone(),
                     message,
                 });
             });
             if sent.is_err() {
                 // Others keep it; these had something older, or nothing.
                 out.too_large += prefixes.len() as u64;
-                let list = prefixes.iter().map(|prefix| (0, *prefix));
-                self.writer.withdraw(family, list, |message| {
-                    out.transmit.push(Transmit {
-                        peers: peers.clone(),
-                        message,
-                    })
-                });
+                self.write_withdrawals(family, &prefixes, &recipients, out);
             }
         }
+    }
+
+    fn write_withdrawals(
+        &self,
+        family: Family,
+        prefixes: &[Prefix],
+        to: &Recipients,
+        out: &mut Output,
+    ) {
+        if to.is_empty() {
+            return;
+        }
+        let list = prefixes.iter().map(|prefix| (0, *prefix));
+        self.writer.withdraw(family, list, |message| {
+            out.transmit.push(Transmit {
+                recipients: to.clone(),
+                message,
+            });
+        });
     }
 }
 
@@ -388,18 +464,15 @@ fn but(from: Option<PeerId>) -> To {
     from.map_or(To::All, To::AllBut)
 }
 
-fn resolve(to: To, members: &BTreeSet<PeerId>) -> Arc<[PeerId]> {
-    match to {
-        To::All => members.iter().copied().collect(),
-        To::AllBut(peer) => members
-            .iter()
-            .copied()
-            .filter(|member| *member != peer)
-            .collect(),
-        To::Only(peer) => members
-            .iter()
-            .copied()
-            .filter(|member| *member == peer)
-            .collect(),
+impl To {
+    fn resolve(self, members: &Arc<[PeerId]>) -> Recipients {
+        match self {
+            Self::All => Recipients::new(Arc::clone(members), None),
+            Self::AllBut(peer) => Recipients::new(Arc::clone(members), Some(peer)),
+            Self::Only(peer) if members.binary_search(&peer).is_ok() => {
+                Recipients::new(Arc::from([peer]), None)
+            }
+            Self::Only(_) => Recipients::default(),
+        }
     }
 }

@@ -53,9 +53,34 @@ pub enum Input {
 #[derive(Clone, Debug)]
 pub struct Transmit {
     /// For these.
-    pub peers: Arc<[PeerId]>,
+    pub recipients: Recipients,
     /// A whole UPDATE.
     pub message: Bytes,
+}
+
+/// Neighbours that are sent the same message: a list that many messages share, and perhaps one that is left out.
+#[derive(Clone, Debug, Default)]
+pub struct Recipients {
+    peers: Arc<[PeerId]>,
+    but: Option<PeerId>,
+}
+
+impl Recipients {
+    pub(crate) fn new(peers: Arc<[PeerId]>, but: Option<PeerId>) -> Self {
+        Self { peers, but }
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let but = self.but;
+        let peers = self.peers.iter().copied();
+        peers.filter(move |peer| Some(*peer) != but)
+    }
+
+    /// Nobody.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
 }
 
 /// One way of a route for the forwarding table.

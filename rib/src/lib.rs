@@ -32,7 +32,7 @@ pub use attributes::Attributes;
 pub use batch::{PathIndex, RouteBatch};
 pub use decision::DecisionStep;
 pub use export::{Learned, Telling, who_tells_whom};
-pub use io::{FibChange, FibPath, FibRoute, Input, NextHopState, Output, Transmit};
+pub use io::{FibChange, FibPath, FibRoute, Input, NextHopState, Output, Recipients, Transmit};
 pub use path::Unusable;
 pub use peer::{FamilyCounts, NextHopMode, PeerInfo, Relation, RibConfig};
 pub use policy::Policy;

@@ -75,14 +75,18 @@ impl NextHops {
         }
     }
 
-    /// Takes in what is known of an address; returns the prefixes that it concerns.
-    pub(crate) fn change(&mut self, address: IpAddr, state: NextHopState) -> Vec<Prefix> {
-        match self.known.get_mut(&address) {
-            Some(hop) if hop.state != Some(state) => {
-                hop.state = Some(state);
-                hop.users.keys().copied().collect()
-            }
+    /// The prefixes for which this state of an address would be news.
+    pub(crate) fn concerned(&self, address: IpAddr, state: NextHopState) -> Vec<Prefix> {
+        match self.known.get(&address) {
+            Some(hop) if hop.state != Some(state) => hop.users.keys().copied().collect(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Takes in what is known of an address.
+    pub(crate) fn change(&mut self, address: IpAddr, state: NextHopState) {
+        if let Some(hop) = self.known.get_mut(&address) {
+            hop.state = Some(state);
         }
     }
 

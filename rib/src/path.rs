@@ -13,7 +13,7 @@ use crate::{Attributes, Disposition, Source};
 pub enum Unusable {
     /// Import policy rejects it.
     Policy,
-    /// Our own AS is in the AS_PATH (RFC 4271 §9.1.2).
+    /// Our own AS is in the `AS_PATH` (RFC 4271 §9.1.2).
     AsLoop,
     /// It is ours, reflected back (RFC 4456 §8).
     OriginatorLoop,
@@ -37,6 +37,7 @@ impl fmt::Display for Unusable {
 
 /// One path.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "RFC 7911 calls it so")]
 pub(crate) struct Path {
     pub(crate) source: Source,
     pub(crate) path_id: u32,

@@ -19,7 +19,7 @@ pub enum Relation {
     Client,
 }
 
-/// What NEXT_HOP says towards a neighbour.
+/// What `NEXT_HOP` says towards a neighbour.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum NextHopMode {
     /// Ourselves towards other ASes (unless the next hop is on the neighbour's own subnet, RFC 4271 §5.1.3) and for local
@@ -55,7 +55,7 @@ pub struct PeerInfo {
     pub local_link_local: Option<Ipv6Addr>,
     /// What the session has agreed on.
     pub negotiated: Negotiated,
-    /// NEXT_HOP towards it.
+    /// `NEXT_HOP` towards it.
     pub next_hop: NextHopMode,
     /// Import policy.
     pub import: Policy,
@@ -82,7 +82,7 @@ pub struct RibConfig {
     pub next_hop_tracking: bool,
     /// Most paths of a prefix in use at once (ECMP).
     pub max_paths: usize,
-    /// Compare MULTI_EXIT_DISC between different neighbour ASes too.
+    /// Compare `MULTI_EXIT_DISC` between different neighbour ASes too.
     pub always_compare_med: bool,
 }
 
@@ -110,6 +110,15 @@ pub struct FamilyCounts {
     pub accepted: u64,
     /// Prefixes in the Adj-RIB-Out.
     pub advertised: u64,
+}
+
+impl FamilyCounts {
+    /// Adds those of another shard.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.received += other.received;
+        self.accepted += other.accepted;
+        self.advertised += other.advertised;
+    }
 }
 
 /// Counters of one neighbour, by family.

@@ -69,16 +69,19 @@ impl Rib {
             Input::PeerDown(id) => self.peer_down(id),
             Input::PeerLost(id) => self.peer_lost(id),
             Input::SweepStale(id, family) => {
-                self.remove_paths(id, |path, prefix| path.stale && prefix.family() == family)
+                self.remove_paths(id, |path, prefix| path.stale && prefix.family() == family);
             }
-            Input::Routes(batch) => self.apply(batch, now),
+            Input::Routes(batch) => self.apply(&batch, now),
             Input::EndOfRib(..) => {}
             Input::Refresh(id, family) => self.group_of(id, |group| group.refresh(id, family)),
             Input::Congested(id) => self.group_of(id, |group| group.congest(id)),
             Input::Drained(id) => self.group_of(id, |group| group.drained(id)),
             Input::NextHops(changes) => {
                 for (address, state) in changes {
-                    for prefix in self.next_hops.change(address, state) {
+                    let prefixes = self.next_hops.concerned(address, state);
+                    self.touch_all(&prefixes);
+                    self.next_hops.change(address, state);
+                    for prefix in prefixes {
                         self.decide(prefix);
                     }
                 }
@@ -112,7 +115,7 @@ impl Rib {
         self.next_hops.drain(out);
     }
 
-    fn apply(&mut self, batch: RouteBatch, now: Instant) {
+    fn apply(&mut self, batch: &RouteBatch, now: Instant) {
         let source = batch.source;
         if let Some(id) = source.peer()
             && !self.peers.get(&id).is_some_and(|peer| peer.is_up)
@@ -153,19 +156,8 @@ impl Rib {
         source: Source,
         attributes: &mut bgp_proto::PathAttributes,
     ) -> Option<Unusable> {
+        let refused = self.refusal(source, attributes);
         let peer = &self.peers.get(&source.peer()?)?.info;
-        if attributes.as_path.count(self.config.local_as) > usize::from(peer.allow_own_as)
-            || (peer.local_as != self.config.local_as
-                && attributes.as_path.count(peer.local_as) > usize::from(peer.allow_own_as))
-        {
-            return Some(Unusable::AsLoop);
-        }
-        if attributes.originator_id == Some(self.config.router_id) {
-            return Some(Unusable::OriginatorLoop);
-        }
-        if attributes.cluster_list.contains(&self.config.cluster_id) {
-            return Some(Unusable::ClusterLoop);
-        }
         // RFC 8326 §4.1: whoever announces this wants others to be preferred.
         if peer.relation == Relation::External
             && attributes
@@ -173,6 +165,23 @@ impl Rib {
                 .contains(&Community::GRACEFUL_SHUTDOWN)
         {
             attributes.local_pref = Some(0);
+        }
+        refused
+    }
+
+    /// Why a path of this source can't be used, whatever its next hop.
+    fn refusal(&self, source: Source, attributes: &bgp_proto::PathAttributes) -> Option<Unusable> {
+        let peer = &self.peers.get(&source.peer()?)?.info;
+        let times = |asn| attributes.as_path.count(asn);
+        let allowed = usize::from(peer.allow_own_as);
+        if times(self.config.local_as) > allowed || times(peer.local_as) > allowed {
+            return Some(Unusable::AsLoop);
+        }
+        if attributes.originator_id == Some(self.config.router_id) {
+            return Some(Unusable::OriginatorLoop);
+        }
+        if attributes.cluster_list.contains(&self.config.cluster_id) {
+            return Some(Unusable::ClusterLoop);
         }
         (!peer.import.imports()).then_some(Unusable::Policy)
     }
@@ -276,6 +285,13 @@ impl Rib {
         }
     }
 
+    /// The same for several. What the decision depends on must not have changed yet.
+    fn touch_all(&mut self, prefixes: &[Prefix]) {
+        for prefix in prefixes {
+            self.touch(*prefix);
+        }
+    }
+
     /// Chooses the best path anew.
     fn decide(&mut self, prefix: Prefix) {
         self.touch(prefix);
@@ -304,11 +320,18 @@ impl Rib {
         paths.push(as_fib(best));
         if self.config.max_paths > 1 && entry.paths.len() > 1 {
             let level = decision::decide(&entry.paths, self).level;
-            let others = level
-                .iter()
-                .skip(1)
-                .filter_map(|place| entry.paths.get(*place));
-            paths.extend(others.take(self.config.max_paths - 1).map(as_fib));
+            for place in level.iter().skip(1) {
+                let Some(path) = entry.paths.get(*place) else {
+                    continue;
+                };
+                // The same way twice is one way.
+                let is_new = paths
+                    .iter()
+                    .all(|other| other.disposition != path.disposition);
+                if is_new && paths.len() < self.config.max_paths {
+                    paths.push(as_fib(path));
+                }
+            }
         }
         Some(FibRoute {
             source: best.source,
@@ -362,6 +385,14 @@ impl Rib {
             .map(|peer| peer.counters)
             .unwrap_or_default();
         let key = GroupKey::new(&info);
+        // Stale paths are seen with the eyes of the new session.
+        let is_known = self.peers.contains_key(&id);
+        let stale = if is_known {
+            self.prefixes_of(id)
+        } else {
+            Vec::new()
+        };
+        self.touch_all(&stale);
         self.peers.insert(
             id,
             Peer {
@@ -370,6 +401,7 @@ impl Rib {
                 is_up: true,
             },
         );
+        self.reimport(id, stale);
         self.join_group(id, key);
     }
 
@@ -430,52 +462,53 @@ impl Rib {
         peer.info.export = export;
         let (key, is_up) = (GroupKey::new(&peer.info), peer.is_up);
         if import_changed {
-            self.reimport(id);
+            let prefixes = self.prefixes_of(id);
+            self.touch_all(&prefixes);
+            self.reimport(id, prefixes);
         }
         if export_changed && is_up {
             self.change_group(id, key);
         }
     }
 
-    /// Evaluates the import policy of a neighbour's paths again.
-    fn reimport(&mut self, id: PeerId) {
+    /// Prefixes of which a neighbour has a path.
+    fn prefixes_of(&self, id: PeerId) -> Vec<Prefix> {
         let source = Source::Bgp(id);
         let of_peer = |entry: &Entry| entry.paths.iter().any(|path| path.source == source);
-        let prefixes: Vec<Prefix> = self
-            .table
-            .iter()
-            .filter(|(_, entry)| of_peer(entry))
-            .map(|(prefix, _)| *prefix)
-            .collect();
-        let accepts = self
-            .peers
-            .get(&id)
-            .is_some_and(|peer| peer.info.import.imports());
+        let entries = self.table.iter().filter(|(_, entry)| of_peer(entry));
+        entries.map(|(prefix, _)| *prefix).collect()
+    }
+
+    /// Looks again at whether a neighbour's paths are refused, and chooses anew.
+    fn reimport(&mut self, id: PeerId, prefixes: Vec<Prefix>) {
+        let source = Source::Bgp(id);
         for prefix in prefixes {
-            self.touch(prefix);
-            let Some(entry) = self.table.get_mut(&prefix) else {
-                continue;
-            };
-            let mut changed: Vec<Path> = Vec::new();
-            for path in entry.paths.iter_mut().filter(|path| path.source == source) {
-                let refused = match (path.refused, accepts) {
-                    (None, false) => Some(Unusable::Policy),
-                    (Some(Unusable::Policy), true) => None,
-                    (same, _) => same,
-                };
-                if refused != path.refused {
-                    changed.push(path.clone());
-                    path.refused = refused;
+            let paths = self.table.get(&prefix).map(|entry| entry.paths.as_slice());
+            let of_peer = paths
+                .unwrap_or_default()
+                .iter()
+                .enumerate()
+                .filter(|(_, path)| path.source == source);
+            let changed: Vec<(usize, Path)> = of_peer
+                .map(|(place, path)| {
+                    (
+                        place,
+                        Path {
+                            refused: self.refusal(source, &path.attributes),
+                            ..path.clone()
+                        },
+                    )
+                })
+                .collect();
+            for (place, path) in changed {
+                self.count(prefix, &path, true);
+                let slot = self
+                    .table
+                    .get_mut(&prefix)
+                    .and_then(|entry| entry.paths.get_mut(place));
+                if let Some(old) = slot.map(|slot| core::mem::replace(slot, path)) {
+                    self.count(prefix, &old, false);
                 }
-            }
-            for old in changed {
-                self.count(prefix, &old, false);
-                let refused = if accepts {
-                    None
-                } else {
-                    Some(Unusable::Policy)
-                };
-                self.count(prefix, &Path { refused, ..old }, true);
             }
             self.decide(prefix);
         }
@@ -521,7 +554,7 @@ impl Rib {
     }
 
     fn leave_group(&mut self, id: PeerId) {
-        self.group_of(id, |group| group.leave(id));
+        self.group_of(id, |group| drop(group.leave(id)));
         self.groups.retain(|group| !group.is_empty());
     }
 
@@ -535,11 +568,10 @@ impl Rib {
             return;
         }
         let mut old = self.groups.swap_remove(from);
-        old.leave(id);
+        let missed = old.leave(id);
         let to = if to == self.groups.len() { from } else { to };
         if let Some(new) = self.groups.get_mut(to) {
-            new.join(id);
-            old.hand_over(id, new);
+            new.take_over(id, missed, &old);
         }
         if !old.is_empty() {
             self.groups.push(old);

@@ -2,11 +2,13 @@
 //! Several shards in one thread: what a shard is to the daemon's threads, together, for embedding programs and tests.
 
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::net::IpAddr;
 
 use bgp_proto::{Family, Instant, Prefix};
 
 use crate::{
-    Explanation, Input, Output, PeerId, Rib, RibConfig, RoutePage, RouteQuery, batch::shard_of,
+    Explanation, FamilyCounts, Input, NextHopState, Output, PeerId, Rib, RibConfig, RoutePage,
+    RouteQuery, batch::shard_of,
 };
 
 /// Some [`Rib`]s that divide the prefixes between them.
@@ -15,22 +17,43 @@ pub struct Shards {
     ribs: Vec<Rib>,
     /// How many shards have fed a neighbour a family.
     fed: BTreeMap<(PeerId, Family), usize>,
+    tracking: Tracking,
+    now: Instant,
+}
+
+/// Next hops that shards want to know about.
+#[derive(Debug, Default)]
+struct Tracking(BTreeMap<IpAddr, Tracked>);
+
+/// A next hop: the outside is asked once, whatever the number of shards.
+#[derive(Debug, Default)]
+struct Tracked {
+    shards: usize,
+    /// The outside has been asked.
+    is_asked: bool,
+    /// What the outside has said.
+    state: Option<NextHopState>,
 }
 
 impl Shards {
     /// So many shards, at least one.
     pub fn new(config: RibConfig, count: usize) -> Self {
-        let ribs = (0..count.max(1))
-            .map(|_| Rib::new(config.clone()))
-            .collect();
+        let ribs = core::iter::repeat_n(config, count.max(1));
+        let ribs = ribs.map(Rib::new).collect();
         Self {
             ribs,
             fed: BTreeMap::new(),
+            tracking: Tracking::default(),
+            now: Instant::ZERO,
         }
     }
 
     /// Feeds one input: routes to the shards they belong to, anything else to all.
     pub fn step(&mut self, input: Input, now: Instant) {
+        self.now = now;
+        if let Input::NextHops(states) = &input {
+            self.tracking.learn(states);
+        }
         match input {
             Input::Routes(batch) => {
                 let parts = batch.deal(self.ribs.len());
@@ -63,8 +86,17 @@ impl Shards {
     /// Says what is to be done. A family counts as fed when all shards have fed it.
     pub fn drain(&mut self, out: &mut Output) {
         for rib in &mut self.ribs {
+            let (tracked, untracked) = (out.track.len(), out.untrack.len());
             rib.drain(out);
+            let track = out.track.split_off(tracked.min(out.track.len()));
+            let untrack = out.untrack.split_off(untracked.min(out.untrack.len()));
+            let known = self.tracking.count(track, untrack);
+            if !known.is_empty() {
+                // Decided now, drained next: `has_work` says so.
+                rib.step(Input::NextHops(known), self.now);
+            }
         }
+        self.tracking.ask(out);
         out.install.sort_by_key(|change| change.prefix);
         out.remove.sort_by_key(|change| change.prefix);
         let count = self.ribs.len();
@@ -80,21 +112,22 @@ impl Shards {
 
     /// Routes of all shards, sorted by prefix.
     pub fn routes(&self, query: &RouteQuery) -> RoutePage {
-        let mut routes: Vec<_> = self
-            .ribs
-            .iter()
-            .flat_map(|rib| rib.routes(query).routes)
-            .collect();
+        let pages: Vec<RoutePage> = self.ribs.iter().map(|rib| rib.routes(query)).collect();
+        // Beyond the first end of a page a shard may have what is not here.
+        let end = pages.iter().filter_map(|page| page.next).min();
+        let mut routes: Vec<_> = pages.into_iter().flat_map(|page| page.routes).collect();
+        routes.retain(|view| end.is_none_or(|end| view.prefix <= end));
         routes.sort_by_key(|view| view.prefix);
-        let mut page = RoutePage { next: None, routes };
+        let mut page = RoutePage { next: end, routes };
         if page.routes.len() > query.limit {
             // A page ends with a whole prefix.
-            let last = page
-                .routes
-                .get(query.limit.saturating_sub(1))
-                .map(|view| view.prefix);
+            let last = page.routes.get(query.limit.saturating_sub(1));
+            let last = last.map(|view| view.prefix);
+            let length = page.routes.len();
             page.routes.retain(|view| Some(view.prefix) <= last);
-            page.next = last;
+            if page.routes.len() < length {
+                page.next = last;
+            }
         }
         page
     }
@@ -104,10 +137,64 @@ impl Shards {
         self.ribs.iter().map(|rib| rib.received(id, family)).sum()
     }
 
+    /// Routes of a neighbour, by family.
+    pub fn counts(&self, id: PeerId) -> Vec<(Family, FamilyCounts)> {
+        let mut total: Vec<(Family, FamilyCounts)> = Vec::new();
+        for (family, counts) in self.ribs.iter().flat_map(|rib| rib.counts(id)) {
+            match total.iter_mut().find(|(known, _)| *known == family) {
+                Some((_, sum)) => sum.add(counts),
+                None => total.push((family, counts)),
+            }
+        }
+        total
+    }
+
     /// All paths of a prefix, and why the best one won.
     pub fn explain(&self, prefix: Prefix) -> Option<Explanation> {
         self.ribs
             .get(shard_of(prefix, self.ribs.len()))?
             .explain(prefix)
+    }
+}
+
+impl Tracking {
+    fn learn(&mut self, states: &[(IpAddr, NextHopState)]) {
+        for (address, state) in states {
+            if let Some(tracked) = self.0.get_mut(address) {
+                tracked.state = Some(*state);
+            }
+        }
+    }
+
+    /// Counts what a shard wants to track and what no longer; returns what is known already.
+    fn count(&mut self, track: Vec<IpAddr>, untrack: Vec<IpAddr>) -> Vec<(IpAddr, NextHopState)> {
+        let mut known = Vec::new();
+        for address in track {
+            let tracked = self.0.entry(address).or_default();
+            tracked.shards += 1;
+            known.extend(tracked.state.map(|state| (address, state)));
+        }
+        for address in untrack {
+            if let Some(tracked) = self.0.get_mut(&address) {
+                tracked.shards = tracked.shards.saturating_sub(1);
+            }
+        }
+        known
+    }
+
+    /// Asks the outside for what the first shard wants and the last one does not want any more.
+    fn ask(&mut self, out: &mut Output) {
+        for (address, tracked) in &mut self.0 {
+            let is_wanted = tracked.shards > 0;
+            if core::mem::replace(&mut tracked.is_asked, is_wanted) != is_wanted {
+                let list = if is_wanted {
+                    &mut out.track
+                } else {
+                    &mut out.untrack
+                };
+                list.push(*address);
+            }
+        }
+        self.0.retain(|_, tracked| tracked.shards > 0);
     }
 }

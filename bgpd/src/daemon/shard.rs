@@ -208,14 +208,14 @@ impl<S: Sink> Worker<S> {
         self.rib.drain(output);
         let mut late = Vec::new();
         for transmit in output.transmit.drain(..) {
-            for id in transmit.peers.iter() {
-                let Some(outbox) = self.outboxes.get(id) else {
+            for id in transmit.recipients.iter() {
+                let Some(outbox) = self.outboxes.get(&id) else {
                     continue;
                 };
                 if outbox.push(Item::Message(transmit.message.clone())) == Flow::Congested
-                    && self.congested.insert(*id)
+                    && self.congested.insert(id)
                 {
-                    late.push(*id);
+                    late.push(id);
                 }
             }
         }

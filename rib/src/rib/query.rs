@@ -206,9 +206,8 @@ fn range(query: &RouteQuery) -> (Bound<Prefix>, Bound<Prefix>) {
 /// No prefix from here on can match: they are sorted by address.
 fn ends_before(query: &RouteQuery, prefix: Prefix) -> bool {
     match query.prefix {
-        Some(PrefixFilter::Exact(wanted)) => prefix > wanted,
+        Some(PrefixFilter::Exact(wanted) | PrefixFilter::Shorter(wanted)) => prefix > wanted,
         Some(PrefixFilter::Longer(wanted)) => prefix > wanted && !wanted.covers(prefix),
-        Some(PrefixFilter::Shorter(wanted)) => prefix > wanted,
         None => false,
     }
 }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Behaviour of the RIB as its neighbours, the forwarding table and its questioners see it. Everything here goes
+//! through the public interface; neighbours are played by [`world::World`], which decodes each message strictly.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod decision;
+mod feed;
+mod model;
+mod next_hops;
+mod oracle;
+mod questions;
+mod who_tells_whom;
+mod world;

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Next hops: what is tracked, and what a change touches.
+
+use std::net::IpAddr;
+
+use rib::{Input, NextHopState, PeerId, Relation, RibConfig};
+
+use crate::world::{World, address, attributes, config, from, peer};
+
+const UP: NextHopState = NextHopState::Reachable { metric: 1 };
+
+fn tracking(max_paths: usize) -> World {
+    let config = RibConfig {
+        next_hop_tracking: true,
+        max_paths,
+        ..config()
+    };
+    let mut world = World::new(config, 1);
+    for number in 1..=3 {
+        world.up(peer(number, Relation::Internal));
+    }
+    world.up(peer(9, Relation::External));
+    world.settle();
+    world
+}
+
+fn hop(number: u32) -> IpAddr {
+    address(number).into()
+}
+
+#[test]
+fn a_next_hop_is_tracked_from_its_first_path_to_its_last() {
+    let mut world = tracking(1);
+    world.announce(from(1), "10.1.0.0/16", attributes(101, &[]));
+    world.announce(from(2), "10.1.0.0/16", attributes(101, &[]));
+    world.announce(from(1), "10.2.0.0/16", attributes(101, &[]));
+    world.settle();
+    assert!(world.tracked.contains(&hop(101)));
+    world.withdraw(from(1), "10.1.0.0/16");
+    world.announce(from(1), "10.2.0.0/16", attributes(102, &[]));
+    world.settle();
+    assert!(world.tracked.contains(&hop(101)) && world.tracked.contains(&hop(102)));
+    world.step(Input::PeerDown(PeerId(2)));
+    world.settle();
+    assert!(!world.tracked.contains(&hop(101)));
+}
+
+#[test]
+fn a_lost_next_hop_withdraws_its_routes_and_no_others() {
+    let mut world = tracking(1);
+    world.announce(from(1), "10.1.0.0/16", attributes(101, &[]));
+    world.announce(from(1), "10.2.0.0/16", attributes(102, &[]));
+    world.step(Input::NextHops(vec![(hop(101), UP), (hop(102), UP)]));
+    world.settle();
+    assert_eq!(world.forwarding.len(), 2);
+    let before = world.neighbours[&PeerId(9)].messages;
+    world.step(Input::NextHops(vec![(hop(101), NextHopState::Unreachable)]));
+    world.settle();
+    assert_eq!(world.forwarding.len(), 1);
+    assert_eq!(world.heard(9).len(), 1);
+    assert_eq!(world.neighbours[&PeerId(9)].messages, before + 1);
+}
+
+#[test]
+fn one_way_of_several_comes_and_goes_with_its_next_hop() {
+    let mut world = tracking(4);
+    for number in 1..=3 {
+        world.announce(from(number), "10.1.0.0/16", attributes(100 + number, &[]));
+    }
+    let ways = |world: &World| {
+        world
+            .forwarding
+            .values()
+            .next()
+            .map_or(0, |route| route.paths.len())
+    };
+    let all = (101..=103).map(|number| (hop(number), UP)).collect();
+    world.step(Input::NextHops(all));
+    world.settle();
+    assert_eq!(ways(&world), 3);
+    world.step(Input::NextHops(vec![(hop(103), NextHopState::Unreachable)]));
+    world.settle();
+    assert_eq!(ways(&world), 2);
+    world.step(Input::NextHops(vec![(
+        hop(103),
+        NextHopState::Reachable { metric: 7 },
+    )]));
+    world.settle();
+    assert_eq!(ways(&world), 2, "farther away is not as good");
+    world.step(Input::NextHops(vec![(hop(103), UP)]));
+    world.settle();
+    assert_eq!(ways(&world), 3);
+}
