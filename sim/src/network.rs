@@ -81,10 +81,6 @@ impl Network {
         self.links.len() - 1
     }
 
-    pub(crate) fn is_up(&self, link: usize) -> bool {
-        self.links.get(link).is_some_and(|link| link.up)
-    }
-
     pub(crate) fn next_arrival(&self) -> Option<Instant> {
         self.under_way.keys().next().map(|(at, _)| *at)
     }

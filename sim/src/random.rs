@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,13 @@ impl Random {
 
     /// Below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.draw() % bound
+    }
+
+    /// One of these, which are not none.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        let number = usize::try_from(self.below(of.len() as u64)).unwrap_or_default();
+        &of[number]
     }
 
     /// True once in `times`.

@@ -61,6 +61,9 @@ impl World {
     }
 
     /// Adds a speaker: its number is also the last octet of its address and identifier.
+    ///
+    /// # Panics
+    /// With more speakers than there are such addresses.
     pub fn add_speaker(&mut self, asn: Asn) -> usize {
         let number = self.nodes.len();
         let address = address(number);
@@ -157,9 +160,18 @@ impl World {
         })
     }
 
+    /// How often sessions of both ends of a link were Established.
+    pub fn established_count(&self, link: usize) -> u64 {
+        let counts = self.network.links[link].ends.iter().map(|(speaker, peer)| {
+            let peer = self.nodes[*speaker].speaker.peer(*peer);
+            peer.map_or(0, |peer| peer.session().established_count())
+        });
+        counts.sum()
+    }
+
     /// How many speakers there are.
-    pub fn speakers(&self) -> u64 {
-        self.nodes.len() as u64
+    pub fn speakers(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Lets time pass.
@@ -212,7 +224,7 @@ impl World {
             Arrival::Failed { speaker, peer } => {
                 self.nodes[speaker]
                     .speaker
-                    .step(peer, PeerEvent::ConnectFailed, now)
+                    .step(peer, PeerEvent::ConnectFailed, now);
             }
             Arrival::Octets(end, octets) => {
                 let node = &mut self.nodes[end.speaker];
