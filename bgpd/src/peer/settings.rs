@@ -53,6 +53,24 @@ pub struct PrefixLimit {
 }
 
 impl PeerSettings {
+    /// Everything passes, there is no limit and one shard; nothing is known of our addresses.
+    pub fn new(id: PeerId, address: IpAddr, session: SessionConfig) -> Self {
+        Self {
+            id,
+            address,
+            session,
+            route_reflector_client: false,
+            next_hop: NextHopMode::Auto,
+            import: Policy::accept_all(),
+            export: Policy::accept_all(),
+            limits: Vec::new(),
+            allow_own_as: 0,
+            shared_subnets: Vec::new(),
+            siblings: Vec::new(),
+            shards: 1,
+        }
+    }
+
     /// The families that we offer.
     pub fn families(&self) -> impl Iterator<Item = Family> + '_ {
         self.session

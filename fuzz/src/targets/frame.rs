@@ -31,18 +31,18 @@ fn messages(stream: &[u8], piece: usize, extended: bool) -> (Vec<Frame>, Option<
         framer.set_max_message(MAX_EXTENDED);
     }
     let mut buffer = BytesMut::new();
-    let mut frames = Vec::new();
+    let mut found = Vec::new();
     for part in stream.chunks(piece) {
         buffer.extend_from_slice(part);
         loop {
             match framer.next(&mut buffer) {
-                Ok(Some(frame)) => frames.push(frame),
+                Ok(Some(frame)) => found.push(frame),
                 Ok(None) => break,
-                Err(error) => return (frames, Some(error)),
+                Err(error) => return (found, Some(error)),
             }
         }
     }
-    (frames, None)
+    (found, None)
 }
 
 fn read(frame: &Frame) {

@@ -3,7 +3,7 @@
 
 use bgp_proto::{
     Family, Negotiated, NegotiatedFamily, PeerKind, Update, UpdateWriter, Verdict,
-    frame::{HEADER, MAX_EXTENDED},
+    frame::{HEADER, MAX_EXTENDED, MAX_STANDARD},
 };
 
 /// What was understood is written and understood the same. The first octet chooses the session.
@@ -71,20 +71,20 @@ fn session(choice: u8) -> Negotiated {
         add_path_send: bit(1),
         extended_next_hop: bit(2),
     };
-    let mut session = Negotiated::default();
-    session.four_octet_as = bit(0);
-    session.families = vec![family(Family::IPV4_UNICAST)];
+    let mut families = vec![family(Family::IPV4_UNICAST)];
     if !bit(3) {
-        session.families.push(family(Family::IPV6_UNICAST));
+        families.push(family(Family::IPV6_UNICAST));
     }
-    if bit(4) {
-        session.kind = PeerKind::Internal;
-        session.aigp = true;
+    Negotiated {
+        four_octet_as: bit(0),
+        families,
+        kind: if bit(4) {
+            PeerKind::Internal
+        } else {
+            PeerKind::External
+        },
+        // A body that came in a long message goes out in long ones.
+        max_message: if bit(5) { MAX_STANDARD } else { MAX_EXTENDED },
+        ..Negotiated::default()
     }
-    session.refuse_as_sets = bit(6);
-    // A body that came in a long message goes out in long ones.
-    if !bit(5) {
-        session.max_message = MAX_EXTENDED;
-    }
-    session
 }
