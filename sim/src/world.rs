@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use bgp_fsm::{ConnectionId, Direction, Mode, PeerAs, SessionConfig, State};
 use bgp_proto::{
-    Asn, Capability, ClusterId, Family, HoldTime, Instant, PathAttributes, Prefix, RouterId,
+    Asn, Capability, ClusterId, Family, GracefulRestart, HoldTime, Instant, PathAttributes, Prefix,
+    RestartFamily, RouterId,
 };
 use bgpd::{
     peer::{PeerEvent, PeerSettings},
@@ -100,13 +101,25 @@ impl World {
 
     fn settings(&self, at: usize, of: usize, client: bool) -> PeerSettings {
         let (here, there) = (&self.nodes[at], &self.nodes[of]);
+        let mut capabilities = vec![
+            Capability::Multiprotocol(Family::IPV4_UNICAST),
+            Capability::RouteRefresh,
+        ];
+        // Two worlds of three keep the routes of a broken session for a while (RFC 4724).
+        if !self.seed.is_multiple_of(3) {
+            capabilities.push(Capability::GracefulRestart(GracefulRestart {
+                restart_time: 60,
+                families: vec![RestartFamily {
+                    family: Family::IPV4_UNICAST,
+                    forwarding_preserved: true,
+                }],
+                ..GracefulRestart::default()
+            }));
+        }
         let session = SessionConfig {
             hold_time: HoldTime::from_wire(9).expect("valid"),
             mode: Mode::Active,
-            capabilities: vec![
-                Capability::Multiprotocol(Family::IPV4_UNICAST),
-                Capability::RouteRefresh,
-            ],
+            capabilities,
             seed: self.seed ^ ((at as u64) << 32 | of as u64),
             ..SessionConfig::new(here.asn, PeerAs::Exact(there.asn), here.router_id)
         };
