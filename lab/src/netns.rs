@@ -104,7 +104,7 @@ impl Lab {
         b.ip(&format!("link set {right} up"))
     }
 
-    /// Two namespaces, `a` and `b`, joined by `eth0` with 10.0.0.1/24, 10.0.0.2/24 and fd00::1/64, fd00::2/64.
+    /// Two namespaces, `a` and `b`, joined by `eth0` with 10.0.0.1/24, 10.0.0.2/24 and `fd00::1/64`, `fd00::2/64`.
     ///
     /// # Errors
     /// Not root.
@@ -233,6 +233,9 @@ impl Netns {
     ///
     /// # Errors
     /// The namespace is gone.
+    ///
+    /// # Panics
+    /// The thread, if it can not enter; the caller gets the error.
     pub fn enter<T: Send + 'static>(
         &self,
         function: impl FnOnce() -> T + Send + 'static,

@@ -129,11 +129,11 @@ fn send(from: SocketAddr, to: SocketAddr, per_second: u32, stop: &AtomicBool) ->
     let gap = Duration::from_secs(1) / per_second.max(1);
     let (mut sent, mut lost) = (0, BTreeSet::new());
     let mut due = Instant::now();
-    let mut last = None;
+    let mut end = None;
     loop {
         let now = Instant::now();
         if stop.load(Ordering::Relaxed) {
-            let stopped = *last.get_or_insert(now);
+            let stopped = *end.get_or_insert(now);
             if lost.is_empty() || now > stopped + LATE {
                 return Ok(Report { sent, lost });
             }
