@@ -78,6 +78,7 @@ pub struct Session {
     jitter: Jitter,
     actions: VecDeque<Action>,
     established_since: Option<Instant>,
+    ended_at: Option<Instant>,
     established_count: u64,
     last_error: Option<LastError>,
     last_notification: Option<LastError>,
@@ -98,6 +99,7 @@ impl Session {
             errors: 0,
             actions: VecDeque::new(),
             established_since: None,
+            ended_at: None,
             established_count: 0,
             last_error: None,
             last_notification: None,
@@ -157,6 +159,11 @@ impl Session {
     /// Since when the session is Established, if it is.
     pub fn established_since(&self) -> Option<Instant> {
         self.established_since
+    }
+
+    /// When it last ceased to be Established, if it ever was.
+    pub fn ended_at(&self) -> Option<Instant> {
+        self.ended_at
     }
 
     /// How often it was.

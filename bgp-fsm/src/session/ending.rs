@@ -117,6 +117,7 @@ impl Session {
     /// The session is over; if it was stable, earlier errors are forgotten.
     pub(super) fn session_down(&mut self, reason: DownReason, now: Instant) {
         if let Some(since) = self.established_since.take() {
+            self.ended_at = Some(now);
             if now.saturating_since(since) >= self.config.idle_hold_max {
                 self.errors = 0;
             }

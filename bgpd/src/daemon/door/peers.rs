@@ -73,6 +73,7 @@ fn describe(
         state: session_state(session.state()),
         since: session
             .established_since()
+            .or(session.ended_at())
             .map(|since| now.saturating_since(since)),
         established_count: session.established_count(),
         router_id: peer.remote().map(|remote| remote.router_id),
