@@ -2,7 +2,7 @@
 //! The configuration file: TOML with the key names of GoBGP.
 //!
 //! [`parse`] says everything that is wrong at once, each with its place. [`Config::for_host`] says what the file means on a
-//! host, [`diff`] what a new one changes.
+//! host, [`diff()`] what a new one changes.
 
 mod diff;
 #[cfg(test)]

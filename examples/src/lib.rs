@@ -1,2 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Placeholder of the skeleton.
+//! Programs that embed the crates: `src/bin/speaker.rs` is a BGP speaker with nothing but `std` around it. Configuration
+//! files for the daemon are in `config/`.
