@@ -215,10 +215,10 @@ fn adopted_groups_blackholes_and_tunnels_are_recognised() {
 #[test]
 #[ignore = "needs netns"]
 fn without_the_right_to_write_the_start_says_so() {
+    if !alone("without_the_right_to_write_the_start_says_so") {
+        return;
+    }
     in_namespace(async || {
-        if !alone() {
-            return;
-        }
         nix::unistd::seteuid(NOBODY).unwrap();
         let error = Fib::start(FibConfig::default()).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
@@ -229,10 +229,10 @@ fn without_the_right_to_write_the_start_says_so() {
 #[test]
 #[ignore = "needs netns"]
 fn rights_lost_at_run_time_are_reported_and_their_return_is_noticed() {
+    if !alone("rights_lost_at_run_time_are_reported_and_their_return_is_noticed") {
+        return;
+    }
     in_namespace(async || {
-        if !alone() {
-            return;
-        }
         let (fib, _events) = start(FibConfig::default()).await;
         fib.apply(vec![via("10.8.0.0/16", "10.0.0.2")]).await;
         fib.settled().await;
@@ -260,13 +260,27 @@ fn rights_lost_at_run_time_are_reported_and_their_return_is_noticed() {
 
 const NOBODY: nix::unistd::Uid = nix::unistd::Uid::from_raw(65534);
 
-/// Rights belong to the whole process, so such a test needs one of its own; nextest gives each test that.
-fn alone() -> bool {
-    let alone = std::env::var_os("NEXTEST").is_some();
-    if !alone {
-        eprintln!("left out: run it with cargo nextest");
+/// Rights belong to the whole process: the test starts itself again in one of its own. True there.
+fn alone(test: &str) -> bool {
+    const MARK: &str = "FIB_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return true;
     }
-    alone
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            &format!("ownership::{test}"),
+            "--include-ignored",
+        ])
+        .env(MARK, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    false
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) const TABLE: u32 = 254;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kernel {
     pub(crate) routes: BTreeMap<IpNetwork, Vec<Held>>,
+    /// Most IPv6 routes, as `net.ipv6.route.max_size` had it before Linux 6.3.
+    pub(crate) room6: Option<usize>,
 }
 
 /// What a write changed, as the kernel would notify it.
@@ -29,12 +31,14 @@ pub(crate) enum Told {
 impl Kernel {
     pub(crate) fn write(&mut self, operation: &Operation) -> Result<Told, Refusal> {
         let KernelRoute { prefix, held: new } = operation.route.clone();
+        let is_full = self.room6.is_some_and(|room| self.count6() >= room);
         let held = self.routes.entry(prefix).or_default();
         let place = held
             .iter()
             .position(|at| at.table == new.table && at.metric == new.metric);
         let route = operation.route.clone();
         match (operation.verb, place) {
+            (Verb::Add, None) if prefix.is_ipv6() && is_full => Err(refusal(12)),
             (Verb::Add, None) => {
                 held.push(new);
                 Ok(Told::Appeared {
@@ -59,6 +63,10 @@ impl Kernel {
                 None => Err(refusal(3)),
             },
         }
+    }
+
+    fn count6(&self) -> usize {
+        self.all().filter(|route| route.prefix.is_ipv6()).count()
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = KernelRoute> {

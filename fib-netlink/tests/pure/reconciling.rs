@@ -292,3 +292,64 @@ fn refused_routes_are_tried_at_growing_intervals() {
         .collect();
     assert_eq!(told.len(), 1, "said once, not at each attempt");
 }
+
+#[test]
+fn a_full_table_keeps_what_it_has_and_takes_the_rest_when_there_is_room() {
+    const ROOM: usize = 4;
+    let mut world = World::new(Kernel::default(), FibConfig::default());
+    world.kernel.room6 = Some(ROOM);
+    let destination = |n: usize| format!("fd00:{n}::/32").parse().unwrap();
+    let install = |n: usize, way| Change::Install(Route::new(destination(n), target(way)));
+    let mut changes: Vec<Change> = (0..10).map(|n| install(n, 2)).collect();
+    changes.push(Change::Install(Route::new(
+        "10.1.0.0/16".parse().unwrap(),
+        target(2),
+    )));
+    world.reconciler.apply(changes);
+    world.pass(Duration::from_secs(300));
+    let installed = |world: &World| -> Vec<IpNetwork> {
+        world
+            .kernel
+            .of(OURS)
+            .iter()
+            .map(|route| route.prefix)
+            .collect()
+    };
+    let before = installed(&world);
+    assert_eq!(before.len(), ROOM + 1, "IPv4 is not concerned");
+    let waits = |world: &World| {
+        let failed = |n: &usize| {
+            let state = world.reconciler.state(destination(*n), world.now);
+            state.is_some_and(|state| state.status.to_string().contains("errno 12"))
+        };
+        (0..10).filter(failed).count()
+    };
+    assert_eq!(waits(&world), 10 - ROOM);
+
+    let writes = world.writes;
+    world.pass(Duration::from_secs(600));
+    assert_eq!(installed(&world), before);
+    assert!(
+        world.writes - writes <= 6 * 11,
+        "once a minute: {}",
+        world.writes - writes
+    );
+
+    let kept = before
+        .iter()
+        .find(|prefix| prefix.is_ipv6())
+        .copied()
+        .unwrap();
+    world.reconciler.apply(vec![Change::Remove(kept)]);
+    world.pass(Duration::from_secs(61));
+    assert_eq!(
+        installed(&world).len(),
+        ROOM + 1,
+        "another one takes its place"
+    );
+    assert_eq!(waits(&world), 10 - ROOM - 1);
+
+    world.kernel.room6 = None;
+    world.pass(Duration::from_secs(61));
+    assert_eq!((installed(&world).len(), waits(&world)), (10, 0));
+}
