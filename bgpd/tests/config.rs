@@ -166,6 +166,20 @@ fn with_reflectors_nodes_peer_with_them_only() {
 }
 
 #[test]
+fn a_mesh_has_timers_of_its_own() {
+    let text = MESH.replacen(
+        "[mesh]",
+        "[mesh]\ntimers = { hold-time = 9 }\ngraceful-restart = { restart-time = 0 }",
+        1,
+    );
+    let config = parse(&text).for_host(&host("a", &[])).unwrap();
+    assert!(!config.neighbors.is_empty());
+    for peer in config.neighbors {
+        assert_eq!((peer.hold_time, peer.graceful_restart.enabled), (9, false));
+    }
+}
+
+#[test]
 fn every_session_of_a_mesh_is_known_at_both_ends() {
     for extra in ["", "route-reflector = true\n"] {
         let mesh = parse(&format!("{MESH}{extra}"));

@@ -9,7 +9,7 @@ use ipnetwork::IpNetwork;
 use super::{
     error::{ConfigError, ConfigErrors},
     model::{Config, Mesh, MeshMode, MeshNode, RouterIdSource, StaticRoute, StaticTarget},
-    neighbor::{LocalAddress, Neighbor},
+    neighbor::{GracefulRestart, LocalAddress, Neighbor},
 };
 
 /// The host a configuration is for.
@@ -216,12 +216,21 @@ impl Mesh {
                 .into_iter()
                 .flatten()
                 .find(|own| own.is_ipv4() == address.is_ipv4())?;
+            let usual = Neighbor::new(address, asn, asn);
+            let restart = self
+                .restart_time
+                .unwrap_or(usual.graceful_restart.restart_time);
             Some(Neighbor {
+                hold_time: self.hold_time.unwrap_or(usual.hold_time),
+                graceful_restart: GracefulRestart {
+                    enabled: restart > 0,
+                    restart_time: restart,
+                },
                 description: Some(node.name.clone()),
                 auth_password: self.auth_password.clone(),
                 local_address: Some(LocalAddress::Address(local)),
                 route_reflector_client: ourselves.route_reflector && !node.route_reflector,
-                ..Neighbor::new(address, asn, asn)
+                ..usual
             })
         };
         theirs.into_iter().flatten().filter_map(session).collect()

@@ -246,6 +246,10 @@ pub struct Mesh {
     pub mode: MeshMode,
     /// The nodes, one of them ourselves.
     pub nodes: Vec<MeshNode>,
+    /// Seconds, of all their sessions.
+    pub hold_time: Option<u16>,
+    /// Seconds that routes of a node are kept while its daemon restarts.
+    pub restart_time: Option<u16>,
     /// TCP MD5 key of all their sessions.
     pub auth_password: Option<Secret>,
 }

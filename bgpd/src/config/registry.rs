@@ -292,6 +292,8 @@ const OURS: Entries = &[
     ("pools.block-size", Implemented),
     ("mesh.as", Implemented),
     ("mesh.mode", Implemented),
+    ("mesh.timers.hold-time", Implemented),
+    ("mesh.graceful-restart.restart-time", Implemented),
     ("mesh.auth-password", Implemented),
     ("mesh.auth-password-file", Implemented),
     ("mesh.nodes", List),

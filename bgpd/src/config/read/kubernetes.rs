@@ -92,6 +92,8 @@ pub(super) fn mesh<'t>(
         root.get("mesh.auth-password-file"),
         passwords,
     );
+    let hold_time = super::session::hold_time(notes, root.get("mesh.timers.hold-time"));
+    let restart_time = notes.number(root.get("mesh.graceful-restart.restart-time"), 0..=4095);
     let modes = [
         ("full-mesh", MeshMode::FullMesh),
         ("route-reflector", MeshMode::RouteReflector),
@@ -131,6 +133,8 @@ pub(super) fn mesh<'t>(
         asn,
         mode,
         nodes: members,
+        hold_time,
+        restart_time,
         auth_password,
     })
 }

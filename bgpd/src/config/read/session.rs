@@ -3,7 +3,7 @@
 
 use super::{
     super::neighbor::{GracefulRestart, LocalAddress, Neighbor, NextHopMode},
-    Notes, Scope,
+    Maybe, Notes, Scope,
     neighbors::Context,
     policy,
 };
@@ -98,16 +98,7 @@ fn reflector_client<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &Nei
 }
 
 fn timers<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor) {
-    let hold = notes.u16(scope.get("timers.hold-time"));
-    if let Some(hold @ 1..=2) = hold {
-        let message = format!("a hold time of {hold} s is forbidden (RFC 4271)");
-        notes.error_with(
-            scope.span("timers.hold-time"),
-            message,
-            "it is 0, for none, or at least 3",
-        );
-    }
-    peer.hold_time = hold.unwrap_or(peer.hold_time);
+    peer.hold_time = hold_time(notes, scope.get("timers.hold-time")).unwrap_or(peer.hold_time);
     peer.keepalive = notes
         .u16(scope.get("timers.keepalive-interval"))
         .filter(|seconds| *seconds > 0);
@@ -131,6 +122,16 @@ fn timers<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor)
     peer.idle_hold = notes
         .u16(scope.get("timers.idle-hold-time-after-reset"))
         .unwrap_or(peer.idle_hold);
+}
+
+/// RFC 4271 §4.2.
+pub(super) fn hold_time<'t>(notes: &mut Notes<'t>, value: Maybe<'t>) -> Option<u16> {
+    let hold = notes.u16(value)?;
+    if hold == 1 || hold == 2 {
+        let message = format!("a hold time of {hold} s is forbidden (RFC 4271)");
+        notes.error_with(value?.span(), message, "it is 0, for none, or at least 3");
+    }
+    Some(hold)
 }
 
 /// How far away the neighbour may be.
