@@ -143,6 +143,16 @@ impl AsPath {
         path
     }
 
+    /// As another AS is told it: what happened inside of a confederation stays there (RFC 5065 §4.1).
+    #[must_use]
+    pub fn without_confederation(&self) -> Self {
+        let mut path = Self::with_capacity(self.words.len());
+        for (kind, asns) in self.segments().filter(|(kind, _)| !kind.is_confederation()) {
+            path.push_segment(kind, asns);
+        }
+        path
+    }
+
     /// The AS it was learned from: the first of the first sequence outside of confederation segments. A path that begins
     /// with a set has none.
     pub fn neighbor_as(&self) -> Option<Asn> {
@@ -243,6 +253,7 @@ mod tests {
         assert_eq!(mixed.neighbor_as(), Some(Asn(1)));
         assert_eq!(mixed.origin_as(), None);
         assert_eq!(mixed.to_string(), "(65001 65002) 1 2 {3,4}");
+        assert_eq!(mixed.without_confederation().to_string(), "1 2 {3,4}");
     }
 
     #[test]

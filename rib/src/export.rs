@@ -115,7 +115,10 @@ impl GroupKey {
         }
         match self.relation {
             Relation::External => {
-                out.as_path = out.as_path.prepended(self.local_as, 1);
+                out.as_path = out
+                    .as_path
+                    .without_confederation()
+                    .prepended(self.local_as, 1);
                 out.local_pref = None;
                 out.originator_id = None;
                 out.cluster_list.clear();

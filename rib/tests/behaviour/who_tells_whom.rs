@@ -5,8 +5,8 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use bgp_proto::{
-    ClusterId, Community, ExtendedCommunity, NextHop, PathAttributes, PeerKind, RouterId,
-    UnknownAttribute,
+    AsPath, Asn, ClusterId, Community, ExtendedCommunity, NextHop, PathAttributes, PeerKind,
+    RouterId, SegmentKind, UnknownAttribute,
 };
 use bytes::Bytes;
 use rib::{NextHopMode, PeerInfo, Relation, Source};
@@ -270,4 +270,23 @@ fn two_octet_neighbours_get_the_whole_path() {
     )
     .unwrap();
     assert_eq!(heard.as_path.to_string(), "64512 65001 4200000000");
+}
+
+#[test]
+fn what_happened_in_a_confederation_is_not_told_to_another_as() {
+    let mut inside = attributes(1, &[65001]);
+    inside.as_path = AsPath::empty();
+    inside
+        .as_path
+        .push_segment(SegmentKind::ConfedSequence, &[Asn(65100); 255]);
+    inside
+        .as_path
+        .push_segment(SegmentKind::Sequence, &[Asn(65001)]);
+    let to = |relation| {
+        tell(peer(1, Relation::Client), peer(2, relation), inside.clone())
+            .unwrap()
+            .as_path
+    };
+    assert_eq!(to(Relation::External).to_string(), "64512 65001");
+    assert_eq!(to(Relation::Internal), inside.as_path);
 }
