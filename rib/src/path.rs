@@ -19,6 +19,8 @@ pub enum Unusable {
     OriginatorLoop,
     /// It has passed our cluster before (RFC 4456 §8).
     ClusterLoop,
+    /// The next hop is an address of ours (RFC 4271 §6.3).
+    OwnNextHop,
     /// The next hop is not known to be reachable (RFC 4271 §9.1.2.1).
     NextHopUnreachable,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Unusable {
             Self::AsLoop => "our own AS is in the AS path",
             Self::OriginatorLoop => "our own identifier is the ORIGINATOR_ID",
             Self::ClusterLoop => "our own cluster is in the CLUSTER_LIST",
+            Self::OwnNextHop => "the next hop is our own address",
             Self::NextHopUnreachable => "next hop unreachable",
         })
     }

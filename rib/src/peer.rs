@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bgp_proto::{Asn, ClusterId, Family, Negotiated, Prefix, RouterId};
+use bgp_proto::{Asn, ClusterId, Family, Negotiated, NextHop, Prefix, RouterId};
 
 use crate::{PeerId, Policy, Preferences};
 
@@ -65,6 +65,19 @@ pub struct PeerInfo {
     pub allow_own_as: u8,
     /// Subnets that we share with it.
     pub shared_subnets: Vec<Prefix>,
+}
+
+impl PeerInfo {
+    /// Whether packets sent there would come to us.
+    pub(crate) fn is_ours(&self, next_hop: NextHop) -> bool {
+        match next_hop {
+            NextHop::V4(address) => self.local_v4 == Some(address),
+            NextHop::V6(address) => [self.local_v6, self.local_link_local].contains(&Some(address)),
+            NextHop::V6LinkLocal { global, link_local } => {
+                self.local_v6 == Some(global) || self.local_link_local == Some(link_local)
+            }
+        }
+    }
 }
 
 /// What a RIB is told of the router it belongs to.

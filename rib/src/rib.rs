@@ -183,6 +183,9 @@ impl Rib {
         if attributes.cluster_list.contains(&self.config.cluster_id) {
             return Some(Unusable::ClusterLoop);
         }
+        if peer.is_ours(attributes.next_hop) {
+            return Some(Unusable::OwnNextHop);
+        }
         (!peer.import.imports()).then_some(Unusable::Policy)
     }
 

@@ -2,7 +2,7 @@
 //! Who tells whom, and what becomes of the attributes: every kind of source to every kind of neighbour, as text.
 //! `BLESS=1` writes the golden again.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, net::Ipv4Addr, path::Path};
 
 use bgp_proto::{
     AsPath, Asn, ClusterId, Community, ExtendedCommunity, NextHop, PathAttributes, PeerKind,
@@ -289,4 +289,17 @@ fn what_happened_in_a_confederation_is_not_told_to_another_as() {
     };
     assert_eq!(to(Relation::External).to_string(), "64512 65001");
     assert_eq!(to(Relation::Internal), inside.as_path);
+}
+
+#[test]
+fn a_route_by_way_of_ourselves_is_not_used() {
+    let by_way_of = |next_hop| {
+        let mut attributes = attributes(1, &[65001]);
+        attributes.next_hop = next_hop;
+        let mut info = peer(2, Relation::External);
+        info.next_hop = NextHopMode::Unchanged;
+        tell(peer(1, Relation::External), info, attributes).is_some()
+    };
+    assert!(!by_way_of(NextHop::V4(LOCAL_V4)));
+    assert!(by_way_of(NextHop::V4(Ipv4Addr::new(192, 0, 2, 253))));
 }
