@@ -8,8 +8,9 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use bgp_fsm::{Action, ConnectionId, DownReason, Event, Session, State, StopReason};
 use bgp_proto::{
-    Family, Frame, Framer, Instant, Message, MessageKind, Negotiated, NlriBlock, Notification,
-    Open, PathAttributes, RefreshSubtype, RouteRefresh, Update, UpdateWriter, Verdict,
+    Capability, Family, Frame, Framer, Instant, Message, MessageKind, Negotiated, NlriBlock,
+    Notification, Open, PathAttributes, RefreshSubtype, RouteRefresh, Update, UpdateWriter,
+    Verdict,
 };
 use bytes::{Bytes, BytesMut};
 use rib::{Disposition, Input, Policy, RouteBatch, Source};
@@ -431,6 +432,12 @@ impl Peer {
     fn stop(&mut self, reason: StopReason, now: Instant) {
         self.restart_at = None;
         self.session.step(Event::Stop(reason), now);
+        self.carry_out(now);
+        if self.known_to_rib {
+            // It was away, its routes were kept, and nobody waits for it any more.
+            self.helper.forget();
+            self.drop_routes();
+        }
     }
 
     fn prefixes(&mut self, shard: usize, family: Family, count: u64, now: Instant) {
@@ -520,7 +527,12 @@ impl Peer {
             known.framer.set_max_message(negotiated.max_message);
         }
         let id = self.settings.id;
-        let gone = self.helper.up(&remote, now);
+        let families: Vec<Family> = negotiated.families().collect();
+        let ours = &self.settings.session.capabilities;
+        let offered = ours
+            .iter()
+            .any(|capability| matches!(capability, Capability::GracefulRestart(_)));
+        let gone = self.helper.up(&remote, &families, offered, now);
         self.orders.push(PeerOrder::Up(connection));
         self.orders
             .push(PeerOrder::Rib(Input::PeerUp(Box::new(self.settings.info(
@@ -558,9 +570,14 @@ impl Peer {
                     .map(|family| PeerOrder::Rib(Input::SweepStale(id, family))),
             );
         } else {
-            self.known_to_rib = false;
-            self.orders.push(PeerOrder::Rib(Input::PeerDown(id)));
+            self.drop_routes();
         }
+    }
+
+    fn drop_routes(&mut self) {
+        self.known_to_rib = false;
+        self.orders
+            .push(PeerOrder::Rib(Input::PeerDown(self.settings.id)));
     }
 
     fn changed(&mut self, from: State, to: State) {

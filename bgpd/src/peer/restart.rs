@@ -37,30 +37,35 @@ struct Offer {
 }
 
 impl Helper {
-    /// A session is up: `remote` is the neighbour's OPEN. Returns the families whose stale routes go now, because
-    /// the neighbour does not offer graceful restart for them any more or lost its forwarding state.
-    pub(super) fn up(&mut self, remote: &Open, now: Instant) -> Vec<Family> {
-        let mut preserved = Vec::new();
-        self.offered = None;
-        for capability in &remote.capabilities {
-            if let Capability::GracefulRestart(restart) = capability {
-                preserved = restart
-                    .families
-                    .iter()
-                    .filter(|f| f.forwarding_preserved)
-                    .map(|f| f.family)
-                    .collect();
-                self.offered = Some(Offer {
-                    families: restart.families.iter().map(|f| f.family).collect(),
-                    restart_time: Duration::from_secs(restart.restart_time.into()),
-                });
-            }
-        }
-        let (kept, gone) = self
-            .stale
+    /// A session is up: `families` are exchanged, `remote` is the neighbour's OPEN; without `offered` our own did not
+    /// offer to be a helper. Returns the families whose stale routes go now, because the neighbour does not offer graceful
+    /// restart for them any more or lost its forwarding state.
+    pub(super) fn up(
+        &mut self,
+        remote: &Open,
+        families: &[Family],
+        offered: bool,
+        now: Instant,
+    ) -> Vec<Family> {
+        let theirs = remote
+            .capabilities
             .iter()
-            .copied()
-            .partition(|family| preserved.contains(family));
+            .find_map(|capability| match capability {
+                Capability::GracefulRestart(restart) if offered => Some(restart),
+                _ => None,
+            });
+        self.offered = theirs.map(|restart| Offer {
+            families: restart.families.iter().map(|f| f.family).collect(),
+            restart_time: Duration::from_secs(restart.restart_time.into()),
+        });
+        let preserved = |family: &Family| {
+            families.contains(family)
+                && theirs.is_some_and(|restart| {
+                    let mut entries = restart.families.iter();
+                    entries.any(|f| f.family == *family && f.forwarding_preserved)
+                })
+        };
+        let (kept, gone) = self.stale.iter().copied().partition(preserved);
         self.stale = kept;
         self.until = (!self.stale.is_empty()).then(|| now + STALE_PATHS);
         gone
@@ -121,7 +126,8 @@ impl Helper {
         self.until
     }
 
-    fn forget(&mut self) -> Verdict {
+    /// Nothing is kept any more.
+    pub(super) fn forget(&mut self) -> Verdict {
         self.stale.clear();
         self.until = None;
         Verdict::Drop

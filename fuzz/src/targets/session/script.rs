@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use bgp_proto::{
-    AddPath, AddPathDirection, Asn, Capability, Family, GracefulRestart, HoldTime, Open, RouterId,
+    AddPath, AddPathDirection, Asn, Capability, Family, GracefulRestart, HoldTime, Open,
+    RestartFamily, RouterId,
 };
 
 /// The AS of the speaker under test.
@@ -77,6 +78,10 @@ impl<'a> Script<'a> {
             family,
             direction: AddPathDirection::Both,
         });
+        let preserved = |family| RestartFamily {
+            family,
+            forwarding_preserved: true,
+        };
         let all = [
             Capability::Multiprotocol(Family::IPV4_UNICAST),
             Capability::Multiprotocol(Family::IPV6_UNICAST),
@@ -86,6 +91,7 @@ impl<'a> Script<'a> {
             Capability::AddPath(add_path.to_vec()),
             Capability::GracefulRestart(GracefulRestart {
                 restart_time: 30,
+                families: both.map(preserved).to_vec(),
                 ..GracefulRestart::default()
             }),
         ];
