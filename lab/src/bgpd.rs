@@ -98,6 +98,16 @@ impl Bgpd {
         )
     }
 
+    /// How one calls `bgpctl` for it by hand.
+    pub fn ctl_command(&self) -> String {
+        let program = binary("bgpctl").unwrap_or_else(|_| "bgpctl".into());
+        format!(
+            "{} --target unix:{}",
+            program.display(),
+            self.socket.display()
+        )
+    }
+
     /// `bgpctl --json` with these arguments.
     ///
     /// # Errors

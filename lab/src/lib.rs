@@ -5,6 +5,7 @@
 //! ended by the pid they were started with.
 
 mod bgpd;
+pub mod cluster;
 mod foreign;
 mod netns;
 mod process;

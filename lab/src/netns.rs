@@ -52,6 +52,15 @@ impl Lab {
         self.keep = true;
     }
 
+    /// What removes a lab that is kept: a line for the shell.
+    pub fn how_to_remove(&self) -> String {
+        format!(
+            "for n in $(ip netns list | grep -o '^{}-[^ ]*'); do kill $(ip netns pids $n); ip netns del $n; done; rm -r {}",
+            self.tag,
+            self.folder.display()
+        )
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         &self.folder

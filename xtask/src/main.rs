@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `cargo xtask`: the project's own commands.
 
+mod cluster;
 mod packages;
 mod purity;
 mod test;
@@ -21,6 +22,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// A cluster in network namespaces, live (Debian, root)
+    Cluster(cluster::Arguments),
     /// All tests, as CI runs them; installs what they need (Debian, root)
     Test,
     /// What no compiler checks: sizes, licence lines, names, links
@@ -31,6 +34,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Cluster(arguments) => cluster::run(arguments),
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
         Task::Purity => purity::run(),

@@ -12,6 +12,8 @@ use crate::{Netns, Process, bgpd::PATIENCE, process::run_words, until};
 pub struct Frr {
     process: Process,
     folder: PathBuf,
+    /// Zebra and what else it needs; they end with it.
+    _helpers: Vec<Process>,
 }
 
 impl Frr {
@@ -20,6 +22,10 @@ impl Frr {
     /// # Errors
     /// It does not answer.
     pub fn start(netns: &Netns, config: &str) -> Result<Self> {
+        Self::launch(netns, config, &["--no_zebra", "--no_kernel"], Vec::new())
+    }
+
+    fn launch(netns: &Netns, config: &str, how: &[&str], helpers: Vec<Process>) -> Result<Self> {
         let folder = netns.file("frr");
         std::fs::create_dir_all(&folder)?;
         let file = folder.join("bgpd.conf");
@@ -31,8 +37,7 @@ impl Frr {
         run_words("chmod", ["755", &folder.to_string_lossy()])?;
         let mut command = netns.command("/usr/lib/frr/bgpd");
         command
-            .arg("--no_zebra")
-            .arg("--no_kernel")
+            .args(how)
             .arg("-f")
             .arg(&file)
             .arg("-i")
@@ -45,7 +50,11 @@ impl Frr {
             .arg("-z")
             .arg(folder.join("zserv.api"));
         let process = netns.start(&mut command, "frr")?;
-        let mut frr = Self { process, folder };
+        let mut frr = Self {
+            process,
+            folder,
+            _helpers: helpers,
+        };
         until("FRR answers", PATIENCE, || {
             if !frr.process.is_running() {
                 bail!("FRR has ended:\n{}", frr.process.log());
@@ -53,6 +62,40 @@ impl Frr {
             frr.ctl("show version").map(drop)
         })?;
         Ok(frr)
+    }
+
+    /// Starts it with zebra, which puts its routes into the kernel.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start_with_zebra(netns: &Netns, config: &str) -> Result<Self> {
+        let folder = netns.file("frr");
+        std::fs::create_dir_all(&folder)?;
+        let mut helpers = Vec::new();
+        for program in ["zebra", "staticd"] {
+            let file = folder.join(format!("{program}.conf"));
+            let of_program = |line: &&str| line.starts_with("ip ");
+            let lines: Vec<&str> = config.lines().filter(of_program).collect();
+            std::fs::write(
+                &file,
+                format!("hostname {}\n{}\n", netns.short(), lines.join("\n")),
+            )?;
+            run_words("chown", ["-R", "frr:frr", &folder.to_string_lossy()])?;
+            let mut command = netns.command(format!("/usr/lib/frr/{program}"));
+            command.args(["-P", "0"]).arg("-f").arg(&file);
+            command.arg("-i").arg(folder.join(format!("{program}.pid")));
+            command.arg("--vty_socket").arg(&folder);
+            command.arg("-z").arg(folder.join("zserv.api"));
+            helpers.push(netns.start(&mut command, program)?);
+            let socket = folder.join(format!("{program}.vty"));
+            until("zebra is there", PATIENCE, || {
+                anyhow::ensure!(socket.exists(), "no {}", socket.display());
+                Ok(())
+            })?;
+        }
+        let own = |line: &&str| !line.starts_with("ip ");
+        let lines: Vec<&str> = config.lines().filter(own).collect();
+        Self::launch(netns, &lines.join("\n"), &[], helpers)
     }
 
     /// A command for `vtysh`.
