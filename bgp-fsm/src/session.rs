@@ -22,6 +22,9 @@ mod timers;
 /// Least time in Idle after an error, and least time between attempts to connect, so that nothing spins.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Time in Idle before we listen, after an attempt to connect failed: the peer may be about to dial, and would be refused.
+const BLINK: Duration = Duration::from_millis(1);
+
 /// The last thing that went wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LastError {

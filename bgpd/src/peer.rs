@@ -581,7 +581,8 @@ impl Peer {
     }
 
     fn changed(&mut self, from: State, to: State) {
-        let reason = self.session.last_error().map(ToString::to_string);
+        let error = self.session.last_error().filter(|_| to < from);
+        let reason = error.map(ToString::to_string);
         self.orders.push(PeerOrder::Changed { from, to, reason });
     }
 }

@@ -55,7 +55,7 @@ impl Lab {
     /// What removes a lab that is kept: a line for the shell.
     pub fn how_to_remove(&self) -> String {
         format!(
-            "for n in $(ip netns list | grep -o '^{}-[^ ]*'); do kill $(ip netns pids $n); ip netns del $n; done; rm -r {}",
+            "for n in $(ip netns list | grep -o '^{}-[^ ]*'); do ip netns pids $n | xargs -r kill; ip netns del $n; done; rm -r {}",
             self.tag,
             self.folder.display()
         )

@@ -2,7 +2,9 @@
 //! How a connection comes to be, and what becomes of the machine when one can not be made or breaks (RFC 4271 §8.2.2,
 //! events 9 and 14 to 18).
 
-use super::{BREATH, Connection, ConnectionId, DownReason, Instant, Mode, Phase, Restart, Session};
+use super::{
+    BLINK, BREATH, Connection, ConnectionId, DownReason, Instant, Mode, Phase, Restart, Session,
+};
 use crate::{Action, Direction, State};
 
 /// Most connections of one peer: one that each side dialled, or an old one and its successor.
@@ -72,7 +74,7 @@ impl Session {
         match self.state {
             State::Connect => {
                 self.note(DownReason::ConnectFailed, now);
-                self.rest(Restart::Listening, BREATH, now);
+                self.rest(Restart::Listening, BLINK, now);
             }
             State::Active => self.failed(DownReason::ConnectFailed, now),
             _ => {}

@@ -10,6 +10,9 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, prelude::*, reloa
 
 use crate::config::{Log, LogFormat};
 
+/// The API's transport is of interest to nobody who looks at BGP; `BGPD_LOG=h2=debug` shows it all the same.
+const QUIET: &str = "h2=warn,hyper=warn,tower=warn,tonic=warn";
+
 /// Puts another level in place. There is one logger in a process.
 static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
@@ -45,5 +48,7 @@ pub(super) fn change(log: Log) {
 }
 
 fn filter(log: Log) -> EnvFilter {
-    EnvFilter::try_from_env("BGPD_LOG").unwrap_or_else(|_| EnvFilter::new(log.level.as_str()))
+    let wanted = std::env::var("BGPD_LOG").unwrap_or_else(|_| log.level.as_str().to_owned());
+    EnvFilter::try_new(format!("{QUIET},{wanted}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{}", log.level.as_str())))
 }
