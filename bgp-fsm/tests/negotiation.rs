@@ -284,7 +284,7 @@ fn a_session_counts_and_knows_since_when() {
     rig.closed(FIRST);
     assert_eq!(rig.session.established_since(), None);
     rig.tick();
-    rig.connected(SECOND, Direction::Outgoing);
+    rig.connected(SECOND, Direction::Incoming);
     rig.open(SECOND, open(1));
     rig.keepalive(SECOND);
     assert_eq!(rig.session.established_count(), 2);
@@ -331,7 +331,7 @@ fn capabilities_changed_are_said_in_the_next_open_and_count_from_there() {
     assert!(!negotiated.route_refresh, "our OPEN did not say so");
     rig.closed(FIRST);
     rig.tick();
-    let ours = sent_open(&rig.connected(SECOND, Direction::Outgoing)).unwrap();
+    let ours = sent_open(&rig.connected(SECOND, Direction::Incoming)).unwrap();
     assert!(ours.capabilities.contains(&Capability::RouteRefresh));
     rig.open(SECOND, remote());
     assert!(up(&rig.keepalive(SECOND)).unwrap().1.route_refresh);

@@ -4,8 +4,8 @@
 use core::time::Duration;
 
 use super::{
-    BREATH, Code, Connection, ConnectionId, DownReason, Instant, LastError, Message, Notification,
-    OPEN, Phase, ROUTE_REFRESH, Restart, Session, UPDATE,
+    BLINK, BREATH, Code, Connection, ConnectionId, DownReason, Instant, LastError, Message,
+    Notification, OPEN, Phase, ROUTE_REFRESH, Restart, Session, UPDATE,
 };
 use crate::{Action, State};
 
@@ -83,11 +83,16 @@ impl Session {
         self.release_withheld(now);
     }
 
-    /// The last connection is gone with an error: rest in Idle, longer each time.
+    /// The last connection is gone with an error: rest in Idle, longer each time. A peer that restarts, and breaks a
+    /// session for the first time, finds us listening when it comes back (RFC 4724).
     pub(super) fn failed(&mut self, reason: DownReason, now: Instant) {
+        let restarts = reason == DownReason::ConnectionLost && self.established_since.is_some();
         self.note(reason.clone(), now);
         self.session_down(reason, now);
         self.errors = self.errors.saturating_add(1);
+        if restarts && self.errors == 1 {
+            return self.rest(Restart::Listening, BLINK, now);
+        }
         let doublings = self.errors.saturating_sub(1).min(16);
         let rest = self
             .config
