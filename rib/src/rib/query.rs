@@ -33,12 +33,14 @@ impl Rib {
             }
             if wanted(query, *prefix) {
                 page.routes
-                    .extend(self.views(*prefix, entry).into_iter().filter(
-                        |view| match query.table {
-                            Table::AdjIn(id) => view.source == Source::Bgp(id),
-                            Table::LocRib | Table::AdjOut(_) => !query.best_only || view.best,
-                        },
-                    ));
+                    .extend(
+                        self.views_in_order(*prefix, entry)
+                            .into_iter()
+                            .filter(|view| match query.table {
+                                Table::AdjIn(id) => view.source == Source::Bgp(id),
+                                Table::LocRib | Table::AdjOut(_) => !query.best_only || view.best,
+                            }),
+                    );
             }
         }
         page
@@ -189,6 +191,13 @@ impl Rib {
             since: path.since,
         };
         entry.paths.iter().enumerate().map(view).collect()
+    }
+
+    /// The same as one reads it: the best path first, the others by where they come from.
+    fn views_in_order(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
+        let mut views = self.views(prefix, entry);
+        views.sort_by_key(|view| (!view.best, view.source, view.path_id));
+        views
     }
 }
 
