@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What passes: today all or nothing, and which sources are announced. The expression tree of DESIGN comes in below
-//! this type; nobody outside looks into it.
+//! What passes: all or nothing, and which sources are announced. Nobody outside looks into the type.
 
 use crate::Source;
 

@@ -201,7 +201,8 @@ fn endpoint(neighbor: &Neighbor) -> Endpoint {
     }
 }
 
-/// Import and export policy of a neighbour.
+/// Import and export policy of a neighbour. What is learned from the kernel is learned to be announced: `[fib]` says by
+/// interface what that is, and by default it is nothing.
 pub(super) fn policies(neighbor: &Neighbor) -> (Policy, Policy) {
     let policy = |accept: bool| {
         if accept {
@@ -212,7 +213,7 @@ pub(super) fn policies(neighbor: &Neighbor) -> (Policy, Policy) {
     };
     (
         policy(neighbor.import.accept),
-        policy(neighbor.export.accept),
+        policy(neighbor.export.accept).redistributing(),
     )
 }
 

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! From a peer's UPDATE to the kernel's table and back: repair, foreign routes, refusals, restarts under traffic.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use lab::{Bgpd, Bird, Echo, Flow, Lab, Netns, until};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+/// A route that is wanted is there within this time.
+const SOON: Duration = Duration::from_secs(5);
+
+fn ours(global: &str, fib: &str) -> String {
+    format!(
+        "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n{global}\n[fib]\ndeferral = 10\n{fib}\n\
+         [[neighbors]]\nneighbor-address = \"10.0.0.2\"\npeer-as = 64513\ntimers = {{ hold-time = 9 }}\n\
+         apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n\
+         afi-safis = [{{ afi-safi-name = \"ipv4-unicast\" }}, {{ afi-safi-name = \"ipv6-unicast\" }}]\n\
+         [[static-routes]]\nprefix = \"10.1.0.0/16\"\nblackhole = true\n"
+    )
+}
+
+/// A BIRD that announces these IPv4 prefixes and `fd02::/48`.
+fn theirs(prefixes: &[&str]) -> String {
+    let routes: String = prefixes
+        .iter()
+        .map(|prefix| format!(" route {prefix} blackhole;"))
+        .collect();
+    format!(
+        "router id 10.0.0.2;\nprotocol device {{}}\nprotocol static {{ ipv4;{routes} }}\n\
+         protocol static {{ ipv6; route fd02::/48 blackhole; }}\n\
+         protocol kernel {{ ipv4 {{ import none; export where source = RTS_BGP; }}; }}\n\
+         protocol bgp {{ local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; hold time 9;\n\
+         connect retry time 1; connect delay time 1; error wait time 1, 2; graceful restart on;\n\
+         ipv4 {{ import all; export where source = RTS_STATIC; }};\n\
+         ipv6 {{ import all; export where source = RTS_STATIC; next hop address fd00::2; }}; }}\n"
+    )
+}
+
+/// Waits until `ip route show` says exactly this of the prefix; an empty text is no route.
+fn kernel_has(netns: &Netns, prefix: &str, wanted: &str) -> Result<()> {
+    until(&format!("`{wanted}` in the kernel"), SOON, || {
+        let family = if prefix.contains(':') { "-6" } else { "-4" };
+        let routes = netns.ip_output(&format!("{family} route show {prefix}"))?;
+        let routes = routes.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(routes == wanted, "it has `{routes}`");
+        Ok(())
+    })
+}
+
+/// What `bgpctl fib` says of a prefix.
+fn fib(us: &Bgpd, prefix: &str) -> Result<Value> {
+    let all = us.json(&["fib"])?;
+    let found = all.as_array().into_iter().flatten();
+    let found = found.clone().find(|route| route["prefix"] == prefix);
+    found
+        .cloned()
+        .with_context(|| format!("{prefix} is not in {all}"))
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn routes_reach_the_kernel_and_leave_it_with_the_peer() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    let us = Bgpd::start(&a, &ours("", ""))?;
+    let mut bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    kernel_has(
+        &a,
+        "10.2.0.0/16",
+        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    kernel_has(
+        &a,
+        "fd02::/48",
+        "fd02::/48 via fd00::2 dev eth0 proto bird metric 1024 pref medium",
+    )?;
+    kernel_has(&a, "10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")?;
+    ensure!(fib(&us, "10.2.0.0/16")?["state"] == "installed");
+    // An orderly end: graceful restart does not keep them.
+    bird.process().terminate()?;
+    kernel_has(&a, "10.2.0.0/16", "")?;
+    kernel_has(&a, "fd02::/48", "")?;
+    kernel_has(&a, "10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_link_that_goes_down_takes_its_routes_from_kernel_and_table_at_once() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    let us = Bgpd::start(&a, &ours("", ""))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    let line = "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird";
+    kernel_has(&a, "10.2.0.0/16", line)?;
+    b.ip("link set eth0 down")?;
+    let begun = Instant::now();
+    until(
+        "the next hop is unreachable",
+        Duration::from_secs(2),
+        || {
+            let route = us.json(&["route", "10.2.0.0/16"])?;
+            ensure!(route[0]["unusable"] == "next hop unreachable", "{route}");
+            Ok(())
+        },
+    )?;
+    kernel_has(&a, "10.2.0.0/16", "")?;
+    ensure!(
+        us.state("10.0.0.2")? == "established",
+        "the session had no time to end: {:?}",
+        begun.elapsed()
+    );
+    b.ip("link set eth0 up")?;
+    kernel_has(&a, "10.2.0.0/16", line)
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_stolen_route_is_back_within_a_second() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    let us = Bgpd::start(&a, &ours("", ""))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    let line = "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird";
+    kernel_has(&a, "10.2.0.0/16", line)?;
+    for theft in [
+        "route del 10.2.0.0/16",
+        "route replace blackhole 10.2.0.0/16 proto bird",
+    ] {
+        a.ip(theft)?;
+        until("it is back", Duration::from_secs(1), || {
+            kernel_has(&a, "10.2.0.0/16", line)
+        })?;
+    }
+    a.ip("route flush proto bird")?;
+    kernel_has(&a, "10.2.0.0/16", line)?;
+    kernel_has(&a, "10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")?;
+    ensure!(fib(&us, "10.2.0.0/16")?["state"] == "installed");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn somebody_elses_route_is_reported_and_left_alone() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    a.ip("route add unreachable 10.2.0.0/16 proto static")?;
+    let us = Bgpd::start(&a, &ours("", ""))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16", "10.3.0.0/16"]))?;
+    kernel_has(
+        &a,
+        "10.3.0.0/16",
+        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    until("it is reported", SOON, || {
+        let route = fib(&us, "10.2.0.0/16")?;
+        let detail = route["detail"].as_str().unwrap_or_default();
+        ensure!(
+            route["state"] == "blocked" && detail.contains("protocol 4"),
+            "{route}"
+        );
+        Ok(())
+    })?;
+    kernel_has(&a, "10.2.0.0/16", "unreachable 10.2.0.0/16 proto static")?;
+    a.ip("route del unreachable 10.2.0.0/16 proto static")?;
+    kernel_has(
+        &a,
+        "10.2.0.0/16",
+        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn what_the_kernel_refuses_is_said_in_its_words_and_tried_again() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    // Routes into the pool go over a device that is up, and then is of no use to the kernel.
+    let pool = "[[pools]]\ncidr = \"10.2.0.0/16\"\nencapsulation = \"ipip\"\nmode = \"always\"\n";
+    let us = Bgpd::start(&a, &ours("", pool))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16", "10.3.0.0/16"]))?;
+    kernel_has(
+        &a,
+        "10.3.0.0/16",
+        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    let route = fib(&us, "10.2.0.0/16")?;
+    ensure!(route["state"] == "waiting-for-interface", "{route}");
+    ensure!(
+        route["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("tunl0")),
+        "{route}"
+    );
+    a.ip("link add tunl0 type bridge")?;
+    a.ip("link set tunl0 up")?;
+    let line = "10.2.0.0/16 via 10.0.0.2 dev tunl0 proto bird onlink";
+    until("the tunnel's carrier", SOON, || {
+        let routes = a.ip_output("route show 10.2.0.0/16")?;
+        ensure!(routes.contains("dev tunl0 proto bird onlink"), "{routes}");
+        Ok(())
+    })
+    .with_context(|| line.to_owned())?;
+    ensure!(fib(&us, "10.2.0.0/16")?["state"] == "installed");
+    Ok(())
+}
+
+/// Packets from behind us to an address behind the peer, and back, while the daemon is away and comes again.
+fn restart_under_traffic(global: &str, end: impl Fn(&mut Bgpd) -> Result<()>) -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    a.ip("addr add 10.1.0.1/32 dev lo")?;
+    b.ip("addr add 10.2.0.1/32 dev lo")?;
+    let mut us = Bgpd::start(&a, &ours(global, ""))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    let line = "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird";
+    kernel_has(&a, "10.2.0.0/16", line)?;
+    kernel_has(
+        &b,
+        "10.1.0.0/16",
+        "10.1.0.0/16 via 10.0.0.1 dev eth0 proto bird metric 32",
+    )?;
+    let there: SocketAddr = "10.2.0.1:7000".parse()?;
+    let _echo = Echo::start(&b, there)?;
+    let flow = Flow::start(&a, "10.1.0.1:0".parse()?, there, 100)?;
+    std::thread::sleep(Duration::from_millis(300));
+    for _ in 0..2 {
+        let before = us.log().matches("stale kernel routes are removed").count();
+        end(&mut us)?;
+        std::thread::sleep(Duration::from_millis(300));
+        let routes = a.ip_output("route show 10.2.0.0/16")?;
+        ensure!(routes.trim() == line, "while it is away: {routes}");
+        us.restart()?;
+        us.wait_established("10.0.0.2")?;
+        until("it has converged", Duration::from_secs(15), || {
+            let now = us.log().matches("stale kernel routes are removed").count();
+            ensure!(now > before, "{now}");
+            Ok(())
+        })?;
+        kernel_has(&a, "10.2.0.0/16", line)?;
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let report = flow.finish()?;
+    ensure!(
+        report.lost.is_empty(),
+        "{} of {} lost: {:?}",
+        report.lost.len(),
+        report.sent,
+        report.lost
+    );
+    ensure!(report.sent > 100, "{report:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn two_crashes_under_traffic_lose_no_packet() -> Result<()> {
+    restart_under_traffic("", |us| us.process().kill())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn two_silent_stops_under_traffic_lose_no_packet() -> Result<()> {
+    restart_under_traffic("on-stop = \"silent\"", |us| us.process().terminate())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_stop_that_is_announced_takes_our_routes_from_the_peer_and_leaves_the_kernels() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    let mut us = Bgpd::start(&a, &ours("", ""))?;
+    let bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    kernel_has(
+        &a,
+        "10.2.0.0/16",
+        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    bird.wait_route("10.1.0.0/16")?;
+    us.process().signal(Signal::SIGTERM)?;
+    bird.wait_no_route("10.1.0.0/16")?;
+    us.process().terminate()?;
+    kernel_has(
+        &a,
+        "10.2.0.0/16",
+        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    ensure!(us.log().contains("stopped"), "{}", us.log());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn without_persist_nothing_is_left_behind() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    a.ip("route add 10.9.0.0/16 via 10.0.0.2 proto static")?;
+    let mut us = Bgpd::start(&a, &ours("", "persist = false"))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    kernel_has(
+        &a,
+        "10.2.0.0/16",
+        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    us.process().terminate()?;
+    let left = a.ip_output("route show proto bird")?;
+    ensure!(left.trim().is_empty(), "{left}");
+    kernel_has(
+        &a,
+        "10.9.0.0/16",
+        "10.9.0.0/16 via 10.0.0.2 dev eth0 proto static",
+    )
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn what_nobody_announces_any_more_is_swept_after_a_restart() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    let mut us = Bgpd::start(&a, &ours("", ""))?;
+    let bird = Bird::start(&b, &theirs(&["10.2.0.0/16", "10.3.0.0/16"]))?;
+    kernel_has(
+        &a,
+        "10.3.0.0/16",
+        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    us.process().kill()?;
+    drop(bird);
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    kernel_has(
+        &a,
+        "10.3.0.0/16",
+        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
+    us.restart()?;
+    kernel_has(&a, "10.3.0.0/16", "")?;
+    kernel_has(
+        &a,
+        "10.2.0.0/16",
+        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn routes_of_other_programs_are_learned_by_interface_and_announced() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    let c = lab.netns("c")?;
+    lab.cable((&a, "cali123"), (&c, "eth0"))?;
+    lab.cable((&a, "eth1"), (&c, "eth1"))?;
+    a.ip("addr add 10.5.0.1/24 dev eth1")?;
+    a.ip("route add 10.4.0.7/32 dev cali123 scope link")?;
+    a.ip("route add 10.6.0.0/16 via 10.5.0.2")?;
+    let learn = "learn-kernel = [\"-cali*\", \"*\"]\nlearn-direct = [\"eth1\"]";
+    let us = Bgpd::start(&a, &ours("", learn))?;
+    let bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    bird.wait_route("10.6.0.0/16")?;
+    bird.wait_route("10.5.0.0/24")?;
+    let table = bird.ctl("show route")?;
+    ensure!(
+        !table.contains("10.4.0.7") && !table.contains("10.0.0.0/24"),
+        "{table}"
+    );
+    a.ip("route del 10.6.0.0/16")?;
+    bird.wait_no_route("10.6.0.0/16")?;
+    ensure!(us.json(&["route", "10.5.0.0/24"])?[0]["source"] == "direct");
+    Ok(())
+}
