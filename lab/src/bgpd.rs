@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{Netns, Process, process::run_words, until};
+use crate::{Ended, Netns, Process, process::run_words, until};
 
 /// Time for a session to come up, or a route to arrive.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ impl Bgpd {
     fn wait_for_api(&mut self) -> Result<()> {
         until("bgpd answers", PATIENCE, || {
             if !self.process.is_running() {
-                bail!("bgpd has ended:\n{}", self.process.log());
+                return Err(Ended(format!("bgpd has ended:\n{}", self.process.log())).into());
             }
             self.ctl(&["status"]).map(drop)
         })

@@ -17,4 +17,4 @@ pub use foreign::{Bird, ExaBgp, Frr, GoBgp, OpenBgp};
 pub use netns::{Lab, Netns};
 pub use process::{Process, output, run};
 pub use traffic::{Echo, Flow, Report};
-pub use wait::until;
+pub use wait::{Ended, until};

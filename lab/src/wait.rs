@@ -8,7 +8,19 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// Asks until the answer is `Ok`, or the time is over; then the last answer is the error.
+/// What is waited for can not come any more.
+#[derive(Debug)]
+pub struct Ended(pub String);
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// Asks until the answer is `Ok`, or [`Ended`], or the time is over; then the last answer is the error.
 ///
 /// # Errors
 /// What was missing to the end.
@@ -17,6 +29,7 @@ pub fn until<T>(what: &str, time: Duration, mut question: impl FnMut() -> Result
     loop {
         match question() {
             Ok(answer) => return Ok(answer),
+            Err(error) if error.is::<Ended>() => return Err(error.context(what.to_owned())),
             Err(error) if Instant::now() > end => {
                 bail!("{what}: not so after {time:?}; last seen: {error:#}")
             }

@@ -26,10 +26,9 @@ fn ours(global: &str, fib: &str) -> String {
 
 /// A BIRD that announces these IPv4 prefixes and `fd02::/48`.
 fn theirs(prefixes: &[&str]) -> String {
-    let routes: String = prefixes
-        .iter()
-        .map(|prefix| format!(" route {prefix} blackhole;"))
-        .collect();
+    let routes = prefixes.iter().fold(String::new(), |text, prefix| {
+        text + " route " + prefix + " blackhole;"
+    });
     format!(
         "router id 10.0.0.2;\nprotocol device {{}}\nprotocol static {{ ipv4;{routes} }}\n\
          protocol static {{ ipv6; route fd02::/48 blackhole; }}\n\

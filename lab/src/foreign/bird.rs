@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::{Netns, Process, bgpd::PATIENCE, process::run_words, until};
+use crate::{Ended, Netns, Process, bgpd::PATIENCE, process::run_words, until};
 
 /// A running BIRD.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Bird {
         let mut bird = Self { process, socket };
         until("BIRD answers", PATIENCE, || {
             if !bird.process.is_running() {
-                bail!("BIRD has ended:\n{}", bird.process.log());
+                return Err(Ended(format!("BIRD has ended:\n{}", bird.process.log())).into());
             }
             bird.ctl("show status").map(drop)
         })?;

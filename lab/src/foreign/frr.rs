@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::{Netns, Process, bgpd::PATIENCE, process::run_words, until};
+use crate::{Ended, Netns, Process, bgpd::PATIENCE, process::run_words, until};
 
 /// A running FRR bgpd.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Frr {
         };
         until("FRR answers", PATIENCE, || {
             if !frr.process.is_running() {
-                bail!("FRR has ended:\n{}", frr.process.log());
+                return Err(Ended(format!("FRR has ended:\n{}", frr.process.log())).into());
             }
             frr.ctl("show version").map(drop)
         })?;

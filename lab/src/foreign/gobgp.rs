@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{Netns, Process, bgpd::PATIENCE, until};
+use crate::{Ended, Netns, Process, bgpd::PATIENCE, until};
 
 /// A running `gobgpd`.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl GoBgp {
         };
         until("gobgpd answers", PATIENCE, || {
             if !gobgp.process.is_running() {
-                bail!("gobgpd has ended:\n{}", gobgp.process.log());
+                return Err(Ended(format!("gobgpd has ended:\n{}", gobgp.process.log())).into());
             }
             gobgp.ctl("global").map(drop)
         })?;

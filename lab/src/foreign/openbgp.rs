@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::{Netns, Process, bgpd::PATIENCE, process::run_words, until};
+use crate::{Ended, Netns, Process, bgpd::PATIENCE, process::run_words, until};
 
 /// A running OpenBGPD.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl OpenBgp {
         let mut open = Self { process, socket };
         until("OpenBGPD answers", PATIENCE, || {
             if !open.process.is_running() {
-                bail!("OpenBGPD has ended:\n{}", open.process.log());
+                return Err(Ended(format!("OpenBGPD has ended:\n{}", open.process.log())).into());
             }
             open.ctl("show summary").map(drop)
         })?;
