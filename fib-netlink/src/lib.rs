@@ -51,5 +51,5 @@ pub use links::{AddressUpdate, LinkUpdate};
 pub use netlink::{Fib, Notice, notices};
 pub use plan::{Decision, Goal, Operation, Ownership, Verb, decide, plan};
 pub use reconciler::Reconciler;
-pub use route::{Change, Hop, Route, RouteState, Status, Target};
+pub use route::{Change, Hop, Route, RouteState, Status, Target, Totals};
 pub use trouble::Refusal;

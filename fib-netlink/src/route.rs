@@ -124,6 +124,17 @@ pub struct RouteState {
     pub status: Status,
 }
 
+/// Desired routes, counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// In the kernel as wanted.
+    pub installed: u64,
+    /// Still to be written, or waiting for an interface.
+    pub pending: u64,
+    /// Refused by the kernel, or in the way of another program.
+    pub failed: u64,
+}
+
 /// How far a desired route got.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Status {

@@ -23,7 +23,7 @@ use crate::{
     api::Control,
     config::Config,
     control::{
-        ControlError, Explanation, FibRoute, FibState, FibSummary, NewRoute, PeerOrder, PeerStatus,
+        ControlError, Explanation, FibRoute, FibSummary, NewRoute, PeerOrder, PeerStatus,
         PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
     },
     peer::PeerEvent,
@@ -106,15 +106,12 @@ impl Door {
     }
 
     async fn fib_summary(&self) -> Option<FibSummary> {
-        let mut summary = FibSummary::default();
-        for state in self.fib.as_ref()?.routes().await {
-            match fib_route(&state).state {
-                FibState::Installed | FibState::Adopted => summary.installed += 1,
-                FibState::Pending | FibState::WaitingForInterface(_) => summary.pending += 1,
-                FibState::Failed { .. } | FibState::Blocked(_) => summary.failed += 1,
-            }
-        }
-        Some(summary)
+        let totals = self.fib.as_ref()?.totals().await;
+        Some(FibSummary {
+            installed: totals.installed,
+            pending: totals.pending,
+            failed: totals.failed,
+        })
     }
 }
 

@@ -135,6 +135,7 @@ impl Driver {
             Command::Converged => reconciler.converged(),
             Command::Settled(answer) => self.waiting.push(answer),
             Command::Routes(answer) => drop(answer.send(reconciler.states(now))),
+            Command::Totals(answer) => drop(answer.send(reconciler.totals(now))),
             Command::Route(prefix, answer) => drop(answer.send(reconciler.state(prefix, now))),
             Command::Track(addresses) => reconciler.track(addresses),
             Command::Untrack(addresses) => reconciler.untrack(addresses),

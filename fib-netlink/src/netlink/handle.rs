@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Driver;
-use crate::{Change, FibConfig, FibEvent, Link, RouteState};
+use crate::{Change, FibConfig, FibEvent, Link, RouteState, Totals};
 
 /// Handle on a running reconciler; clones speak to the same one. When the last handle is dropped the reconciler ends and
 /// leaves the kernel as it is.
@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Converged,
     Settled(oneshot::Sender<()>),
     Routes(oneshot::Sender<Vec<RouteState>>),
+    Totals(oneshot::Sender<Totals>),
     Route(IpNetwork, oneshot::Sender<Option<RouteState>>),
     Track(Vec<IpAddr>),
     Untrack(Vec<IpAddr>),
@@ -72,6 +73,11 @@ impl Fib {
     /// All desired routes, sorted by prefix.
     pub async fn routes(&self) -> Vec<RouteState> {
         self.ask(Command::Routes).await.unwrap_or_default()
+    }
+
+    /// How many desired routes are in which state; much cheaper than [`routes`](Self::routes).
+    pub async fn totals(&self) -> Totals {
+        self.ask(Command::Totals).await.unwrap_or_default()
     }
 
     /// The route desired for a prefix.

@@ -9,7 +9,7 @@ use super::Reconciler;
 use crate::kernel::network;
 use crate::trouble::Cause;
 use crate::wants::Resolved;
-use crate::{FibEvent, Link, Route, RouteState, Status};
+use crate::{FibEvent, Link, Route, RouteState, Status, Totals};
 
 /// Things told in one event.
 const PORTION: usize = 1024;
@@ -113,6 +113,30 @@ impl Reconciler {
             .collect();
         states.sort_unstable_by_key(|state| state.route.prefix);
         states
+    }
+
+    /// How many desired routes are in which state.
+    pub fn totals(&self, now: Instant) -> Totals {
+        let mut totals = Totals::default();
+        for (prefix, slot) in self.table.iter() {
+            let Some(resolved) = slot.wanted.and_then(|id| self.wants.resolved(id)) else {
+                continue;
+            };
+            let is_ready = matches!(resolved, Resolved::Ready(_));
+            // This is asked of every route: the usual case looks nothing up.
+            if is_ready && slot.marks.satisfied && self.troubles.get(prefix).is_none() {
+                totals.installed += 1;
+                continue;
+            }
+            match is_ready.then(|| self.status(prefix, now)) {
+                Some(Status::Installed | Status::Adopted) => totals.installed += 1,
+                None | Some(Status::Pending | Status::WaitingForInterface) => totals.pending += 1,
+                Some(Status::Failed { .. } | Status::Blocked { .. } | Status::Contested { .. }) => {
+                    totals.failed += 1;
+                }
+            }
+        }
+        totals
     }
 
     /// All interfaces, sorted by index.

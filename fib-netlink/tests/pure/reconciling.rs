@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fib_netlink::{
     Change, FibConfig, FibEvent, Held, Hop, KernelRoute, LinkUpdate, Operation, Reconciler, Route,
-    Status, Target, Verb, stored_metric,
+    Status, Target, Totals, Verb, stored_metric,
 };
 use ipnetwork::IpNetwork;
 use proptest::prelude::*;
@@ -91,6 +91,20 @@ impl World {
             }
         }
         self.now = until;
+    }
+
+    /// What is counted is what there is.
+    fn count(&self) -> Totals {
+        let mut totals = Totals::default();
+        for state in self.reconciler.states(self.now) {
+            match state.status {
+                Status::Installed | Status::Adopted => totals.installed += 1,
+                Status::Pending | Status::WaitingForInterface => totals.pending += 1,
+                _ => totals.failed += 1,
+            }
+        }
+        assert_eq!(self.reconciler.totals(self.now), totals);
+        totals
     }
 
     fn status(&self, prefix: &str) -> Status {
@@ -190,6 +204,7 @@ proptest! {
                 }
                 Step::Pass(time) => world.pass(Duration::from_millis(time)),
             }
+            world.count();
         }
         world.reconciler.converged();
         world.pass(Duration::from_secs(300)); // long enough for the longest pause
@@ -324,6 +339,7 @@ fn a_full_table_keeps_what_it_has_and_takes_the_rest_when_there_is_room() {
         };
         (0..10).filter(failed).count()
     };
+    assert_eq!(world.count().failed, 10 - ROOM as u64);
     assert_eq!(waits(&world), 10 - ROOM);
 
     let writes = world.writes;
@@ -351,5 +367,11 @@ fn a_full_table_keeps_what_it_has_and_takes_the_rest_when_there_is_room() {
 
     world.kernel.room6 = None;
     world.pass(Duration::from_secs(61));
-    assert_eq!((installed(&world).len(), waits(&world)), (10, 0));
+    assert_eq!(
+        world.count(),
+        Totals {
+            installed: 10,
+            ..Totals::default()
+        }
+    );
 }
