@@ -87,6 +87,11 @@ impl Bird {
         })
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
