@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a route costs on its way through the RIB: apply (store and decide), drain (tell groups, encode), feed (a late
+//! neighbour). One shard; a quarter as many attribute sets as prefixes, as in the public table. Throughput is in routes.
+
+use std::{hint::black_box, net::Ipv4Addr};
+
+use bgp_proto::{
+    AsPath, Asn, Community, HoldTime, Instant, Ipv4Prefix, Negotiated, NextHop, Origin,
+    PathAttributes, RouterId,
+};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use rib::{
+    Disposition, Input, NextHopMode, Output, PeerId, PeerInfo, Policy, Relation, Rib, RibConfig,
+    RouteBatch, Source,
+};
+
+criterion_group!(benches, apply, drain, feed);
+criterion_main!(benches);
+
+const PREFIXES: u32 = 100_000;
+/// Routes of one batch, as a peer's task hands them in.
+const BATCH: u32 = 4096;
+
+fn apply(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("apply");
+    group.throughput(Throughput::Elements(PREFIXES.into()));
+    group.bench_function("new routes of one peer", |bencher| {
+        bencher.iter_batched(
+            || (table(1), batches(1, 0)),
+            |(rib, batches)| fed(rib, batches),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("the same prefixes of a tenth peer", |bencher| {
+        let prepare = || {
+            let rib = (1..10).fold(table(10), |rib, peer| fed(rib, batches(peer, 0)));
+            (rib, batches(10, 0))
+        };
+        bencher.iter_batched(
+            prepare,
+            |(rib, batches)| fed(rib, batches),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("other attributes for known routes", |bencher| {
+        let prepare = || (fed(table(1), batches(1, 0)), batches(1, 1));
+        bencher.iter_batched(
+            prepare,
+            |(rib, batches)| fed(rib, batches),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+fn drain(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("drain");
+    group.throughput(Throughput::Elements(PREFIXES.into()));
+    for members in [1, 100] {
+        group.bench_function(format!("to a group of {members}"), |bencher| {
+            let prepare = || fed(table(1 + members), batches(1, 0));
+            bencher.iter_batched(prepare, drained, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+fn feed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("feed");
+    group.throughput(Throughput::Elements(PREFIXES.into()));
+    group.bench_function("to a neighbour that comes late", |bencher| {
+        let prepare = || {
+            let mut rib = drained(fed(table(2), batches(1, 0)));
+            rib.step(Input::PeerUp(Box::new(peer(3))), Instant::ZERO);
+            rib
+        };
+        bencher.iter_batched(prepare, drained, BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// A table with so many neighbours, converged on nothing.
+fn table(peers: u32) -> Rib {
+    let router_id = RouterId::new(Ipv4Addr::new(10, 0, 0, 1)).expect("not zero");
+    let mut rib = Rib::new(RibConfig {
+        next_hop_tracking: false,
+        ..RibConfig::new(Asn(64512), router_id)
+    });
+    for number in 1..=peers {
+        rib.step(Input::PeerUp(Box::new(peer(number))), Instant::ZERO);
+    }
+    drained(rib)
+}
+
+fn fed(mut rib: Rib, batches: Vec<RouteBatch>) -> Rib {
+    for batch in batches {
+        rib.step(Input::Routes(batch), Instant::ZERO);
+    }
+    rib
+}
+
+/// Drains to the end, and lets the messages go as a driver would.
+fn drained(mut rib: Rib) -> Rib {
+    let mut output = Output::default();
+    loop {
+        rib.drain(&mut output);
+        black_box(&output.transmit);
+        output.clear();
+        if !rib.has_work() {
+            return rib;
+        }
+    }
+}
+
+fn peer(number: u32) -> PeerInfo {
+    PeerInfo {
+        id: PeerId(number),
+        address: Ipv4Addr::from(0x0a01_0000 + number).into(),
+        relation: Relation::Client,
+        peer_as: Asn(64512),
+        local_as: Asn(64512),
+        router_id: RouterId::new(Ipv4Addr::from(0x0a01_0000 + number)).expect("not zero"),
+        local_v4: Some(Ipv4Addr::new(10, 0, 0, 1)),
+        local_v6: None,
+        local_link_local: None,
+        negotiated: Negotiated {
+            four_octet_as: true,
+            hold_time: HoldTime::OFF,
+            ..Negotiated::default()
+        },
+        next_hop: NextHopMode::Auto,
+        import: Policy::accept_all(),
+        export: Policy::accept_all(),
+        allow_own_as: 0,
+        shared_subnets: Vec::new(),
+    }
+}
+
+/// All prefixes of a peer, four with each attribute set.
+fn batches(number: u32, round: u32) -> Vec<RouteBatch> {
+    let mut all = Vec::new();
+    for first in (0..PREFIXES).step_by(BATCH as usize) {
+        let mut batch = RouteBatch::new(Source::Bgp(PeerId(number)));
+        for four in (first..PREFIXES.min(first + BATCH)).step_by(4) {
+            let attributes = attributes(number, four, round);
+            let path = batch.push_path(attributes.clone(), Disposition::Via(attributes.next_hop));
+            for prefix in four..four + 4 {
+                let address = Ipv4Addr::from(0x1000_0000 + prefix * 256);
+                let prefix = Ipv4Prefix::new(address, 24).expect("no host bits");
+                batch.announce(prefix.into(), 0, path);
+            }
+        }
+        all.push(batch);
+    }
+    all
+}
+
+fn attributes(number: u32, set: u32, round: u32) -> PathAttributes {
+    let path = [65001, 65002 + number, 100_000 + set, 65003 + round, 65009];
+    let mut attributes = PathAttributes::new(
+        Origin::Igp,
+        AsPath::from_sequence(path.map(Asn)),
+        NextHop::V4(Ipv4Addr::from(0x0a01_0000 + number)),
+    );
+    attributes.local_pref = Some(100);
+    attributes.communities = vec![Community(65001 << 16 | set), Community(65001 << 16 | 7)];
+    attributes
+}
