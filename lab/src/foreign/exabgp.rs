@@ -29,7 +29,7 @@ impl ExaBgp {
         crate::process::run_words("chmod", ["755", &script.to_string_lossy()])?;
         let config = format!(
             "process listen {{ run {}; encoder json; }}\nneighbor {neighbor} {{\n{block}\n  api {{ processes [ listen ]; \
-             receive {{ parsed; update; neighbor-changes; }} }}\n}}\n",
+             neighbor-changes; receive {{ parsed; update; }} }}\n}}\n",
             script.display()
         );
         let file = netns.write("exabgp.conf", &config)?;

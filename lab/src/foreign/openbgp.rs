@@ -7,6 +7,9 @@ use anyhow::{Result, bail};
 
 use crate::{Ended, Netns, Process, bgpd::PATIENCE, process::run_words, until};
 
+/// Where its processes lock themselves in; Debian's service file makes it.
+const CHROOT: &str = "/run/openbgpd";
+
 /// A running OpenBGPD.
 #[derive(Debug)]
 pub struct OpenBgp {
@@ -26,6 +29,7 @@ impl OpenBgp {
             &format!("socket \"{}\"\n{config}\n", socket.display()),
         )?;
         run_words("chmod", ["600", &file.to_string_lossy()])?;
+        std::fs::create_dir_all(CHROOT)?;
         let mut command = netns.command("/usr/sbin/bgpd");
         let process = netns.start(command.arg("-d").arg("-f").arg(file), "openbgpd")?;
         let mut open = Self { process, socket };
