@@ -22,9 +22,10 @@ impl ExaBgp {
     pub fn start(netns: &Netns, neighbor: &str, block: &str) -> Result<Self> {
         let heard = netns.file("exabgp.heard");
         std::fs::write(&heard, "")?;
+        // The shell stays and holds its output open: a process that closes it counts as dead.
         let script = netns.write(
             "exabgp.sh",
-            &format!("#!/bin/sh\nexec cat >> {}\n", heard.display()),
+            &format!("#!/bin/sh\ncat >> {}\n", heard.display()),
         )?;
         crate::process::run_words("chmod", ["755", &script.to_string_lossy()])?;
         let config = format!(
