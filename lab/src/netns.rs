@@ -6,12 +6,19 @@ use std::{
     os::fd::AsFd as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
 };
 
 use anyhow::{Context as _, Result};
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    sched::{CloneFlags, setns},
+    sys::signal::{SigSet, Signal, kill},
+    unistd::Pid,
+};
 
 use crate::process::{Process, run_words};
 
@@ -22,7 +29,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub struct Lab {
     tag: String,
     folder: PathBuf,
-    names: std::sync::Mutex<Vec<String>>,
+    names: Arc<Mutex<Vec<String>>>,
     keep: bool,
 }
 
@@ -42,7 +49,7 @@ impl Lab {
         Ok(Self {
             tag,
             folder,
-            names: std::sync::Mutex::default(),
+            names: Arc::default(),
             keep: false,
         })
     }
@@ -61,6 +68,31 @@ impl Lab {
         )
     }
 
+    /// From now on Ctrl-C removes all that is here, processes too, and ends the program. Threads and processes that the
+    /// caller starts later do not get the signal themselves.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove_on_interrupt(&self) -> Result<()> {
+        let mut interrupt = SigSet::empty();
+        interrupt.add(Signal::SIGINT);
+        interrupt.thread_block()?;
+        let (names, folder) = (Arc::clone(&self.names), self.folder.clone());
+        thread::spawn(move || {
+            if interrupt.wait().is_ok() {
+                eprintln!("interrupted: removing everything");
+                let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+                for name in names.iter() {
+                    end_processes(name);
+                    let _ = run_words("ip", ["netns", "del", name]);
+                }
+                let _ = fs::remove_dir_all(&folder);
+                std::process::exit(130);
+            }
+        });
+        Ok(())
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -75,7 +107,7 @@ impl Lab {
         run_words("ip", ["netns", "add", &full]).context("network namespaces need root")?;
         self.names
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .push(full.clone());
         let netns = Netns {
             name: full,
@@ -136,7 +168,7 @@ impl Drop for Lab {
         for name in self
             .names
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .iter()
         {
             // What is gone already needs no removing.
@@ -144,6 +176,17 @@ impl Drop for Lab {
         }
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Kills what runs in a namespace; what has ended by itself meanwhile is no matter.
+fn end_processes(name: &str) {
+    let pids = run_words("ip", ["netns", "pids", name]).unwrap_or_default();
+    for pid in pids.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        // A thread of ours that is in the namespace counts as ourselves.
+        if pid != std::process::id().cast_signed() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 }

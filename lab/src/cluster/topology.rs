@@ -102,6 +102,7 @@ impl Cluster {
     /// Makes namespaces and cables; nothing runs yet.
     pub(super) fn build(options: Options) -> Result<Self> {
         let lab = Lab::new("cluster")?;
+        lab.remove_on_interrupt()?;
         let router = lab.netns("router")?;
         for subnet in 1..=3 {
             router.ip(&format!("link add br{subnet} type bridge"))?;
