@@ -15,6 +15,7 @@ use bgp_proto::{
 use bytes::{Bytes, BytesMut};
 use rib::{Disposition, Input, Policy, RouteBatch, Source};
 
+mod complaints;
 mod events;
 mod limits;
 mod restart;
@@ -34,6 +35,7 @@ pub struct Peer {
     connections: Vec<Connection>,
     up: Option<Established>,
     helper: restart::Helper,
+    complaints: complaints::Complaints,
     /// RIB still has (stale) routes of it.
     known_to_rib: bool,
     batch: RouteBatch,
@@ -73,6 +75,7 @@ impl Peer {
             connections: Vec::new(),
             up: None,
             helper: restart::Helper::default(),
+            complaints: complaints::Complaints::default(),
             known_to_rib: false,
             batch,
             orders: Vec::new(),
@@ -269,7 +272,7 @@ impl Peer {
         let event = match &mut self.up {
             Some(up) if up.connection == connection => match Update::decode(body, &up.negotiated) {
                 Ok(update) => {
-                    self.routes(&update);
+                    self.routes(&update, now);
                     Event::Update { connection }
                 }
                 Err(error) => Event::Fault {
@@ -283,12 +286,13 @@ impl Peer {
         self.session.step(event, now);
     }
 
-    fn routes(&mut self, update: &Update<'_>) {
+    fn routes(&mut self, update: &Update<'_>, now: Instant) {
         if update.verdict() == Verdict::Withdraw {
             self.counts.treated_as_withdraw += 1;
         }
         for fault in update.faults() {
-            self.orders.push(PeerOrder::Faulty(fault.to_string()));
+            let words = self.complaints.about(fault, now);
+            self.orders.extend(words.map(PeerOrder::Faulty));
         }
         for block in update.withdrawn() {
             self.batch_withdrawals(&block);

@@ -82,7 +82,8 @@ pub enum PeerOrder {
         /// Why, when the session ended.
         reason: Option<String>,
     },
-    /// An UPDATE had errors that cost its routes, or an attribute (RFC 7606).
+    /// An UPDATE had errors that cost its routes, or an attribute (RFC 7606). One a second is told, with the number of
+    /// those before it that were not.
     Faulty(String),
     /// The neighbour comes near its limit of prefixes: the family, how many there are, the limit.
     NearLimit(Family, u64, u32),
