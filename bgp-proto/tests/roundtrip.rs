@@ -240,6 +240,45 @@ fn a_set_of_attributes_that_fills_the_message_is_refused_and_nothing_is_written(
 }
 
 #[test]
+fn a_long_path_for_a_two_octet_peer_is_told_whole_or_not_at_all() {
+    let session = Negotiated::default();
+    let route = (
+        0,
+        Prefix::V4(Ipv4Prefix::truncating(Ipv4Addr::new(10, 0, 0, 0), 8).unwrap()),
+    );
+    // Six octets an AS: in AS_PATH and in AS4_PATH.
+    for (length, fits) in [
+        (255, true),
+        (256, true),
+        (660, true),
+        (700, false),
+        (16_000, false),
+    ] {
+        let path = AsPath::from_sequence((0..length).map(|number| Asn(4_200_000_000 + number)));
+        let attributes =
+            PathAttributes::new(Origin::Igp, path, NextHop::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        let mut read = Vec::new();
+        let written = UpdateWriter::new(&session).announce(
+            &attributes,
+            Family::IPV4_UNICAST,
+            [route],
+            |message| {
+                assert!(message.len() <= MAX_STANDARD);
+                let update = Update::decode(body(&message), &session).unwrap();
+                assert_eq!(update.faults(), []);
+                read.extend(update.announced().map(|(found, _)| found.clone()));
+            },
+        );
+        assert_eq!(written.is_ok(), fits, "{length}");
+        assert_eq!(
+            read,
+            if fits { vec![attributes] } else { Vec::new() },
+            "{length}"
+        );
+    }
+}
+
+#[test]
 fn a_full_first_segment_takes_no_more_after_any_number_of_prepends() {
     let mut path = AsPath::empty();
     for _ in 0..600 {
