@@ -11,8 +11,13 @@ use alloc::{
 };
 
 use bgp_proto::{Family, Prefix, UpdateWriter};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
-use crate::{Attributes, Output, PeerId, Recipients, Transmit, export::GroupKey};
+use crate::{
+    Attributes, Output, PeerId, Recipients, Source, Transmit, attributes::Interner,
+    export::GroupKey, path::Path, rib::Around,
+};
 
 /// Prefixes that one feed looks at in one drain.
 const FEED_CHUNK: usize = 4096;
@@ -80,6 +85,8 @@ pub(crate) struct Group {
     counts: BTreeMap<(Family, Option<PeerId>), u64>,
     feeds: Vec<Feed>,
     pack: Pack,
+    /// Attribute sets as this group is sent them, by number, family and source, within one drain.
+    exported: HashMap<(u64, Family, Source), Option<Attributes>, FixedState>,
     /// Who is in the stream of a family; empty when that has to be found anew.
     live: BTreeMap<Family, Arc<[PeerId]>>,
 }
@@ -98,6 +105,7 @@ impl Group {
             counts: BTreeMap::new(),
             feeds: Vec::new(),
             pack: Pack::default(),
+            exported: HashMap::with_hasher(FixedState::default()),
             live: BTreeMap::new(),
         }
     }
@@ -232,6 +240,28 @@ impl Group {
         }
     }
 
+    /// What the group is to be told of a prefix with this best path.
+    pub(crate) fn export(
+        &mut self,
+        prefix: Prefix,
+        best: Option<&Path>,
+        around: Around<'_>,
+        interner: &mut Interner,
+    ) -> Option<Told> {
+        let family = prefix.family();
+        let best = best.filter(|_| self.key.has_family(family))?;
+        let reflection = around.telling(&self.key, best).ok()?;
+        let key = (best.attributes.0.number, family, best.source);
+        let attributes = self.exported.entry(key).or_insert_with(|| {
+            let made = self.key.attributes(best, family, reflection);
+            made.map(|attributes| interner.intern(attributes))
+        });
+        Some(Told {
+            attributes: attributes.clone()?,
+            from: best.source.peer(),
+        })
+    }
+
     /// Changes what the group is told about a prefix.
     pub(crate) fn tell(&mut self, prefix: Prefix, new: Option<Told>) {
         let old = self.told.get(&prefix).cloned();
@@ -299,6 +329,7 @@ impl Group {
 
     /// Drops what was packed: the feed of whoever joins brings it.
     pub(crate) fn forget_messages(&mut self) {
+        self.exported.clear();
         self.pack = Pack::default();
     }
 
@@ -317,6 +348,7 @@ impl Group {
 
     /// Makes the messages.
     pub(crate) fn drain(&mut self, out: &mut Output) {
+        self.exported.clear();
         self.send(out);
         self.catch_up(out);
         for number in 0..self.feeds.len() {

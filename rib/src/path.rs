@@ -6,7 +6,10 @@ use core::fmt;
 use bgp_proto::Instant;
 use smallvec::SmallVec;
 
-use crate::{Attributes, Disposition, Source};
+use crate::{
+    Attributes, Disposition, Source,
+    decision::{self, Context},
+};
 
 /// Why a path can't be chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,11 +62,24 @@ pub(crate) struct Entry {
     pub(crate) paths: SmallVec<[Path; 1]>,
     /// Place of the best path.
     pub(crate) best: Option<u32>,
+    /// What the forwarding table has of it is remembered already; an entry without paths stays until the next drain.
+    pub(crate) is_dirty: bool,
 }
 
 impl Entry {
     pub(crate) fn best(&self) -> Option<&Path> {
         self.paths.get(self.best? as usize)
+    }
+
+    /// Chooses the best path anew.
+    pub(crate) fn decide(&mut self, context: &impl Context) {
+        let best = match self.paths.as_slice() {
+            [] => None,
+            // Nothing to compare it with.
+            [only] => context.is_usable(only).then_some(0),
+            paths => decision::decide(paths, context).best,
+        };
+        self.best = best.and_then(|place| u32::try_from(place).ok());
     }
 
     pub(crate) fn place(&self, source: Source, path_id: u32) -> Option<usize> {

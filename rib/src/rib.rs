@@ -5,18 +5,17 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::net::IpAddr;
 
 use bgp_proto::{Community, Family, Instant, Prefix};
 use smallvec::SmallVec;
 
 use crate::{
     Disposition, FibChange, FibPath, FibRoute, Input, Output, PeerId, PeerInfo, Policy, Relation,
-    RibConfig, RouteBatch, Source, Unusable,
+    RibConfig, RouteBatch, Source, Totals, Unusable,
     attributes::{Attributes, Interner},
     decision,
-    export::{GroupKey, Learned, Telling},
-    group::{Group, Told},
+    export::GroupKey,
+    group::Group,
     next_hop::NextHops,
     path::{Entry, Path},
     peer::Counters,
@@ -24,6 +23,19 @@ use crate::{
 
 mod context;
 mod query;
+
+/// [`Rib::around`] where the table, the groups or the list of what is dirty are borrowed beside it.
+macro_rules! around {
+    ($rib:expr) => {
+        Around {
+            config: &$rib.config,
+            peers: &$rib.peers,
+            next_hops: &$rib.next_hops,
+        }
+    };
+}
+
+pub(crate) use context::Around;
 
 /// A neighbour with a session, or with stale routes of one.
 #[derive(Debug)]
@@ -42,9 +54,10 @@ pub struct Rib {
     pub(crate) groups: Vec<Group>,
     interner: Interner,
     pub(crate) next_hops: NextHops,
-    /// Prefixes whose best path may have changed, with what the forwarding table had before.
-    dirty: BTreeMap<Prefix, Option<FibRoute>>,
-    pub(crate) paths: u64,
+    /// Prefixes whose best path may have changed, with what the forwarding table had before. Each once: its entry knows.
+    dirty: Vec<(Prefix, Option<FibRoute>)>,
+    /// Prefixes with a path, and paths.
+    pub(crate) totals: Totals,
 }
 
 impl Rib {
@@ -57,8 +70,8 @@ impl Rib {
             peers: BTreeMap::new(),
             groups: Vec::new(),
             interner: Interner::default(),
-            dirty: BTreeMap::new(),
-            paths: 0,
+            dirty: Vec::new(),
+            totals: Totals::default(),
         }
     }
 
@@ -97,8 +110,15 @@ impl Rib {
 
     /// Says what is to be done. Changes that took each other back in the meantime do not appear.
     pub fn drain(&mut self, out: &mut Output) {
-        for (prefix, before) in core::mem::take(&mut self.dirty) {
-            let best = self.fib_route(prefix);
+        let mut dirty = core::mem::take(&mut self.dirty);
+        dirty.sort_unstable_by_key(|(prefix, _)| *prefix);
+        for (prefix, before) in dirty {
+            let Some(entry) = self.table.get_mut(&prefix) else {
+                continue;
+            };
+            entry.is_dirty = false;
+            let around = around!(self);
+            let best = fib_route(entry, around);
             if best != before {
                 let list = if best.is_some() {
                     &mut out.install
@@ -107,7 +127,13 @@ impl Rib {
                 };
                 list.push(FibChange { prefix, best });
             }
-            self.tell_groups(prefix);
+            for group in &mut self.groups {
+                let told = group.export(prefix, entry.best(), around, &mut self.interner);
+                group.tell(prefix, told);
+            }
+            if entry.paths.is_empty() {
+                self.table.remove(&prefix);
+            }
         }
         for group in &mut self.groups {
             group.drain(out);
@@ -190,47 +216,31 @@ impl Rib {
     }
 
     fn announce(&mut self, prefix: Prefix, mut path: Path) {
-        let Some(place) = self
-            .table
-            .get(&prefix)
-            .and_then(|entry| entry.place(path.source, path.path_id))
-        else {
-            self.touch(prefix);
-            self.count(prefix, &path, true);
-            self.next_hops.use_by(prefix, &path);
-            self.table.entry(prefix).or_default().paths.push(path);
-            self.decide(prefix);
-            return;
-        };
-        let Some(old) = self
-            .table
-            .get(&prefix)
-            .and_then(|entry| entry.paths.get(place))
-            .cloned()
-        else {
-            return;
-        };
-        let same = old.attributes == path.attributes
-            && old.disposition == path.disposition
-            && old.refused == path.refused;
-        if same {
-            path.since = old.since;
-        } else {
-            self.touch(prefix);
+        let entry = self.table.entry(prefix).or_default();
+        let place = entry.place(path.source, path.path_id);
+        let around = around!(self);
+        let old = place.and_then(|place| entry.paths.get(place));
+        let is_same = old.is_some_and(|old| {
+            old.attributes == path.attributes
+                && old.disposition == path.disposition
+                && old.refused == path.refused
+        });
+        match old.filter(|_| is_same) {
+            Some(old) => path.since = old.since,
+            None => touch(entry, prefix, &mut self.dirty, around),
         }
-        self.count(prefix, &old, false);
-        self.count(prefix, &path, true);
+        count(&mut self.peers, &mut self.totals, prefix, &path, true);
         self.next_hops.use_by(prefix, &path);
-        self.next_hops.release(prefix, &old);
-        if let Some(slot) = self
-            .table
-            .get_mut(&prefix)
-            .and_then(|entry| entry.paths.get_mut(place))
-        {
-            *slot = path;
+        if let Some(slot) = place.and_then(|place| entry.paths.get_mut(place)) {
+            let old = core::mem::replace(slot, path);
+            count(&mut self.peers, &mut self.totals, prefix, &old, false);
+            self.next_hops.release(prefix, &old);
+        } else {
+            self.totals.prefixes += u64::from(entry.paths.is_empty());
+            entry.paths.push(path);
         }
-        if !same {
-            self.decide(prefix);
+        if !is_same {
+            entry.decide(&around!(self));
         }
     }
 
@@ -254,37 +264,17 @@ impl Rib {
         }
         let path = entry.paths.remove(place);
         entry.best = None;
-        if entry.paths.is_empty() {
-            self.table.remove(&prefix);
-        }
-        self.count(prefix, &path, false);
+        self.totals.prefixes -= u64::from(entry.paths.is_empty());
+        count(&mut self.peers, &mut self.totals, prefix, &path, false);
         self.next_hops.release(prefix, &path);
         self.decide(prefix);
     }
 
-    fn count(&mut self, prefix: Prefix, path: &Path, added: bool) {
-        let step = |counter: &mut u64| {
-            *counter = if added {
-                *counter + 1
-            } else {
-                counter.saturating_sub(1)
-            }
-        };
-        step(&mut self.paths);
-        if let Some(peer) = path.source.peer().and_then(|id| self.peers.get_mut(&id)) {
-            let counts = peer.counters.of(prefix.family());
-            step(&mut counts.received);
-            if path.refused.is_none() {
-                step(&mut counts.accepted);
-            }
-        }
-    }
-
     /// Remembers what the forwarding table has for a prefix, before it changes.
     fn touch(&mut self, prefix: Prefix) {
-        if !self.dirty.contains_key(&prefix) {
-            let before = self.fib_route(prefix);
-            self.dirty.insert(prefix, before);
+        let around = around!(self);
+        if let Some(entry) = self.table.get_mut(&prefix) {
+            touch(entry, prefix, &mut self.dirty, around);
         }
     }
 
@@ -295,88 +285,12 @@ impl Rib {
         }
     }
 
-    /// Chooses the best path anew.
+    /// Chooses the best path anew. The prefix has been touched.
     fn decide(&mut self, prefix: Prefix) {
-        self.touch(prefix);
-        let best = self
-            .table
-            .get(&prefix)
-            .and_then(|entry| decision::decide(&entry.paths, self).best);
+        let around = around!(self);
         if let Some(entry) = self.table.get_mut(&prefix) {
-            entry.best = best.and_then(|place| u32::try_from(place).ok());
+            entry.decide(&around);
         }
-    }
-
-    /// What the forwarding table should have for a prefix.
-    fn fib_route(&self, prefix: Prefix) -> Option<FibRoute> {
-        let entry = self.table.get(&prefix)?;
-        let best = entry.best()?;
-        if !best.source.is_installed() {
-            return None;
-        }
-        let as_fib = |path: &Path| FibPath {
-            disposition: path.disposition,
-            source: path.source,
-            attributes: path.attributes.clone(),
-        };
-        let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
-        paths.push(as_fib(best));
-        if self.config.max_paths > 1 && entry.paths.len() > 1 {
-            let level = decision::decide(&entry.paths, self).level;
-            for place in level.iter().skip(1) {
-                let Some(path) = entry.paths.get(*place) else {
-                    continue;
-                };
-                // The same way twice is one way.
-                let is_new = paths
-                    .iter()
-                    .all(|other| other.disposition != path.disposition);
-                if is_new && paths.len() < self.config.max_paths {
-                    paths.push(as_fib(path));
-                }
-            }
-        }
-        Some(FibRoute {
-            source: best.source,
-            paths,
-        })
-    }
-
-    fn tell_groups(&mut self, prefix: Prefix) {
-        for number in 0..self.groups.len() {
-            let told = self
-                .groups
-                .get(number)
-                .and_then(|group| self.export(&group.key, prefix));
-            let told = told.map(|(attributes, from)| Told {
-                attributes: self.interner.intern(attributes),
-                from,
-            });
-            if let Some(group) = self.groups.get_mut(number) {
-                group.tell(prefix, told);
-            }
-        }
-    }
-
-    /// What a group is told about a prefix, and which neighbour it comes from.
-    pub(crate) fn export(
-        &self,
-        key: &GroupKey,
-        prefix: Prefix,
-    ) -> Option<(bgp_proto::PathAttributes, Option<PeerId>)> {
-        if !key.has_family(prefix.family()) {
-            return None;
-        }
-        let best = self.table.get(&prefix)?.best()?;
-        let from = best.source.peer();
-        let sender = from.and_then(|id| self.peers.get(&id));
-        let learned = sender.map_or(Learned::Locally, |peer| Learned::From(peer.info.relation));
-        let reflection = match key.telling(best, learned) {
-            Telling::No => return None,
-            Telling::Plain => None,
-            Telling::Reflected => Some((sender?.info.router_id, self.config.cluster_id)),
-        };
-        Some((key.attributes(best, prefix.family(), reflection)?, from))
     }
 
     fn peer_up(&mut self, info: PeerInfo) {
@@ -504,13 +418,13 @@ impl Rib {
                 })
                 .collect();
             for (place, path) in changed {
-                self.count(prefix, &path, true);
+                count(&mut self.peers, &mut self.totals, prefix, &path, true);
                 let slot = self
                     .table
                     .get_mut(&prefix)
                     .and_then(|entry| entry.paths.get_mut(place));
                 if let Some(old) = slot.map(|slot| core::mem::replace(slot, path)) {
-                    self.count(prefix, &old, false);
+                    count(&mut self.peers, &mut self.totals, prefix, &old, false);
                 }
             }
             self.decide(prefix);
@@ -535,20 +449,12 @@ impl Rib {
         if let Some(number) = self.groups.iter().position(|group| group.key == key) {
             return number;
         }
-        let prefixes: Vec<Prefix> = self
-            .table
-            .keys()
-            .copied()
-            .filter(|prefix| !self.dirty.contains_key(prefix))
-            .collect();
         let mut group = Group::new(key);
-        for prefix in prefixes {
-            let told = self.export(&group.key, prefix);
-            let told = told.map(|(attributes, from)| Told {
-                attributes: self.interner.intern(attributes),
-                from,
-            });
-            group.tell(prefix, told);
+        let around = around!(self);
+        // What is dirty comes with the next drain.
+        for (prefix, entry) in self.table.iter().filter(|(_, entry)| !entry.is_dirty) {
+            let told = group.export(*prefix, entry.best(), around, &mut self.interner);
+            group.tell(*prefix, told);
         }
         // Nobody has joined yet: the feed of the first member brings it.
         group.forget_messages();
@@ -581,12 +487,6 @@ impl Rib {
         }
     }
 
-    pub(crate) fn peer_address(&self, source: Source) -> Option<IpAddr> {
-        self.peers
-            .get(&source.peer()?)
-            .map(|peer| peer.info.address)
-    }
-
     /// Families of which a neighbour has paths or is told prefixes.
     pub(crate) fn families() -> [Family; 2] {
         [Family::IPV4_UNICAST, Family::IPV6_UNICAST]
@@ -604,5 +504,76 @@ impl Rib {
                     .copied()
             })
             .collect()
+    }
+}
+
+/// Remembers what the forwarding table has of an entry, if that is not remembered yet.
+fn touch(
+    entry: &mut Entry,
+    prefix: Prefix,
+    dirty: &mut Vec<(Prefix, Option<FibRoute>)>,
+    around: Around<'_>,
+) {
+    if !core::mem::replace(&mut entry.is_dirty, true) {
+        dirty.push((prefix, fib_route(entry, around)));
+    }
+}
+
+/// What the forwarding table should have of an entry.
+fn fib_route(entry: &Entry, around: Around<'_>) -> Option<FibRoute> {
+    let best = entry.best()?;
+    if !best.source.is_installed() {
+        return None;
+    }
+    let as_fib = |path: &Path| FibPath {
+        disposition: path.disposition,
+        source: path.source,
+        attributes: path.attributes.clone(),
+    };
+    let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
+    paths.push(as_fib(best));
+    if around.config.max_paths > 1 && entry.paths.len() > 1 {
+        let level = decision::decide(&entry.paths, &around).level;
+        for place in level.iter().skip(1) {
+            let Some(path) = entry.paths.get(*place) else {
+                continue;
+            };
+            // The same way twice is one way.
+            let is_new = paths
+                .iter()
+                .all(|other| other.disposition != path.disposition);
+            if is_new && paths.len() < around.config.max_paths {
+                paths.push(as_fib(path));
+            }
+        }
+    }
+    Some(FibRoute {
+        source: best.source,
+        paths,
+    })
+}
+
+/// Counts a path that comes or goes.
+fn count(
+    peers: &mut BTreeMap<PeerId, Peer>,
+    totals: &mut Totals,
+    prefix: Prefix,
+    path: &Path,
+    added: bool,
+) {
+    let step = |counter: &mut u64| {
+        *counter = if added {
+            *counter + 1
+        } else {
+            counter.saturating_sub(1)
+        }
+    };
+    step(&mut totals.paths);
+    if let Some(peer) = path.source.peer().and_then(|id| peers.get_mut(&id)) {
+        let counts = peer.counters.of(prefix.family());
+        step(&mut counts.received);
+        if path.refused.is_none() {
+            step(&mut counts.accepted);
+        }
     }
 }

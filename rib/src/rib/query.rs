@@ -63,7 +63,10 @@ impl Rib {
     /// All paths of a prefix, and why the best one won.
     pub fn explain(&self, prefix: Prefix) -> Option<Explanation> {
         let entry = self.table.get(&prefix)?;
-        let outcome = decision::decide(&entry.paths, self);
+        if entry.paths.is_empty() {
+            return None;
+        }
+        let outcome = decision::decide(&entry.paths, &self.around());
         let views = self.views(prefix, entry);
         let lost = |place: usize| {
             outcome
@@ -91,7 +94,11 @@ impl Rib {
         let lengths = (0..=prefix.length()).rev();
         let covering = lengths.filter_map(|length| Prefix::truncating(prefix.addr(), length));
         covering
-            .filter(|prefix| self.table.contains_key(prefix))
+            .filter(|prefix| {
+                self.table
+                    .get(prefix)
+                    .is_some_and(|entry| !entry.paths.is_empty())
+            })
             .find_map(|prefix| self.explain(prefix))
     }
 
@@ -118,10 +125,7 @@ impl Rib {
 
     /// Size of the table.
     pub fn totals(&self) -> Totals {
-        Totals {
-            prefixes: self.table.len() as u64,
-            paths: self.paths,
-        }
+        self.totals
     }
 
     /// Update groups there are.
@@ -167,7 +171,7 @@ impl Rib {
 
     fn views(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
         let level = if self.config.max_paths > 1 && entry.best.is_some() {
-            decision::decide(&entry.paths, self)
+            decision::decide(&entry.paths, &self.around())
                 .level
                 .into_iter()
                 .take(self.config.max_paths)
@@ -184,9 +188,9 @@ impl Rib {
             disposition: path.disposition,
             best: best == Some(place),
             multipath: level.len() > 1 && level.contains(&place),
-            unusable: path
-                .refused
-                .or_else(|| (!self.is_usable(path)).then_some(Unusable::NextHopUnreachable)),
+            unusable: path.refused.or_else(|| {
+                (!self.around().is_usable(path)).then_some(Unusable::NextHopUnreachable)
+            }),
             stale: path.stale,
             since: path.since,
         };
