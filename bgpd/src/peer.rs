@@ -176,6 +176,11 @@ impl Peer {
         self.orders.drain(..)
     }
 
+    /// It is down, none of its routes are kept, and no time is set to start it again.
+    pub fn may_be_forgotten(&self) -> bool {
+        self.up.is_none() && self.helper.deadline().is_none() && self.restart_at.is_none()
+    }
+
     /// Its settings.
     pub fn settings(&self) -> &PeerSettings {
         &self.settings

@@ -154,6 +154,40 @@ fn tcp_md5_lets_in_who_knows_the_key_and_nobody_else() -> Result<()> {
 
 #[test]
 #[ignore = "needs netns"]
+fn a_dynamic_neighbour_with_graceful_restart_is_waited_for_and_then_forgotten() -> Result<()> {
+    let lab = Lab::new("bird")?;
+    let (a, b) = lab.pair()?;
+    let ours = "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n\
+        [[peer-groups]]\npeer-group-name = \"range\"\npeer-as = 64513\n\
+        apply-policy = { default-import-policy = \"accept-route\" }\n\
+        [[dynamic-neighbors]]\nprefix = \"10.0.0.0/24\"\npeer-group = \"range\"\n";
+    let us = Bgpd::start(&a, ours)?;
+    let theirs = "router id 10.0.0.2;\nprotocol device {}\n\
+        protocol static { ipv4; route 10.2.0.0/16 blackhole; }\n\
+        protocol bgp { local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; connect delay time 1; error wait time 1, 2;\n\
+        graceful restart yes; graceful restart time 5; ipv4 { import all; export all; }; }\n";
+    for _ in 0..2 {
+        let mut bird = Bird::start(&b, theirs)?;
+        us.wait_established("10.0.0.2")?;
+        us.wait_route("10.2.0.0/16")?;
+        bird.process().kill()?;
+        std::thread::sleep(Duration::from_secs(2));
+        us.wait_route("10.2.0.0/16")?;
+    }
+    us.wait_no_route("10.2.0.0/16")?;
+    let nobody = |us: &Bgpd| -> Result<()> {
+        let neighbors = us.json(&["neighbor"])?;
+        ensure!(
+            neighbors.as_array().is_some_and(Vec::is_empty),
+            "{neighbors}"
+        );
+        Ok(())
+    };
+    until("it is forgotten", Duration::from_secs(5), || nobody(&us))
+}
+
+#[test]
+#[ignore = "needs netns"]
 fn tcp_md5_works_over_ipv6_and_for_a_range_of_dynamic_neighbours() -> Result<()> {
     let lab = Lab::new("bird")?;
     let (a, b) = lab.pair()?;

@@ -127,6 +127,8 @@ pub(super) struct PeerTask {
     /// Orders for shards whose queues are full. While there are any, nothing is read from the peer.
     pending: VecDeque<(usize, Order)>,
     told_converged: bool,
+    /// A dynamic neighbour whose connection ended and that has not come back.
+    gone: bool,
     ended: bool,
 }
 
@@ -150,6 +152,7 @@ impl PeerTask {
             established: None,
             pending: VecDeque::new(),
             told_converged: false,
+            gone: false,
             ended: false,
         };
         (task, PeerHandle(sender))
@@ -160,7 +163,13 @@ impl PeerTask {
         let finished = loop {
             self.carry_out();
             self.pump();
+            if self.gone && self.peer.may_be_forgotten() {
+                // The RIB may still know it, without routes.
+                self.event(PeerEvent::Stop(StopReason::Deconfigured));
+                self.ended = true;
+            }
             if self.ended {
+                self.carry_out();
                 break None;
             }
             let may_read = self.pending.is_empty();
@@ -389,8 +398,8 @@ impl PeerTask {
             to: is,
             reason,
         });
-        if self.dynamic && to == State::Idle {
-            self.ended = true;
+        if self.dynamic {
+            self.gone = to <= State::Active && (self.gone || to == State::Idle);
         }
     }
 
