@@ -127,9 +127,16 @@ pub(super) struct PeerTask {
     /// Orders for shards whose queues are full. While there are any, nothing is read from the peer.
     pending: VecDeque<(usize, Order)>,
     told_converged: bool,
-    /// A dynamic neighbour whose connection ended and that has not come back.
-    gone: bool,
-    ended: bool,
+    end: End,
+}
+
+/// Whether the task ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    NotYet,
+    /// When nothing of the neighbour is kept any more: a dynamic one whose connection ended and that has not come back.
+    WhenForgotten,
+    Now,
 }
 
 impl PeerTask {
@@ -152,8 +159,7 @@ impl PeerTask {
             established: None,
             pending: VecDeque::new(),
             told_converged: false,
-            gone: false,
-            ended: false,
+            end: End::NotYet,
         };
         (task, PeerHandle(sender))
     }
@@ -163,12 +169,12 @@ impl PeerTask {
         let finished = loop {
             self.carry_out();
             self.pump();
-            if self.gone && self.peer.may_be_forgotten() {
+            if self.end == End::WhenForgotten && self.peer.may_be_forgotten() {
                 // The RIB may still know it, without routes.
                 self.event(PeerEvent::Stop(StopReason::Deconfigured));
-                self.ended = true;
+                self.end = End::Now;
             }
-            if self.ended {
+            if self.end == End::Now {
                 self.carry_out();
                 break None;
             }
@@ -398,8 +404,11 @@ impl PeerTask {
             to: is,
             reason,
         });
-        if self.dynamic {
-            self.gone = to <= State::Active && (self.gone || to == State::Idle);
+        match to {
+            _ if self.end == End::Now => {}
+            State::Idle if self.dynamic => self.end = End::WhenForgotten,
+            State::Idle | State::Connect | State::Active => {}
+            State::OpenSent | State::OpenConfirm | State::Established => self.end = End::NotYet,
         }
     }
 
@@ -459,7 +468,7 @@ impl PeerTask {
         match (room, self.pending.pop_front()) {
             (Some(room), Some((_, order))) => drop(room.send(order)),
             // The shard is gone: the daemon ends.
-            _ => self.ended = true,
+            _ => self.end = End::Now,
         }
     }
 
