@@ -8,8 +8,8 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -46,11 +46,17 @@ pub(super) enum Item {
 pub(super) struct Outbox {
     /// The peer may have announced only so many prefixes of these.
     limited: Vec<Family>,
-    items: Mutex<VecDeque<Item>>,
-    octets: AtomicUsize,
+    waiting: Mutex<Waiting>,
     ready: Notify,
     congested: AtomicBool,
-    closed: AtomicBool,
+}
+
+/// Items and their octets change together: the RIB puts in while the peer's task takes out.
+#[derive(Debug, Default)]
+struct Waiting {
+    items: VecDeque<Item>,
+    octets: usize,
+    closed: bool,
 }
 
 /// Whether a peer keeps up.
@@ -78,15 +84,15 @@ impl Outbox {
 
     /// Adds an item; says whether the peer keeps up.
     pub(super) fn push(&self, item: Item) -> Flow {
-        if self.closed.load(Ordering::Acquire) {
-            return Flow::Open;
-        }
-        let length = item.octets();
-        self.items
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(item);
-        let waiting = self.octets.fetch_add(length, Ordering::AcqRel) + length;
+        let waiting = {
+            let mut queue = self.lock();
+            if queue.closed {
+                return Flow::Open;
+            }
+            queue.octets += item.octets();
+            queue.items.push_back(item);
+            queue.octets
+        };
         self.ready.notify_one();
         if waiting > HIGH_WATER {
             Flow::Congested
@@ -97,18 +103,15 @@ impl Outbox {
 
     /// Takes the next item, if there is one.
     pub(super) fn pop(&self) -> Option<Item> {
-        let item = self
-            .items
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()?;
-        self.octets.fetch_sub(item.octets(), Ordering::AcqRel);
+        let mut queue = self.lock();
+        let item = queue.items.pop_front()?;
+        queue.octets -= item.octets();
         Some(item)
     }
 
     /// Octets that wait.
     pub(super) fn octets(&self) -> usize {
-        self.octets.load(Ordering::Acquire)
+        self.lock().octets
     }
 
     /// Waits until something was pushed. May wake without need.
@@ -129,12 +132,14 @@ impl Outbox {
 
     /// The session is over: drops what waits and takes nothing more.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.items
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-        self.octets.store(0, Ordering::Release);
+        *self.lock() = Waiting {
+            closed: true,
+            ..Waiting::default()
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,5 +182,28 @@ mod tests {
         outbox.push(Item::Message(Bytes::from_static(b"y")));
         assert!(outbox.pop().is_none());
         assert_eq!(outbox.octets(), 0);
+    }
+    #[test]
+    fn what_is_taken_out_at_once_was_counted_before() {
+        const MESSAGES: usize = 100_000;
+        let outbox = Outbox::default();
+        let taken = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..MESSAGES {
+                    outbox.push(Item::Message(Bytes::from_static(b"message")));
+                    while taken.load(Ordering::Acquire) == number {
+                        std::hint::spin_loop();
+                    }
+                }
+            });
+            while taken.load(Ordering::Acquire) < MESSAGES {
+                if outbox.pop().is_some() {
+                    let octets = outbox.octets();
+                    taken.fetch_add(1, Ordering::Release);
+                    assert_eq!(octets, 0);
+                }
+            }
+        });
     }
 }
