@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A hundred thousand routes through our daemon to two others: every one arrives, every one goes, and how long it took.
+
+use std::{
+    collections::BTreeSet,
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use lab::{Bgpd, Bird, GoBgp, Lab, Netns, until};
+
+const ROUTES: u32 = 100_000;
+
+/// So many routes in a row have the same attributes.
+const ALIKE: u32 = 10;
+
+/// Each step takes about a second on two cores; this is when something is broken.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// Most memory our daemon may have used for 100 000 routes and two receivers, in KiB.
+const MEMORY: u64 = 256 << 10;
+
+const OURS: &str = r#"
+[global]
+as = 64512
+router-id = "10.0.0.1"
+shards = 2
+apply-policy = { default-import-policy = "accept-route", default-export-policy = "accept-route" }
+
+[[peer-groups]]
+peer-group-name = "all"
+timers = { connect-retry = 1 }
+graceful-restart = { enabled = false }
+
+[[neighbors]]
+neighbor-address = "10.0.0.2"
+peer-as = 64513
+peer-group = "all"
+[[neighbors]]
+neighbor-address = "10.0.0.3"
+peer-as = 64514
+peer-group = "all"
+[[neighbors]]
+neighbor-address = "10.0.0.4"
+peer-as = 64515
+peer-group = "all"
+"#;
+
+fn prefix(number: u32) -> String {
+    format!("{}/24", Ipv4Addr::from(0x1400_0000 + number * 256))
+}
+
+/// BIRD at 10.0.0.NUMBER.
+fn bird(number: u32, routes: u32) -> String {
+    let route = |number| {
+        let community = number / ALIKE;
+        format!(
+            "route {} blackhole {{ bgp_community.add((64513,{community})); bgp_path.prepend(65000); }};\n",
+            prefix(number)
+        )
+    };
+    let routes: Vec<String> = (0..routes).map(route).collect();
+    format!(
+        "router id 10.0.0.{number};\nprotocol device {{}}\nprotocol static {{ ipv4;\n{} }}\n\
+         protocol bgp {{ local 10.0.0.{number} as {}; neighbor 10.0.0.1 as 64512; graceful restart off;\n\
+         connect retry time 1; connect delay time 1; error wait time 1, 2;\n\
+         ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n",
+        routes.concat(),
+        64511 + number
+    )
+}
+
+const GOBGP: &str = r#"
+[global.config]
+as = 64515
+router-id = "10.0.0.4"
+[[neighbors]]
+config = { neighbor-address = "10.0.0.1", peer-as = 64512 }
+timers = { config = { connect-retry = 1 } }
+"#;
+
+/// Four namespaces at one switch, `10.0.0.1` to `10.0.0.4`.
+fn lan(lab: &Lab) -> Result<Vec<Netns>> {
+    let switch = lab.netns("switch")?;
+    switch.ip("link add br0 type bridge")?;
+    switch.ip("link set br0 up")?;
+    (1..=4)
+        .map(|number| {
+            let host = lab.netns(&format!("n{number}"))?;
+            let port = format!("port{number}");
+            lab.cable((&host, "eth0"), (&switch, &port))?;
+            switch.ip(&format!("link set {port} master br0"))?;
+            host.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
+            Ok(host)
+        })
+        .collect()
+}
+
+fn bird_has(bird: &Bird, count: u32) -> Result<()> {
+    until(&format!("BIRD has {count} routes"), LIMIT, || {
+        let text = bird.ctl("show route count")?;
+        let line = format!("{count} of {count} routes for {count} networks in table master4");
+        ensure!(text.contains(&line), "{text}");
+        Ok(())
+    })
+}
+
+fn gobgp_has(gobgp: &GoBgp, count: u32) -> Result<()> {
+    until(&format!("GoBGP has {count} routes"), LIMIT, || {
+        let text = gobgp.ctl("global rib summary")?;
+        let line = format!("Destination: {count}, Path: {count}");
+        ensure!(text.contains(&line), "{text}");
+        Ok(())
+    })
+}
+
+fn we_have(us: &Bgpd, count: u32) -> Result<()> {
+    until(&format!("bgpd has {count} paths"), LIMIT, || {
+        let status = us.json(&["status"])?;
+        ensure!(
+            status["paths"] == count && status["prefixes"] == count,
+            "{status}"
+        );
+        Ok(())
+    })
+}
+
+/// The most memory that the process has ever used, in KiB.
+fn peak_memory(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next());
+    Ok(kib.context("VmHWM")?.parse()?)
+}
+
+/// Every prefix, with the attributes of its group.
+fn nothing_is_mixed_up(receiver: &Bird) -> Result<()> {
+    let table = receiver.ctl("show route")?;
+    let seen: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| word.contains('/'))
+        .collect();
+    let missing = (0..ROUTES).find(|number| !seen.contains(prefix(*number).as_str()));
+    ensure!(missing.is_none(), "{missing:?} is not there");
+    for number in (0..ROUTES).step_by(9_973) {
+        let text = receiver.wait_route(&prefix(number))?;
+        for line in [
+            "BGP.as_path: 64512 64513 65000\n".to_owned(),
+            // All are in one subnet: packets need not go by way of us (RFC 4271 §5.1.3).
+            "BGP.next_hop: 10.0.0.2\n".to_owned(),
+            format!("BGP.community: (64513,{})\n", number / ALIKE),
+        ] {
+            ensure!(text.contains(&line), "no {line:?} in {text}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_hundred_thousand_routes_arrive_and_go() -> Result<()> {
+    let lab = Lab::new("scale")?;
+    let hosts = lan(&lab)?;
+    let mut us = Bgpd::start(&hosts[0], OURS)?;
+    let early = Bird::start(&hosts[2], &bird(3, 0))?;
+    us.wait_established("10.0.0.3")?;
+
+    let mut sender = Bird::start(&hosts[1], &bird(2, ROUTES))?;
+    us.wait_established("10.0.0.2")?;
+    let begun = Instant::now();
+    we_have(&us, ROUTES)?;
+    let taken = begun.elapsed();
+    bird_has(&early, ROUTES)?;
+    let passed = begun.elapsed();
+    nothing_is_mixed_up(&early)?;
+
+    let late = GoBgp::start(&hosts[3], GOBGP)?;
+    us.wait_established("10.0.0.4")?;
+    let begun = Instant::now();
+    gobgp_has(&late, ROUTES)?;
+    let synchronised = begun.elapsed();
+
+    sender.process().kill()?;
+    let begun = Instant::now();
+    we_have(&us, 0)?;
+    let dropped = begun.elapsed();
+    bird_has(&early, 0)?;
+    gobgp_has(&late, 0)?;
+    let withdrawn = begun.elapsed();
+    let memory = peak_memory(us.process().pid())?;
+    println!(
+        "{ROUTES} routes, {} sets of attributes: taken in {taken:.2?}, passed on to BIRD in {passed:.2?}, told to \
+         GoBGP in {synchronised:.2?}, dropped in {dropped:.2?}, withdrawn everywhere in {withdrawn:.2?}; \
+         {} MiB at most",
+        ROUTES / ALIKE,
+        memory >> 10
+    );
+    ensure!(memory < MEMORY, "{memory} KiB");
+    for neighbor in ["10.0.0.3", "10.0.0.4"] {
+        let state = us.json(&["neighbor", neighbor])?;
+        ensure!(
+            state["state"] == "Established" && state["established_count"] == 1,
+            "{state}"
+        );
+    }
+    Ok(())
+}
