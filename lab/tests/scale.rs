@@ -15,7 +15,8 @@ const ROUTES: u32 = 100_000;
 /// So many routes in a row have the same attributes.
 const ALIKE: u32 = 10;
 
-/// Each step takes about a second on two cores; this is when something is broken.
+/// Each step takes about a second on two cores, and BIRD pauses for three before it sends the last of so many routes;
+/// this is when something is broken.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Most memory our daemon may have used for 100 000 routes and two receivers, in KiB.
