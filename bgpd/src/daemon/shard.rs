@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
+    io, process,
     sync::Arc,
     thread,
 };
@@ -11,6 +11,7 @@ use std::{
 use bgp_proto::Family;
 use rib::{Input, Output, PeerId, PeerInfo, Rib, RibConfig};
 use tokio::sync::{mpsc, oneshot};
+use tracing::error;
 
 use super::{
     clock::Clock,
@@ -70,7 +71,10 @@ impl Shard {
         };
         thread::Builder::new()
             .name(format!("rib-{number}"))
-            .spawn(move || worker.run(orders))?;
+            .spawn(move || {
+                let _whole = Whole;
+                worker.run(orders);
+            })?;
         Ok(Self { queue })
     }
 
@@ -107,6 +111,19 @@ impl Shard {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("bgpd is shutting down")]
 pub(super) struct Gone;
+
+/// A panic in a shard ends the process: without one of its parts the table is wrong, and nothing would mend it. After a
+/// restart it is whole, and until then kernel and neighbours keep the routes as after any crash.
+struct Whole;
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            error!("a part of the table is lost, bgpd ends");
+            process::abort();
+        }
+    }
+}
 
 struct Worker<S> {
     rib: Rib,
@@ -232,5 +249,51 @@ impl<S: Sink> Worker<S> {
             }
             self.rib.step(Input::Congested(id), now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::Ipv4Addr,
+        os::unix::process::ExitStatusExt as _,
+        process::{Command, Stdio},
+        time::Duration,
+    };
+
+    use bgp_proto::{Asn, RouterId};
+
+    use super::*;
+
+    struct Broken;
+
+    impl Sink for Broken {
+        fn turn(&mut self, _: &Rib, _: &mut Output) {
+            panic!("as it was ordered");
+        }
+    }
+
+    /// The test starts itself again, as the daemon whose shard panics.
+    #[test]
+    fn a_shard_that_panics_ends_the_process() {
+        const DAEMON: &str = "BGPD_TEST_SHARD_PANICS";
+        if std::env::var_os(DAEMON).is_some() {
+            let id = RouterId::new(Ipv4Addr::LOCALHOST).unwrap();
+            let config = RibConfig::new(Asn(64512), id);
+            let shard = Shard::start(0, config, Clock::new(), Broken).unwrap();
+            let order = Order::Ask(Box::new(|_| ()));
+            assert!(shard.queue.blocking_send(order).is_ok());
+            thread::sleep(Duration::from_secs(10));
+            return;
+        }
+        let name = "daemon::shard::tests::a_shard_that_panics_ends_the_process";
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(DAEMON, "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGABRT));
     }
 }
