@@ -98,8 +98,13 @@ impl Bad {
 
     /// Dials as 10.0.0.3 and does everything right until the session is Established.
     fn established(netns: &Netns) -> Result<Self> {
+        Self::established_for(netns, 90)
+    }
+
+    /// The same, with a hold time of its own.
+    fn established_for(netns: &Netns, hold_time: u16) -> Result<Self> {
         let mut bad = Self::dial(netns, "10.0.0.3")?;
-        bad.send(&open().encode())?;
+        bad.send(&open_for(hold_time).encode())?;
         bad.expect(MessageKind::Open)?;
         bad.send(&Message::Keepalive.encode())?;
         bad.expect(MessageKind::Keepalive)?;
@@ -158,9 +163,13 @@ impl Bad {
 }
 
 fn open() -> Message {
+    open_for(90)
+}
+
+fn open_for(hold_time: u16) -> Message {
     Message::Open(Open {
         asn: Asn(64514),
-        hold_time: HoldTime::from_wire(90).unwrap_or(HoldTime::OFF),
+        hold_time: HoldTime::from_wire(hold_time).unwrap_or(HoldTime::OFF),
         router_id: RouterId::new(Ipv4Addr::new(10, 0, 0, 3)).expect("not zero"),
         capabilities: vec![
             Capability::Multiprotocol(Family::IPV4_UNICAST),
@@ -338,6 +347,46 @@ fn strangers_are_refused_however_many() -> Result<()> {
         ensure!(now <= before + 4, "{now} descriptors, {before} before");
         Ok(())
     })?;
+    nobody_else_noticed(&mut us)
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_connection_that_says_nothing_keeps_nobody_out() -> Result<()> {
+    let (_lab, _a, b, mut us, bird) = setup(1)?;
+    let mut silent = Bad::dial(&b, "10.0.0.3")?;
+    silent.expect(MessageKind::Open)?;
+    // As after a crash: the same neighbour comes again, on another connection, while the first is half open.
+    let mut good = Bad::established(&b)?;
+    good.announce("10.20.0.0/16")?;
+    bird.wait_route("10.20.0.0/16")?;
+    // Connection Collision Resolution (RFC 4271 §6.8).
+    let answer = silent.expect_notification()?;
+    ensure!(answer.contains("(6/7)"), "{answer}");
+    let neighbor = us.json(&["neighbor", "10.0.0.3"])?;
+    ensure!(
+        neighbor["state"] == "Established" && neighbor["established_count"] == 1,
+        "{neighbor}"
+    );
+    nobody_else_noticed(&mut us)
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_peer_that_falls_silent_is_gone_when_its_hold_time_is_over() -> Result<()> {
+    let (_lab, _a, b, mut us, bird) = setup(1)?;
+    let mut bad = Bad::established_for(&b, 3)?;
+    bad.announce("10.20.0.0/16")?;
+    let begun = Instant::now();
+    bird.wait_route("10.20.0.0/16")?;
+    let answer = bad.expect_notification()?;
+    let silence = begun.elapsed();
+    ensure!(answer.contains("(4/0)"), "{answer}");
+    ensure!(
+        (Duration::from_millis(2500)..Duration::from_millis(4500)).contains(&silence),
+        "after {silence:?}"
+    );
+    bird.wait_no_route("10.20.0.0/16")?;
     nobody_else_noticed(&mut us)
 }
 
