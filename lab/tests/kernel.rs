@@ -367,6 +367,10 @@ fn routes_of_other_programs_are_learned_by_interface_and_announced() -> Result<(
     );
     a.ip("route del 10.6.0.0/16")?;
     bird.wait_no_route("10.6.0.0/16")?;
-    ensure!(us.json(&["route", "10.5.0.0/24"])?[0]["source"] == "direct");
+    let route = us.json(&["route", "10.5.0.0/24"])?;
+    ensure!(
+        route[0]["source"] == "direct" && route[0]["target"] == "dev eth1",
+        "{route}"
+    );
     Ok(())
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Lists of routes, page by page from all shards in order of prefix, and the reasons for one route.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, ffi::CStr, net::IpAddr, sync::Arc};
 
 use bgp_proto::{Instant, Prefix};
-use rib::{PeerId, PrefixFilter, RouteView};
+use nix::net::if_::if_indextoname;
+use rib::{Disposition, PeerId, PrefixFilter, RouteView};
 use tokio::sync::mpsc;
 
 use super::Door;
@@ -223,6 +224,18 @@ impl SortedPages<'_> {
     }
 }
 
+/// Where packets go; an interface has its name, if it is still there.
+fn target(disposition: Disposition) -> String {
+    let name = match disposition {
+        Disposition::Device(index) => if_indextoname(index).ok(),
+        _ => None,
+    };
+    match name.as_deref().map(CStr::to_string_lossy) {
+        Some(name) => format!("dev {name}"),
+        None => disposition.to_string(),
+    }
+}
+
 /// A route in the words of the API.
 pub(in crate::daemon) fn route(
     view: &RouteView,
@@ -245,7 +258,7 @@ pub(in crate::daemon) fn route(
             rib::Source::Api => RouteSource::Api,
         },
         attributes: Arc::new(view.attributes.as_ref().clone()),
-        target: view.disposition.to_string(),
+        target: target(view.disposition),
         best: view.best,
         multipath: view.multipath,
         unusable: view.unusable.as_ref().map(ToString::to_string),
