@@ -52,6 +52,8 @@ route-map out6 permit 10
  set ipv6 next-hop global fd00::2
 ";
 
+const SOON: Duration = Duration::from_secs(10);
+
 /// The only path FRR has of a prefix.
 fn path(frr: &Frr, prefix: &str) -> Result<Value> {
     frr.wait_route(prefix)?;
@@ -183,4 +185,54 @@ fn each_refreshes_for_the_other() -> Result<()> {
         "the session has not ended"
     );
     us.wait_route("10.2.0.0/16")
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn each_keeps_the_others_routes_while_it_restarts() -> Result<()> {
+    let lab = Lab::new("frr")?;
+    let (a, b) = lab.pair()?;
+    let mut us = Bgpd::start(&a, &format!("{OURS}\n[fib]\n"))?;
+    let restarting = THEIRS.replace(
+        " no bgp network import-check\n",
+        " no bgp network import-check\n bgp graceful-restart\n",
+    );
+    let mut frr = Frr::start_with_zebra(&b, &restarting)?;
+    us.wait_established("10.0.0.2")?;
+    for prefix in ["10.1.0.0/16", "fd01::/48"] {
+        let path = path(&frr, prefix)?;
+        ensure!(path["stale"].is_null(), "{path}");
+    }
+    us.wait_route("10.2.0.0/16")?;
+    us.wait_route("fd02::/48")?;
+
+    us.process().kill()?;
+    let stale = |wanted: bool, prefix: &str| -> Result<()> {
+        let path = path(&frr, prefix)?;
+        ensure!(path["stale"].as_bool().unwrap_or(false) == wanted, "{path}");
+        Ok(())
+    };
+    for prefix in ["10.1.0.0/16", "fd01::/48"] {
+        until("FRR keeps it as stale", SOON, || stale(true, prefix))?;
+    }
+    us.restart()?;
+    us.wait_established("10.0.0.2")?;
+    for prefix in ["10.1.0.0/16", "fd01::/48"] {
+        until("FRR has it anew", SOON, || stale(false, prefix))?;
+    }
+    us.wait_route("10.2.0.0/16")?;
+    us.wait_route("fd02::/48")?;
+
+    frr.process().kill()?;
+    until("the session is over", SOON, || {
+        ensure!(us.state("10.0.0.2")? != "established");
+        Ok(())
+    })?;
+    us.wait_route("10.2.0.0/16")?;
+    drop(frr);
+    let less = restarting.replace("  network 10.2.0.0/16\n", "");
+    let _frr = Frr::start_with_zebra(&b, &less)?;
+    // What it does not announce again is swept, the rest is not.
+    us.wait_no_route("10.2.0.0/16")?;
+    us.wait_route("fd02::/48")
 }
