@@ -40,6 +40,8 @@ config = { neighbor-address = "fd00::1", peer-as = 64512 }
 timers = { config = { connect-retry = 5 } }
 "#;
 
+const SOON: Duration = Duration::from_secs(15);
+
 /// The attributes GoBGP has of a prefix, by their type.
 fn attribute(gobgp: &GoBgp, prefix: &str, kind: u64) -> Result<Value> {
     gobgp.wait_route(prefix)?;
@@ -134,4 +136,51 @@ fn withdrawals_arrive_on_both_sides() -> Result<()> {
         ensure!(!table.contains("fd09::/48"), "{table}");
         Ok(())
     })
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn gobgp_keeps_our_routes_while_we_restart() -> Result<()> {
+    let lab = Lab::new("gobgp")?;
+    let (a, b) = lab.pair()?;
+    let mut us = Bgpd::start(&a, &format!("{OURS}\n[fib]\n"))?;
+    let helping = THEIRS.replace(
+        "timers =",
+        "graceful-restart = { config = { enabled = true, restart-time = 30 } }\ntimers =",
+    );
+    let family = |name: &str| {
+        format!(
+            "[[neighbors.afi-safis]]\nconfig = {{ afi-safi-name = \"{name}\" }}\n\
+             mp-graceful-restart = {{ config = {{ enabled = true }} }}\n"
+        )
+    };
+    // The family's table comes after the neighbour's keys, and before the next neighbour.
+    let (first, second) = helping
+        .rsplit_once("[[neighbors]]")
+        .context("two of them")?;
+    let (v4, v6) = (family("ipv4-unicast"), family("ipv6-unicast"));
+    let config = format!("{first}{v4}[[neighbors]]{second}{v6}");
+    let gobgp = GoBgp::start(&b, &config)?;
+    us.wait_established("10.0.0.2")?;
+    us.wait_established("fd00::2")?;
+    let stale = |prefix: &str, wanted: bool| -> Result<()> {
+        let line = gobgp.wait_route(prefix)?;
+        let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
+        let text = gobgp.ctl(&format!("-j global rib -a {family} {prefix}"))?;
+        ensure!(text.contains("\"stale\":true") == wanted, "{line}{text}");
+        Ok(())
+    };
+    let both = ["10.1.0.0/16", "fd01::/48"];
+    for prefix in both {
+        stale(prefix, false)?;
+    }
+    us.process().kill()?;
+    for prefix in both {
+        until("GoBGP keeps it as stale", SOON, || stale(prefix, true))?;
+    }
+    us.restart()?;
+    for prefix in both {
+        until("GoBGP has it anew", SOON, || stale(prefix, false))?;
+    }
+    Ok(())
 }
