@@ -3,10 +3,14 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
-use bgp_proto::{PathAttributes, Prefix};
+use bgp_proto::{
+    Family, Fault, Negotiated, NegotiatedFamily, NextHop, PathAttributes, PeerKind, Prefix, Update,
+    UpdateWriter,
+    frame::{HEADER, MAX_EXTENDED},
+};
 use bgpd_api::v1::{self, route_source::Source};
 
 use super::{BadMessage, Protobuf, address, duration_from, duration_to, list, prefix};
@@ -200,6 +204,7 @@ impl Protobuf for NewRoute {
             );
             return Err(BadMessage::new("attributes.next_hop", problem));
         }
+        tellable(prefix, &attributes).map_err(|problem| BadMessage::new("attributes", problem))?;
         Ok(Self {
             prefix,
             path_id: message.path_id,
@@ -208,6 +213,66 @@ impl Protobuf for NewRoute {
         })
     }
 }
+
+/// Whether a neighbour would take the route: it is written, and read with our own eyes.
+fn tellable(prefix: Prefix, attributes: &PathAttributes) -> Result<(), String> {
+    let mut attributes = attributes.clone();
+    if attributes.next_hop.is_unspecified() {
+        attributes.next_hop = match prefix {
+            Prefix::V4(_) => NextHop::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            Prefix::V6(_) => NextHop::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+        };
+    }
+    for unknown in &mut attributes.unknown {
+        unknown.flags = PASSED_ON;
+    }
+    attributes.unknown.sort_by_key(|unknown| unknown.code);
+    let family = prefix.family();
+    let mut outcome = Err("they do not fit into one message".to_owned());
+    // Too long is the outcome already.
+    let _ = UpdateWriter::new(&ANYTHING).announce(&attributes, family, [(0, prefix)], |message| {
+        outcome = match Update::decode(&message[HEADER..], &ANYTHING) {
+            Ok(update) => match (update.faults().first(), update.announced().next()) {
+                (
+                    Some(Fault {
+                        name,
+                        attribute,
+                        reason,
+                        ..
+                    }),
+                    _,
+                ) => Err(format!("{name} ({attribute}): {reason}")),
+                (None, Some((read, _))) if *read == attributes => Ok(()),
+                (None, _) => Err("they would not arrive as they are here".to_owned()),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+    });
+    outcome
+}
+
+/// Flags of an attribute that we do not know: optional, transitive, partial.
+const PASSED_ON: u8 = 0xe0;
+
+/// An internal session that has agreed on everything.
+static ANYTHING: LazyLock<Negotiated> = LazyLock::new(|| {
+    let family = |family| NegotiatedFamily {
+        family,
+        add_path_receive: false,
+        add_path_send: false,
+        extended_next_hop: true,
+    };
+    Negotiated {
+        four_octet_as: true,
+        max_message: MAX_EXTENDED,
+        families: [Family::IPV4_UNICAST, Family::IPV6_UNICAST]
+            .map(family)
+            .to_vec(),
+        kind: PeerKind::Internal,
+        aigp: true,
+        ..Negotiated::default()
+    }
+});
 
 /// The next hop that stands for this router.
 fn ourselves(prefix: Prefix) -> v1::NextHop {

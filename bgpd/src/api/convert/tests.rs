@@ -67,7 +67,10 @@ proptest! {
     }
 
     #[test]
-    fn a_new_route_comes_back(prefix in prefixes(), attributes in attributes(), path_id: u32, blackhole: bool) {
+    fn a_new_route_comes_back(
+        prefix in prefixes(), attributes in attributes().prop_filter("a neighbour would not take it", is_sound),
+        path_id: u32, blackhole: bool,
+    ) {
         prop_assume!(prefix.addr().is_ipv4() || attributes.next_hop.addr().is_ipv6());
         comes_back(&NewRoute { prefix, path_id, attributes, blackhole })?;
     }
@@ -159,6 +162,63 @@ fn an_error_names_the_way_to_the_field() {
         error.to_string(),
         "routes[0].attributes.next_hop.address: `x` is not an IP address"
     );
+}
+
+#[test]
+fn what_no_neighbour_would_take_is_refused_in_words() {
+    let refused = |attributes: v1::PathAttributes| {
+        let message = v1::NewRoute {
+            prefix: "10.0.0.0/8".to_owned(),
+            attributes: Some(attributes),
+            ..v1::NewRoute::default()
+        };
+        NewRoute::from_protobuf(message)
+            .expect_err("nonsense")
+            .to_string()
+    };
+    let plain = v1::PathAttributes::default;
+    let unknown = |code, octets| v1::UnknownAttribute {
+        flags: 0xc0,
+        code,
+        value: vec![0; octets],
+    };
+    let cases = [
+        v1::PathAttributes {
+            as_path: vec![v1::AsSegment {
+                kind: v1::as_segment::Kind::Sequence.into(),
+                asns: vec![65001, 0],
+            }],
+            ..plain()
+        },
+        v1::PathAttributes {
+            next_hop: Some(v1::NextHop {
+                address: "224.0.0.5".to_owned(),
+                link_local: None,
+            }),
+            ..plain()
+        },
+        v1::PathAttributes {
+            unknown: vec![unknown(99, 1), unknown(99, 2)],
+            ..plain()
+        },
+        // Known, and not to be smuggled in.
+        v1::PathAttributes {
+            unknown: vec![unknown(8, 4)],
+            ..plain()
+        },
+        v1::PathAttributes {
+            unknown: vec![unknown(99, 70_000)],
+            ..plain()
+        },
+    ];
+    let said = [
+        "attributes: AS_PATH (2): invalid value",
+        "attributes: NEXT_HOP (3): not the address of a router",
+        "attributes: attribute (99): present a second time",
+        "attributes: they would not arrive as they are here",
+        "attributes: they do not fit into one message",
+    ];
+    assert_eq!(cases.map(refused), said);
 }
 
 #[test]
@@ -285,6 +345,24 @@ fn as_paths() -> impl Strategy<Value = AsPath> {
 
 fn router_ids() -> impl Strategy<Value = RouterId> {
     any::<Ipv4Addr>().prop_filter_map("not 0.0.0.0", RouterId::new)
+}
+
+/// What could come from a neighbour: real next hops, and nothing known in the guise of the unknown.
+fn is_sound(attributes: &PathAttributes) -> bool {
+    let is_router = match attributes.next_hop {
+        NextHop::V4(address) => !matches!(address.octets()[0], 0 | 127 | 224..),
+        NextHop::V6(address) => !address.is_multicast() && !address.is_loopback(),
+        NextHop::V6LinkLocal { link_local, .. } => link_local.is_unicast_link_local(),
+    };
+    let mut codes: Vec<u8> = attributes
+        .unknown
+        .iter()
+        .map(|unknown| unknown.code)
+        .collect();
+    let count = codes.len();
+    codes.sort_unstable();
+    codes.dedup();
+    is_router && codes.len() == count && codes.iter().all(|code| *code > 35)
 }
 
 fn attributes() -> impl Strategy<Value = PathAttributes> {
