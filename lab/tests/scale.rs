@@ -208,3 +208,49 @@ fn a_hundred_thousand_routes_arrive_and_go() -> Result<()> {
     }
     Ok(())
 }
+
+/// All of the receiver's routes have this next hop.
+fn all_by_way_of(receiver: &Bird, next_hop: &str, count: u32) -> Result<()> {
+    until(&format!("all by way of {next_hop}"), LIMIT, || {
+        let text = receiver.ctl(&format!("show route where bgp_next_hop = {next_hop} count"))?;
+        let line = format!("{count} of {count} routes for {count} networks in table master4");
+        ensure!(text.contains(&line), "{text}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn after_much_flapping_the_table_is_as_if_nothing_had_been() -> Result<()> {
+    const FEW: u32 = 20_000;
+    let lab = Lab::new("flap")?;
+    let hosts = lan(&lab)?;
+    let mut us = Bgpd::start(&hosts[0], OURS)?;
+    let receiver = Bird::start(&hosts[2], &bird(3, 0))?;
+    let senders = [
+        Bird::start(&hosts[1], &bird(2, FEW))?,
+        Bird::start(&hosts[3], &bird(4, FEW))?,
+    ];
+    bird_has(&receiver, FEW)?;
+    // Each goes and comes back at any point of its own and the other's table.
+    for round in 0..12_u64 {
+        let sender = &senders[usize::from(round % 3 == 0)];
+        sender.ctl("disable all")?;
+        std::thread::sleep(Duration::from_millis(17 * round));
+        sender.ctl("enable all")?;
+        std::thread::sleep(Duration::from_millis(400 - 31 * round));
+    }
+    // BIRD at 10.0.0.2 has the lower identifier.
+    all_by_way_of(&receiver, "10.0.0.2", FEW)?;
+    senders[0].ctl("disable all")?;
+    all_by_way_of(&receiver, "10.0.0.4", FEW)?;
+    senders[1].ctl("disable all")?;
+    bird_has(&receiver, 0)?;
+    we_have(&us, 0)?;
+    senders[0].ctl("enable all")?;
+    all_by_way_of(&receiver, "10.0.0.2", FEW)?;
+    let neighbor = us.json(&["neighbor", "10.0.0.3"])?;
+    ensure!(neighbor["established_count"] == 1, "{neighbor}");
+    ensure!(us.process().is_running(), "{}", us.log());
+    Ok(())
+}
