@@ -5,6 +5,7 @@
     reason = "to panic is what a target is for"
 )]
 
+pub mod api;
 pub mod config;
 pub mod frame;
 pub mod netlink;
@@ -17,6 +18,7 @@ pub type Target = fn(&[u8]);
 
 /// All of them; the names are those of the binaries and of the corpus directories.
 pub static TARGETS: &[(&str, Target)] = &[
+    ("api", api::api),
     ("config", config::config),
     ("frame", frame::frame),
     ("netlink", netlink::netlink),
