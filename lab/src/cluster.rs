@@ -75,16 +75,15 @@ pub fn run(options: Options) -> Result<()> {
     let mut story = Story::new(begun);
     println!("{}", options.describe());
     let mut cluster = topology::Cluster::build(options)?;
-    if options.keep {
-        cluster.keep();
-    }
     cluster.start()?;
     story.claim("three nodes, six pods, a router, a ToR switch: namespaces, cables, daemons");
     cluster.converges(&mut story)?;
     cluster.shows_routes()?;
     cluster.carries_traffic(&mut story)?;
     cluster.restarts_a_daemon(&mut story)?;
-    cluster.loses_a_node(&mut story)?;
+    if !options.keep {
+        cluster.loses_a_node(&mut story)?;
+    }
     story.end();
     if options.keep {
         print!("{}", cluster.how_to_enter());

@@ -30,7 +30,6 @@ pub struct Lab {
     tag: String,
     folder: PathBuf,
     names: Arc<Mutex<Vec<String>>>,
-    keep: bool,
 }
 
 impl Lab {
@@ -50,13 +49,7 @@ impl Lab {
             tag,
             folder,
             names: Arc::default(),
-            keep: false,
         })
-    }
-
-    /// Nothing is removed at the end.
-    pub fn keep(&mut self) {
-        self.keep = true;
     }
 
     /// What removes a lab that is kept: a line for the shell.
@@ -162,9 +155,6 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if self.keep {
-            return;
-        }
         for name in self
             .names
             .lock()

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// Another daemon: bird and frr run on node2, gobgp takes the reflector's place
     #[arg(long, value_enum)]
     peer: Option<Foreign>,
-    /// Leave the cluster up, and say how to enter it
+    /// Leave the cluster up with all its nodes, and say how to enter it
     #[arg(long)]
     keep: bool,
 }

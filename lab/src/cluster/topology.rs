@@ -182,10 +182,6 @@ impl Cluster {
         Ok(())
     }
 
-    pub(super) fn keep(&mut self) {
-        self.lab.keep();
-    }
-
     /// How to look around in a cluster that stays.
     pub(super) fn how_to_enter(&self) -> String {
         let mut text = String::from("\nThe cluster stays. To look around:\n");
