@@ -19,11 +19,26 @@ use crate::kernel::{network, stored_metric};
 use crate::learn::Learned;
 use crate::links::Links;
 use crate::plan::{Goal, Ownership};
-use crate::table::{Marks, Table};
-use crate::track::Tracker;
+use crate::table::{MAIN, Marks, Table};
+use crate::track::{Tracker, View};
 use crate::trouble::Troubles;
 use crate::wants::{Resolved, Want, WantId, Wants, resolve};
 use crate::{Change, FibConfig, Route};
+
+/// What a way depends on, where other fields are borrowed beside it.
+macro_rules! view {
+    ($reconciler:expr) => {
+        View {
+            table: &$reconciler.table,
+            wants: &$reconciler.wants,
+            links: &$reconciler.links,
+        }
+    };
+}
+use view;
+
+/// How far changes are followed along chains of routes at once.
+const ROUNDS: usize = 8;
 
 /// The reconciler without its sockets. [`Fib`](crate::Fib) drives one; so can a test, or another way to the kernel.
 #[derive(Debug)]
@@ -77,7 +92,7 @@ impl Reconciler {
         let own = ownership(&config);
         Self {
             table: Table::new(config.protocol),
-            tracker: Tracker::new(config.resolve_via_default),
+            tracker: Tracker::new(config.resolve_via_default, via_desired(&config)),
             learned: Learned::new(config.learn.clone()),
             sweep_at: config.sweep_after.map(|after| now + after),
             scan_at: config.scan_interval.map(|interval| now + interval),
@@ -106,6 +121,28 @@ impl Reconciler {
                 Change::Remove(prefix) => self.withdraw(network(prefix)),
             }
         }
+        self.resolve();
+    }
+
+    /// Looks again at targets whose next hops lead another way now, and at the next hops that routes to such targets lead to.
+    fn resolve(&mut self) {
+        // Each round is one step farther along a chain of routes; whoever needs more waits for the next change.
+        for _ in 0..ROUNDS {
+            if !std::mem::take(&mut self.changes.wants) {
+                return;
+            }
+            if let Some(moved) = self.wants.resolve_all(&self.links, &self.tracker) {
+                self.enqueue_moved(&moved);
+            }
+        }
+    }
+
+    /// The desired route of a prefix leads another way.
+    fn way_changed(&mut self, prefix: &IpNetwork) {
+        if self.tracker.via_desired.is_some() {
+            let view = view!(self);
+            self.changes.wants |= self.tracker.prefix_changed(prefix, view);
+        }
     }
 
     fn install(&mut self, route: Route) {
@@ -118,14 +155,15 @@ impl Reconciler {
             metric: route.metric,
             source: route.source,
         };
-        let (table, links, tracker) = (&self.table, &self.links, &mut self.tracker);
-        let id = self.wants.acquire(want, |want| {
-            want.gateways()
-                .for_each(|gateway| tracker.need(gateway, table, links));
-            resolve(want, links, tracker)
+        let id = self.wants.again(&want).unwrap_or_else(|| {
+            let view = view!(self);
+            for gateway in want.gateways() {
+                self.tracker.need(gateway, view);
+            }
+            let resolved = resolve(&want, &self.links, &self.tracker);
+            self.wants.insert(want, resolved)
         });
-        let slot = self.table.slot_or_new(prefix);
-        let before = slot.wanted.replace(id);
+        let (before, slot) = self.table.desire(prefix, Some(id));
         slot.marks.touched = true;
         if before == Some(id) {
             self.wants.release(id);
@@ -133,19 +171,20 @@ impl Reconciler {
         }
         slot.marks.satisfied = false;
         slot.marks.stolen = false;
+        self.way_changed(&prefix);
         self.release(before);
         self.troubles.clear(&prefix);
         self.enqueue(prefix);
     }
 
     fn withdraw(&mut self, prefix: IpNetwork) {
-        let slot = self.table.slot_or_new(prefix);
-        let before = slot.wanted.take();
+        let (before, slot) = self.table.desire(prefix, None);
         slot.marks = Marks {
             touched: true,
             queued: slot.marks.queued,
             ..Marks::default()
         };
+        self.way_changed(&prefix);
         self.release(before);
         self.troubles.clear(&prefix);
         self.news.troubled.remove(&prefix);
@@ -179,7 +218,7 @@ impl Reconciler {
     /// Starts to watch addresses.
     pub fn track(&mut self, addresses: Vec<IpAddr>) {
         for address in addresses {
-            self.tracker.ask(address, &self.table, &self.links);
+            self.tracker.ask(address, view!(self));
         }
     }
 
@@ -202,6 +241,7 @@ impl Reconciler {
         }
         self.own = own;
         self.tracker.via_default = config.resolve_via_default;
+        self.tracker.via_desired = via_desired(&config);
         self.scan_at = config.scan_interval.map(|interval| now + interval);
         if self.config.sweep_after != config.sweep_after && !self.swept {
             self.sweep_at = config.sweep_after.map(|after| now + after);
@@ -269,8 +309,14 @@ impl Reconciler {
         for prefix in chosen.map(|(prefix, _)| *prefix).collect::<Vec<_>>() {
             self.troubles.clear(&prefix);
             self.enqueue(prefix);
+            self.way_changed(&prefix);
         }
     }
+}
+
+/// The metric of routes in the main table, by which the kernel looks up gateways.
+fn via_desired(config: &FibConfig) -> Option<u32> {
+    (config.table == MAIN).then_some(config.metric)
 }
 
 fn ownership(config: &FibConfig) -> Ownership {

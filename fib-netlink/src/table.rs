@@ -22,7 +22,8 @@ pub(crate) const MAIN: u32 = 254;
 pub(crate) struct Table {
     slots: HashMap<IpNetwork, Slot, RandomState>,
     ways: Ways,
-    /// How many routes of other programs there are by prefix length, per family: a lookup visits only lengths that exist.
+    /// How many routes of other programs, and desired ones, there are by prefix length, per family: a lookup visits only
+    /// lengths that exist.
     lengths: [Lengths; 2],
     /// How many hops of held routes lead out of a device.
     devices: HashMap<u32, usize>,
@@ -108,7 +109,12 @@ impl Table {
             .iter()
             .flat_map(|(prefix, slot)| slot.held.iter().map(move |held| (prefix, held)));
         let mut lengths = [Lengths::default(), Lengths::default()];
-        for (prefix, _) in all.filter(|(_, held)| self.is_candidate(held)) {
+        let desired = self.slots.iter().filter(|(_, slot)| slot.wanted.is_some());
+        let foreign = all.filter(|(_, held)| self.is_candidate(held));
+        for prefix in foreign
+            .map(|(prefix, _)| prefix)
+            .chain(desired.map(|(prefix, _)| prefix))
+        {
             lengths[usize::from(prefix.is_ipv6())].0[usize::from(prefix.prefix())] += 1;
         }
         self.lengths = lengths;
@@ -120,10 +126,6 @@ impl Table {
 
     pub(crate) fn slot_mut(&mut self, prefix: &IpNetwork) -> Option<&mut Slot> {
         self.slots.get_mut(prefix)
-    }
-
-    pub(crate) fn slot_or_new(&mut self, prefix: IpNetwork) -> &mut Slot {
-        self.slots.entry(prefix).or_default()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&IpNetwork, &Slot)> {
@@ -277,27 +279,37 @@ impl Table {
         gone
     }
 
-    /// The routes of others by which the kernel would reach an address: those of the longest prefix in the main table.
-    pub(crate) fn lookup(&self, address: IpAddr) -> Option<(u8, impl Iterator<Item = &Held>)> {
-        let family = usize::from(address.is_ipv6());
+    /// What there is of prefixes that hold an address, the longest first; only lengths that can lead somewhere are visited.
+    pub(crate) fn matches(&self, address: IpAddr) -> impl Iterator<Item = (u8, &Slot)> {
+        let lengths = &self.lengths[usize::from(address.is_ipv6())];
         let top: u8 = if address.is_ipv6() { 128 } else { 32 };
-        let lengths = &self.lengths[family];
         let exists = |length: &u8| lengths.0.get(usize::from(*length)).is_some_and(|n| *n > 0);
-        (0..=top).rev().filter(exists).find_map(|length| {
-            let slot = self.slots.get(&truncated(address, length))?;
-            let candidate = |held: &&Held| self.is_candidate(held);
-            slot.held
-                .iter()
-                .any(|held| candidate(&held))
-                .then_some(())?;
-            Some((
-                length,
-                slot.held.iter().filter(move |held| self.is_candidate(held)),
-            ))
-        })
+        (0..=top)
+            .rev()
+            .filter(exists)
+            .filter_map(move |length| Some((length, self.slots.get(&truncated(address, length))?)))
     }
 
-    fn is_candidate(&self, held: &Held) -> bool {
+    /// Changes what is desired for a prefix. Returns what was.
+    pub(crate) fn desire(
+        &mut self,
+        prefix: IpNetwork,
+        wanted: Option<WantId>,
+    ) -> (Option<WantId>, &mut Slot) {
+        let slot = self.slots.entry(prefix).or_default();
+        let before = std::mem::replace(&mut slot.wanted, wanted);
+        let length =
+            &mut self.lengths[usize::from(prefix.is_ipv6())].0[usize::from(prefix.prefix())];
+        match (before, wanted) {
+            (None, Some(_)) => *length += 1,
+            (Some(_), None) => *length = length.saturating_sub(1),
+            _ => {}
+        }
+        (before, slot)
+    }
+
+    /// Whether a route of another program can be the way to a next hop.
+    pub(crate) fn is_candidate(&self, held: &Held) -> bool {
         held.table == MAIN && held.protocol != self.protocol && held.way.kind != Kind::Other
     }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Watches the way to addresses: longest match over connected routes and those of other programs, and the state of the
-//! links they lead out of. A change costs work in proportion to the addresses it covers.
+//! Watches the way to addresses: longest match over connected routes, those of other programs and the desired ones, and
+//! the state of the links they lead out of. A change costs work in proportion to the addresses it covers.
+//!
+//! A desired route is no way to an address that it needs itself, however many steps away: the next shorter match counts. So
+//! what is found follows from the desired and the foreign routes alone, and never keeps itself alive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,9 +11,18 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 
 use crate::Reachability;
-use crate::kernel::{Held, Kind};
+use crate::kernel::{Held, Kind, stored_metric};
 use crate::links::Links;
-use crate::table::Table;
+use crate::table::{Slot, Table};
+use crate::wants::{Resolved, Wants};
+
+/// All that a way depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) table: &'a Table,
+    pub(crate) wants: &'a Wants,
+    pub(crate) links: &'a Links,
+}
 
 /// The way to an address.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +32,8 @@ pub(crate) enum Found {
         ifindex: u32,
         gateway: Option<IpAddr>,
         metric: u32,
+        /// The gateway is to be taken as on the link whatever its address: the way is a tunnel.
+        onlink: bool,
     },
 }
 
@@ -29,6 +43,8 @@ pub(crate) struct Tracker {
     /// Addresses of interest to the caller that have news.
     news: BTreeSet<IpAddr>,
     pub(crate) via_default: bool,
+    /// Desired routes are in the table by which the kernel looks up gateways; their metric, if they have none of their own.
+    pub(crate) via_desired: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -41,26 +57,27 @@ struct Watched {
 }
 
 impl Tracker {
-    pub(crate) fn new(via_default: bool) -> Self {
+    pub(crate) fn new(via_default: bool, via_desired: Option<u32>) -> Self {
         Self {
             via_default,
+            via_desired,
             ..Self::default()
         }
     }
 
-    pub(crate) fn ask(&mut self, address: IpAddr, table: &Table, links: &Links) {
-        self.watch(address, table, links).asked = true;
+    pub(crate) fn ask(&mut self, address: IpAddr, view: View<'_>) {
+        self.watch(address, view).asked = true;
         self.news.insert(address);
     }
 
-    pub(crate) fn need(&mut self, address: IpAddr, table: &Table, links: &Links) {
-        self.watch(address, table, links).needed += 1;
+    pub(crate) fn need(&mut self, address: IpAddr, view: View<'_>) {
+        self.watch(address, view).needed += 1;
     }
 
-    fn watch(&mut self, address: IpAddr, table: &Table, links: &Links) -> &mut Watched {
-        let via_default = self.via_default;
+    fn watch(&mut self, address: IpAddr, view: View<'_>) -> &mut Watched {
+        let search = self.search(view);
         self.watched.entry(address).or_insert_with(|| Watched {
-            found: find(address, table, links, via_default),
+            found: search.find(address, &mut Vec::new()),
             asked: false,
             needed: 0,
         })
@@ -91,26 +108,26 @@ impl Tracker {
         self.watched.get(&address).map(|watched| &watched.found)
     }
 
+    fn search<'a>(&self, view: View<'a>) -> Search<'a> {
+        Search {
+            view,
+            via_default: self.via_default,
+            via_desired: self.via_desired,
+        }
+    }
+
     /// Looks up all addresses of a prefix anew. Returns whether a want may be concerned.
-    pub(crate) fn prefix_changed(
-        &mut self,
-        prefix: &IpNetwork,
-        table: &Table,
-        links: &Links,
-    ) -> bool {
+    pub(crate) fn prefix_changed(&mut self, prefix: &IpNetwork, view: View<'_>) -> bool {
+        let search = self.search(view);
         let (first, last) = (prefix.network(), prefix.broadcast());
         let affected = self.watched.range_mut(first..=last);
-        refind(affected, &mut self.news, |address| {
-            find(address, table, links, self.via_default)
-        })
+        refind(affected, &mut self.news, search)
     }
 
     /// Looks up everything anew: a link changed, or the rules did.
-    pub(crate) fn all_changed(&mut self, table: &Table, links: &Links) -> bool {
-        let affected = self.watched.iter_mut();
-        refind(affected, &mut self.news, |address| {
-            find(address, table, links, self.via_default)
-        })
+    pub(crate) fn all_changed(&mut self, view: View<'_>) -> bool {
+        let search = self.search(view);
+        refind(self.watched.iter_mut(), &mut self.news, search)
     }
 
     pub(crate) fn has_news(&self) -> bool {
@@ -135,11 +152,11 @@ impl Tracker {
 fn refind<'a>(
     affected: impl Iterator<Item = (&'a IpAddr, &'a mut Watched)>,
     news: &mut BTreeSet<IpAddr>,
-    find: impl Fn(IpAddr) -> Found,
+    search: Search<'_>,
 ) -> bool {
     let mut needed = false;
     for (address, watched) in affected {
-        let now = find(*address);
+        let now = search.find(*address, &mut Vec::new());
         if now == watched.found {
             continue;
         }
@@ -152,47 +169,137 @@ fn refind<'a>(
     needed
 }
 
-/// The longest match decides, even if its link is down: a shorter one would lead elsewhere.
-fn find(address: IpAddr, table: &Table, links: &Links, via_default: bool) -> Found {
-    if let Some(ifindex) = links.owner_of(address) {
-        return Found::Reachable {
-            ifindex,
-            gateway: None,
-            metric: 0,
-        };
-    }
-    let Some((length, candidates)) = table.lookup(address) else {
-        return Found::Unreachable;
-    };
-    if length == 0 && !via_default {
-        return Found::Unreachable;
-    }
-    let mut candidates: Vec<&Held> = candidates.collect();
-    candidates.sort_by_key(|held| held.metric);
-    for held in candidates {
-        if held.way.kind != Kind::Unicast {
-            return Found::Unreachable;
-        }
-        if let Some(hop) = held
-            .way
-            .hops
-            .iter()
-            .find(|hop| links.is_running(hop.ifindex))
-        {
-            let on_link = hop.gateway.is_none();
-            let metric = if on_link && held.protocol == PROTOCOL_KERNEL {
-                0
-            } else {
-                held.metric
-            };
+/// A lookup, and the rules for it.
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    view: View<'a>,
+    via_default: bool,
+    via_desired: Option<u32>,
+}
+
+/// Routes through routes through routes: more steps than this are a mistake.
+const STEPS: usize = 8;
+
+impl Search<'_> {
+    /// The longest match decides, even if its link is down: a shorter one would lead elsewhere. `asked` is what led here.
+    fn find(self, address: IpAddr, asked: &mut Vec<IpAddr>) -> Found {
+        if let Some(ifindex) = self.view.links.owner_of(address) {
             return Found::Reachable {
-                ifindex: hop.ifindex,
-                gateway: hop.gateway,
-                metric,
+                ifindex,
+                gateway: None,
+                metric: 0,
+                onlink: false,
             };
         }
+        for (length, slot) in self.view.table.matches(address) {
+            if length == 0 && !self.via_default {
+                break;
+            }
+            let foreign = self.foreign(slot);
+            let desired = self.desired(address, slot, asked);
+            match (foreign, desired) {
+                // What the kernel would take: the lower metric; where they are equal, ours could not be written.
+                (Some((metric, foreign)), Some((own, desired))) => {
+                    return if own < metric { desired } else { foreign };
+                }
+                (Some((_, found)), None) | (None, Some((_, found))) => return found,
+                (None, None) => {}
+            }
+        }
+        Found::Unreachable
     }
-    Found::Unreachable
+
+    /// What routes of other programs to one prefix come to, if there are any, with their lowest metric.
+    fn foreign(self, slot: &Slot) -> Option<(u32, Found)> {
+        let candidates = slot.held().iter();
+        let mut candidates: Vec<&Held> = candidates
+            .filter(|held| self.view.table.is_candidate(held))
+            .collect();
+        candidates.sort_by_key(|held| held.metric);
+        let lowest = candidates.first()?.metric;
+        for held in candidates {
+            if held.way.kind != Kind::Unicast {
+                return Some((lowest, Found::Unreachable));
+            }
+            let mut hops = held.way.hops.iter();
+            if let Some(hop) = hops.find(|hop| self.view.links.is_running(hop.ifindex)) {
+                let on_link = hop.gateway.is_none();
+                let metric = if on_link && held.protocol == PROTOCOL_KERNEL {
+                    0
+                } else {
+                    held.metric
+                };
+                let found = Found::Reachable {
+                    ifindex: hop.ifindex,
+                    gateway: hop.gateway,
+                    metric,
+                    onlink: hop.onlink,
+                };
+                return Some((lowest, found));
+            }
+        }
+        Some((lowest, Found::Unreachable))
+    }
+
+    /// What our route to one prefix comes to, with its metric; nothing if there is none, or it needs the address itself.
+    fn desired(
+        self,
+        address: IpAddr,
+        slot: &Slot,
+        asked: &mut Vec<IpAddr>,
+    ) -> Option<(u32, Found)> {
+        let (id, metric) = (slot.wanted?, self.via_desired?);
+        let want = self.view.wants.want(id)?;
+        let Resolved::Ready(way) = self.view.wants.resolved(id)? else {
+            return None;
+        };
+        let own = stored_metric(&IpNetwork::from(address), want.metric.unwrap_or(metric));
+        if way.kind != Kind::Unicast {
+            return Some((own, Found::Unreachable));
+        }
+        let crate::Target::Via(hops) = &want.target else {
+            return None;
+        };
+        asked.push(address);
+        let found = hops.iter().find_map(|hop| self.step(hop, asked));
+        asked.pop();
+        Some((own, found?))
+    }
+
+    /// The way of one hop of a desired route.
+    fn step(self, hop: &crate::Hop, asked: &mut Vec<IpAddr>) -> Option<Found> {
+        if let Some(name) = &hop.interface {
+            let ifindex = self.view.links.index_of(name)?;
+            return self
+                .view
+                .links
+                .is_running(ifindex)
+                .then_some(Found::Reachable {
+                    ifindex,
+                    gateway: hop.gateway,
+                    metric: 0,
+                    onlink: hop.onlink,
+                });
+        }
+        let next = hop.gateway?;
+        if asked.contains(&next) || asked.len() > STEPS {
+            return None;
+        }
+        match self.find(next, asked) {
+            Found::Reachable {
+                ifindex,
+                gateway,
+                metric,
+                onlink,
+            } => Some(Found::Reachable {
+                ifindex,
+                gateway: gateway.or(Some(next)),
+                metric,
+                onlink,
+            }),
+            Found::Unreachable => None,
+        }
+    }
 }
 
 /// `RTPROT_KERNEL`: the kernel made the route itself, for an address.
@@ -206,6 +313,7 @@ impl Found {
                 ifindex,
                 gateway,
                 metric,
+                ..
             } => Reachability::Reachable {
                 metric: *metric,
                 connected: gateway.is_none(),

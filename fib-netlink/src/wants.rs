@@ -48,20 +48,17 @@ struct Entry {
 }
 
 impl Wants {
-    /// The want's name, one user more. `resolve` is called if it is new.
-    pub(crate) fn acquire(
-        &mut self,
-        want: Want,
-        resolve: impl FnOnce(&Want) -> Resolved,
-    ) -> WantId {
-        if let Some(id) = self.index.get(&want) {
-            if let Some(Some(entry)) = self.entries.get_mut(*id as usize) {
-                entry.users += 1;
-            }
-            return WantId(*id);
-        }
+    /// The want's name, one user more, if it is known.
+    pub(crate) fn again(&mut self, want: &Want) -> Option<WantId> {
+        let id = *self.index.get(want)?;
+        self.entries.get_mut(id as usize)?.as_mut()?.users += 1;
+        Some(WantId(id))
+    }
+
+    /// A name for a new want, with one user.
+    pub(crate) fn insert(&mut self, want: Want, resolved: Resolved) -> WantId {
         let entry = Some(Entry {
-            resolved: resolve(&want),
+            resolved,
             want: want.clone(),
             users: 1,
         });
@@ -182,8 +179,14 @@ fn resolve_hop(hop: &Hop, links: &Links, tracker: &Tracker) -> Option<KernelHop>
     }
     match hop.gateway.and_then(|gateway| tracker.found(gateway)) {
         Some(Found::Reachable {
-            ifindex, gateway, ..
-        }) => Some(plain(gateway.or(hop.gateway), *ifindex)),
+            ifindex,
+            gateway,
+            onlink,
+            ..
+        }) => Some(KernelHop {
+            onlink: hop.onlink || *onlink,
+            ..plain(gateway.or(hop.gateway), *ifindex)
+        }),
         // The kernel shall say in its own words what is wrong with it.
         _ => Some(plain(hop.gateway, 0)),
     }

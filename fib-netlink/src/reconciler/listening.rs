@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
 
-use super::Reconciler;
+use super::{Reconciler, view};
 use crate::kernel::KernelRoute;
 use crate::links::{AddressUpdate, LinkUpdate};
 use crate::table::{MAIN, Outcome};
+use crate::track::View;
 
 /// After news from the kernel, wait this long for the rest of the burst before writing.
 const BURST: Duration = Duration::from_millis(5);
@@ -183,25 +184,20 @@ impl Reconciler {
         let changed = std::mem::take(&mut self.changes.prefixes);
         let was_idle = self.queue.is_empty();
         for prefix in &changed {
-            self.changes.wants |= self
-                .tracker
-                .prefix_changed(prefix, &self.table, &self.links);
+            let view = view!(self);
+            self.changes.wants |= self.tracker.prefix_changed(prefix, view);
             self.note_theft(*prefix, now);
             self.learn_prefix(*prefix);
             self.enqueue(*prefix);
         }
         if std::mem::take(&mut self.changes.links) {
-            self.tracker.all_changed(&self.table, &self.links);
+            self.tracker.all_changed(view!(self));
             self.learned.direct(&self.links);
             self.news.links = true;
             self.changes.wants = true;
             self.troubles.retry_refused(now);
         }
-        if std::mem::take(&mut self.changes.wants)
-            && let Some(moved) = self.wants.resolve_all(&self.links, &self.tracker)
-        {
-            self.enqueue_moved(&moved);
-        }
+        self.resolve();
         if was_idle && !changed.is_empty() {
             self.write_not_before = Some(now + BURST);
         }

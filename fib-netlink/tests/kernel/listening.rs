@@ -114,9 +114,16 @@ fn the_way_to_next_hops_is_told_when_it_changes_and_only_then() {
             next_hops(&mut events).await,
             BTreeMap::from([(behind, by("10.0.0.9", "e0", 30))])
         );
-        // A longer match wins, ours counts for nothing.
-        fib.apply(vec![via("192.168.7.1/32", "10.0.1.7")]).await;
-        fib.settled().await;
+        // A longer match wins, one of ours too, but not one that needs the address itself.
+        fib.apply(vec![
+            via("192.168.7.1/32", "192.168.7.1"),
+            via("192.168.6.0/23", "10.0.1.7"),
+        ])
+        .await;
+        assert_eq!(
+            next_hops(&mut events).await,
+            BTreeMap::from([(behind, by("10.0.1.7", "e1", 0))])
+        );
         ip("route add 192.168.7.0/24 via 10.0.1.9");
         assert_eq!(
             next_hops(&mut events).await,

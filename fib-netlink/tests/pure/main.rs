@@ -2,5 +2,6 @@
 //! The part that decides, against a model of the kernel; needs neither Linux nor root.
 
 mod model;
+mod next_hops;
 mod planning;
 mod reconciling;
