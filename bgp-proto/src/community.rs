@@ -82,6 +82,43 @@ impl ExtendedCommunity {
     }
 }
 
+impl FromStr for ExtendedCommunity {
+    type Err = CommunityError;
+
+    /// `rt:` or `soo:` and `65000:1`, `192.0.2.1:1` or, for AS numbers of four octets, `4200000000:1`; or all octets as `0x…`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(digits) = text.strip_prefix("0x").filter(|digits| digits.len() == 16) {
+            let octets = u64::from_str_radix(digits, 16).map_err(|_| CommunityError)?;
+            return Ok(Self(octets.to_be_bytes()));
+        }
+        let mut parts = text.splitn(3, ':');
+        let subtype = match parts.next() {
+            Some("rt") => 2,
+            Some("soo") => 3,
+            _ => return Err(CommunityError),
+        };
+        let (Some(administrator), Some(number)) = (parts.next(), parts.next()) else {
+            return Err(CommunityError);
+        };
+        let number: u32 = number.parse().map_err(|_| CommunityError)?;
+        let short = u16::try_from(number).map(u16::to_be_bytes);
+        let (kind, front, back) = if let Ok(asn) = administrator.parse::<u16>() {
+            let ([first, second], [third, fourth, high, low]) =
+                (asn.to_be_bytes(), number.to_be_bytes());
+            (0, [first, second, third, fourth], [high, low])
+        } else if let Ok(asn) = administrator.parse::<u32>() {
+            (2, asn.to_be_bytes(), short.map_err(|_| CommunityError)?)
+        } else {
+            let address: core::net::Ipv4Addr = administrator.parse().map_err(|_| CommunityError)?;
+            (1, address.octets(), short.map_err(|_| CommunityError)?)
+        };
+        let ([first, second, third, fourth], [high, low]) = (front, back);
+        Ok(Self([
+            kind, subtype, first, second, third, fourth, high, low,
+        ]))
+    }
+}
+
 impl fmt::Display for ExtendedCommunity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [kind, subtype, administrator @ .., high, low] = self.0;
@@ -143,6 +180,39 @@ impl FromStr for LargeCommunity {
             Ok(community)
         } else {
             Err(CommunityError)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn extended_communities_are_read_as_they_are_printed() {
+        for text in [
+            "rt:65000:100000",
+            "soo:192.0.2.1:7",
+            "rt:4200000000:7",
+            "0x4004fde80000000a",
+        ] {
+            let community: ExtendedCommunity = text.parse().unwrap();
+            assert_eq!(community.to_string(), text);
+        }
+        for text in [
+            "rt:65000",
+            "xx:1:1",
+            "rt:192.0.2.1:65536",
+            "rt:4200000000:65536",
+            "0x1",
+        ] {
+            assert_eq!(
+                text.parse::<ExtendedCommunity>(),
+                Err(CommunityError),
+                "{text}"
+            );
         }
     }
 }

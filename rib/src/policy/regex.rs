@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Regular expressions over the texts of AS paths and communities.
+//!
+//! Each becomes a deterministic automaton when the policy is made: it is shared without a lock, reads a text as it is
+//! written, octet by octet, needs no memory of its own and no more time than the text is long.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::{
+    fmt::{self, Write},
+    hash::{Hash, Hasher},
+};
+
+use regex_automata::{
+    Anchored,
+    dfa::{Automaton, StartKind, dense},
+    nfa::thompson,
+    util::{primitives::StateID, start, syntax},
+};
+
+/// Largest automaton, and most memory to make it.
+const LARGEST: usize = 4 << 20;
+
+/// A text that is no pattern.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PatternError {
+    /// Not a regular expression, or nothing that this set can have.
+    #[error("not a pattern: {0}")]
+    Syntax(String),
+    /// It would take too much memory: a repetition of repetitions.
+    #[error("the regular expression is too complex")]
+    TooComplex,
+}
+
+/// A regular expression: POSIX's extended ones, in which `_` is where a number begins or ends.
+#[derive(Clone)]
+pub(crate) struct Regex(Arc<Compiled>);
+
+struct Compiled {
+    text: Box<str>,
+    automaton: dense::DFA<Vec<u32>>,
+    start: StateID,
+}
+
+impl Regex {
+    pub(crate) fn new(text: &str) -> Result<Self, PatternError> {
+        let syntax = syntax::Config::new().unicode(false).utf8(false);
+        let compiler = thompson::Config::new()
+            .utf8(false)
+            .shrink(false)
+            .nfa_size_limit(Some(LARGEST))
+            .which_captures(thompson::WhichCaptures::None);
+        let config = dense::Config::new()
+            .start_kind(StartKind::Unanchored)
+            .dfa_size_limit(Some(LARGEST))
+            .determinize_size_limit(Some(LARGEST));
+        let nfa = thompson::Compiler::new()
+            .syntax(syntax)
+            .configure(compiler)
+            .build(&with_boundaries(text))
+            .map_err(|error| match error.size_limit() {
+                Some(_) => PatternError::TooComplex,
+                None => PatternError::Syntax(alloc::format!("{error}")),
+            })?;
+        let automaton = dense::Builder::new()
+            .configure(config)
+            .build_from_nfa(&nfa)
+            .map_err(|_| PatternError::TooComplex)?;
+        let start = automaton
+            .start_state(&start::Config::new().anchored(Anchored::No))
+            .map_err(|_| PatternError::TooComplex)?;
+        Ok(Self(Arc::new(Compiled {
+            text: text.into(),
+            automaton,
+            start,
+        })))
+    }
+
+    /// Whether it is found in what is written.
+    pub(crate) fn is_match(&self, write: impl FnOnce(&mut dyn Write) -> fmt::Result) -> bool {
+        let Compiled {
+            automaton, start, ..
+        } = &*self.0;
+        let mut search = Search {
+            automaton,
+            state: *start,
+        };
+        // An error means that the rest of the text does not matter any more.
+        if write(&mut search).is_ok() {
+            search.state = automaton.next_eoi_state(search.state);
+        }
+        automaton.is_match_state(search.state)
+    }
+}
+
+struct Search<'a> {
+    automaton: &'a dense::DFA<Vec<u32>>,
+    state: StateID,
+}
+
+impl Write for Search<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for octet in text.bytes() {
+            self.state = self.automaton.next_state(self.state, octet);
+            if self.automaton.is_special_state(self.state)
+                && (self.automaton.is_match_state(self.state)
+                    || self.automaton.is_dead_state(self.state))
+            {
+                return Err(fmt::Error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `_` outside of brackets stands for the beginning, the end, or what separates numbers.
+fn with_boundaries(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_brackets = false;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => {
+                out.push('\\');
+                out.extend(characters.next());
+            }
+            '_' if !in_brackets => out.push_str(r"(?:^|[,{}()\[\] ]|$)"),
+            _ => {
+                in_brackets = match character {
+                    '[' => true,
+                    ']' => false,
+                    _ => in_brackets,
+                };
+                out.push(character);
+            }
+        }
+    }
+    out
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Regex").field(&self.0.text).finish()
+    }
+}
+
+impl PartialEq for Regex {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text == other.0.text
+    }
+}
+
+impl Eq for Regex {}
+
+impl Hash for Regex {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.text.hash(state);
+    }
+}
