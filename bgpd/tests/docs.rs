@@ -8,7 +8,15 @@ use std::{
 };
 
 /// Crates whose sources cite RFCs.
-const CRATES: &[&str] = &["bgp-proto", "bgp-fsm", "rib", "bgpd", "fib-netlink", "sim"];
+const CRATES: &[&str] = &[
+    "bgp-proto",
+    "bgp-fsm",
+    "bfd",
+    "rib",
+    "bgpd",
+    "fib-netlink",
+    "sim",
+];
 
 #[test]
 fn every_file_and_name_of_the_rfc_page_exists() {

@@ -6,6 +6,7 @@
 )]
 
 pub mod api;
+pub mod bfd;
 pub mod config;
 pub mod frame;
 pub mod netlink;
@@ -19,6 +20,7 @@ pub type Target = fn(&[u8]);
 /// All of them; the names are those of the binaries and of the corpus directories.
 pub static TARGETS: &[(&str, Target)] = &[
     ("api", api::api),
+    ("bfd", bfd::bfd),
     ("config", config::config),
     ("frame", frame::frame),
     ("netlink", netlink::netlink),

@@ -9,6 +9,7 @@ use crate::cargo;
 
 /// What the pure crates may be made of. Whatever else turns up needs a look, and a place here.
 const ALLOWED: &[&str] = &[
+    "bfd",
     "bgp-fsm",
     "bgp-proto",
     "bytes",
@@ -34,7 +35,7 @@ const RUNTIMES: &[&str] = &[
 /// Which crate is not pure, and why.
 pub(crate) fn run() -> Result<()> {
     cargo(&["build", "--quiet", "-p", "purity", "--features", "alone"])
-        .context("bgp-proto, bgp-fsm and rib must build without std")?;
+        .context("bgp-proto, bgp-fsm, bfd and rib must build without std")?;
     let leaking = [
         "build",
         "--quiet",
@@ -63,7 +64,7 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     println!(
-        "bgp-proto, bgp-fsm and rib build without std; bgpd without default features has no runtime"
+        "bgp-proto, bgp-fsm, bfd and rib build without std; bgpd without default features has no runtime"
     );
     Ok(())
 }

@@ -21,12 +21,20 @@ const NAMELESS: &[&str] = &[
 const EDGES: &[(&str, &[&str])] = &[
     ("bgp-proto", &[]),
     ("bgp-fsm", &["bgp-proto"]),
+    ("bfd", &["bgp-proto"]),
     ("rib", &["bgp-proto"]),
     ("fib-netlink", &[]),
     ("proto", &[]),
     (
         "bgpd",
-        &["bgp-proto", "bgp-fsm", "rib", "fib-netlink", "bgpd-api"],
+        &[
+            "bgp-proto",
+            "bgp-fsm",
+            "bfd",
+            "rib",
+            "fib-netlink",
+            "bgpd-api",
+        ],
     ),
     ("sim", &["bgp-proto", "bgp-fsm", "rib", "bgpd"]),
 ];
@@ -34,6 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const OURS: &[&str] = &[
     "bgp-proto",
     "bgp-fsm",
+    "bfd",
     "rib",
     "fib-netlink",
     "bgpd-api",

@@ -5,6 +5,7 @@
 //! below, it would not compile. `cargo xtask purity` builds it so, and once more with `leak` to see that it fails.
 #![no_std]
 
+use bfd as _;
 use bgp_fsm as _;
 use bgp_proto as _;
 use rib as _;
