@@ -68,6 +68,8 @@ pub enum Action {
         diagnostic: Diagnostic,
         /// The neighbour's operator holds it down: that is no failure of the path (RFC 5882 §3.2).
         remote_admin_down: bool,
+        /// The neighbour's BFD goes on when its control plane does not: a failure is one of the path (RFC 5882 §4.3).
+        remote_independent: bool,
     },
 }
 
@@ -360,6 +362,7 @@ impl Session {
             to,
             diagnostic,
             remote_admin_down: self.remote_state() == State::AdminDown,
+            remote_independent: self.remote_is_independent(),
         });
     }
 

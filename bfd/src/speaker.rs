@@ -120,6 +120,8 @@ pub enum Output {
         diagnostic: Diagnostic,
         /// The neighbour's operator holds it down: that is no failure of the path (RFC 5882 §3.2).
         remote_admin_down: bool,
+        /// The neighbour's BFD goes on when its control plane does not: a failure is one of the path (RFC 5882 §4.3).
+        remote_independent: bool,
     },
     /// A session that was removed has said so: its sockets can go.
     Gone(Discriminator),
@@ -295,12 +297,14 @@ impl Speaker {
                 to,
                 diagnostic,
                 remote_admin_down,
+                remote_independent,
             } => Output::Changed {
                 id,
                 from,
                 to,
                 diagnostic,
                 remote_admin_down,
+                remote_independent,
             },
         });
         self.outputs.extend(outputs);

@@ -52,6 +52,9 @@ pub struct SessionConfig {
     /// How long the peer may read nothing (RFC 9687); `None`: the greater of eight minutes and twice the hold time. Never
     /// shorter than the hold time.
     pub send_hold: Option<Duration>,
+    /// Strict BFD: an OPEN is confirmed only while [`Event::Bfd`](crate::Event::Bfd) says that the path is up, and waited
+    /// for this long. `None`: BFD is no condition.
+    pub strict_bfd: Option<Duration>,
     /// Sent in OPEN, besides the four-octet AS capability, which is always there unless [`Self::two_octet_as`].
     pub capabilities: Vec<Capability>,
     /// Be a speaker without RFC 6793: for tests of such peers.
@@ -76,6 +79,7 @@ impl SessionConfig {
             delay_open: None,
             mode: Mode::Active,
             send_hold: None,
+            strict_bfd: None,
             capabilities: Vec::new(),
             two_octet_as: false,
             seed: 0,

@@ -25,10 +25,12 @@ pub(crate) struct Connection {
     pub(crate) sent: Option<Open>,
     /// The peer's OPEN, and what it comes to.
     pub(crate) agreed: Option<(Open, Negotiated)>,
-    /// The peer has confirmed while our confirmation was withheld (collision).
+    /// The peer has confirmed while our confirmation was withheld (collision, strict BFD).
     pub(crate) confirmed_early: bool,
     /// How long its confirmation is withheld at most (collision).
     pub(crate) withheld: Timer,
+    /// Runs while its confirmation waits for BFD (strict mode).
+    pub(crate) awaits_bfd: Timer,
     pub(crate) hold: Timer,
     pub(crate) keepalive: Timer,
     pub(crate) delay_open: Timer,
@@ -45,6 +47,7 @@ impl Connection {
             agreed: None,
             confirmed_early: false,
             withheld: Timer::default(),
+            awaits_bfd: Timer::default(),
             hold: Timer::default(),
             keepalive: Timer::default(),
             delay_open: Timer::default(),
@@ -60,6 +63,7 @@ impl Connection {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timers = [
             self.withheld,
+            self.awaits_bfd,
             self.hold,
             self.keepalive,
             self.delay_open,

@@ -137,6 +137,12 @@ pub enum Event {
         /// Where.
         connection: ConnectionId,
     },
+    /// What BFD knows of the path to the peer: counts in strict mode only. That an up path failed is the driver's to say,
+    /// as a fault of the connection (Cease/10, RFC 9384).
+    Bfd {
+        /// It works.
+        up: bool,
+    },
     /// A deadline has passed (events 9 to 13, 29).
     Tick,
 }

@@ -12,6 +12,7 @@ use crate::{
     timer::{Jitter, Timer},
 };
 
+mod bfd;
 mod collision;
 mod connecting;
 mod ending;
@@ -74,6 +75,8 @@ pub struct Session {
     restart: Restart,
     dialling: bool,
     connections: Vec<Connection>,
+    /// BFD says that the path works.
+    bfd_up: bool,
     connect_retry: Timer,
     idle_hold: Timer,
     /// `ConnectRetryCounter`: errors since a stable session.
@@ -97,6 +100,7 @@ impl Session {
             restart: Restart::Manual,
             dialling: false,
             connections: Vec::new(),
+            bfd_up: false,
             connect_retry: Timer::default(),
             idle_hold: Timer::default(),
             errors: 0,
@@ -116,6 +120,7 @@ impl Session {
         match (self.state, event) {
             (S::Idle, E::Start) => self.start(now),
             (_, E::Stop(reason)) => self.stop(&reason, now),
+            (_, E::Bfd { up }) => self.bfd(up, now),
             (S::Idle, E::Tick) => self.idle_hold_expiry(now),
             (S::Idle, E::Connected { connection: id, .. }) => self.close(id),
             // RFC 4271 §8.2.2: in Idle all else is ignored, and outside of it that we are to start.

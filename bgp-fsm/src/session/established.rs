@@ -15,6 +15,10 @@ impl Session {
         match connection.phase {
             Phase::OpenSent if connection.agreed.is_some() => connection.confirmed_early = true,
             Phase::Waiting | Phase::OpenSent => self.unexpected(id, KEEPALIVE, now),
+            Phase::OpenConfirm if connection.awaits_bfd.is_running() => {
+                connection.confirmed_early = true;
+                self.restart_hold(id, now);
+            }
             Phase::OpenConfirm => self.establish(id, now),
             Phase::Established => self.restart_hold(id, now),
         }

@@ -94,7 +94,16 @@ impl Session {
         if let Some(hold) = hold_time(connection) {
             connection.hold.start(now, hold);
         }
-        let confirmed = connection.confirmed_early;
+        if !self.wait_for_bfd(id, now) {
+            self.send_confirmation(id, now);
+        }
+    }
+
+    /// The KEEPALIVE that confirms the peer's OPEN.
+    pub(super) fn send_confirmation(&mut self, id: ConnectionId, now: Instant) {
+        let confirmed = self
+            .connection(id)
+            .is_some_and(|connection| connection.confirmed_early);
         self.send_keepalive(id, now);
         if confirmed {
             self.establish(id, now);

@@ -34,6 +34,10 @@ impl Session {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
+        if connection.awaits_bfd.expire(now) {
+            self.refuse(id, Notification::new(Code::CEASE_BFD_DOWN), now);
+            return;
+        }
         if connection.hold.expire(now) {
             let phase = connection.phase;
             if phase == Phase::Waiting {
