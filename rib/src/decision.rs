@@ -6,7 +6,7 @@ use core::{fmt, net::IpAddr};
 use bgp_proto::Asn;
 use smallvec::SmallVec;
 
-use crate::{Source, path::Path};
+use crate::path::Path;
 
 /// A step, in the order of the default profile.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -78,7 +78,7 @@ impl fmt::Display for DecisionStep {
 pub(crate) trait Context {
     /// Refused, or its next hop can not be reached.
     fn is_usable(&self, path: &Path) -> bool;
-    fn preference(&self, source: Source) -> u16;
+    fn preference(&self, path: &Path) -> u16;
     /// From another AS.
     fn is_external(&self, path: &Path) -> bool;
     fn cost(&self, path: &Path) -> u32;
@@ -178,7 +178,7 @@ fn eliminate(
             );
             left.retain(|place| usable(place));
         }
-        DecisionStep::Source => keep(&|path| u64::from(u16::MAX - context.preference(path.source))),
+        DecisionStep::Source => keep(&|path| u64::from(u16::MAX - context.preference(path))),
         DecisionStep::LocalPref => keep(&|path| u64::from(u32::MAX - path.attributes.0.local_pref)),
         DecisionStep::AsPathLength => keep(&|path| path.attributes.0.hops.into()),
         DecisionStep::Origin => keep(&|path| path.attributes.origin as u64),

@@ -8,7 +8,12 @@ use bgp_proto::{
     Asn, ClusterId, Community, Family, Negotiated, NextHop, PathAttributes, Prefix, RouterId,
 };
 
-use crate::{NextHopMode, PeerInfo, Policy, Relation, Source, path::Path};
+use crate::{
+    NextHopMode, PeerInfo, Policy, Relation, Source, Verdict,
+    path::Path,
+    peer::own_next_hop,
+    policy::{Draft, Facts, SeenNeighbor, Watch},
+};
 
 /// Where a path comes from, as the table sees it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -54,7 +59,8 @@ pub(crate) struct GroupKey {
     local_v6: Option<Ipv6Addr>,
     local_link_local: Option<Ipv6Addr>,
     next_hop: NextHopMode,
-    export: Policy,
+    pub(crate) export: Policy,
+    pub(crate) neighbor: SeenNeighbor,
     shared_subnets: Vec<Prefix>,
 }
 
@@ -77,6 +83,7 @@ impl GroupKey {
             local_link_local: peer.local_link_local,
             next_hop: peer.next_hop,
             export: peer.export.clone(),
+            neighbor: SeenNeighbor::new(&peer.export, peer.address),
             shared_subnets: peer.shared_subnets.clone(),
         }
     }
@@ -138,6 +145,30 @@ impl GroupKey {
         Some(out)
     }
 
+    /// The same as export policy leaves them. It sees what the group would be sent, with the `LOCAL_PREF` of the table. `None`:
+    /// also if it does not pass.
+    pub(crate) fn under_policy(
+        &self,
+        path: &Path,
+        facts: &Facts,
+        reflection: Option<(RouterId, ClusterId)>,
+        watch: &mut impl Watch,
+    ) -> Option<PathAttributes> {
+        let family = facts.prefix.family();
+        let mut out = self.attributes(path, family, reflection)?;
+        out.local_pref = Some(path.attributes.0.local_pref);
+        let mut draft = Draft::new(&out);
+        draft.preference = Some(facts.preference);
+        if self.export.run(facts, &mut draft, watch) == Verdict::Reject {
+            return None;
+        }
+        let mut out = draft.attributes.into_owned();
+        if self.relation == Relation::External {
+            out.local_pref = None;
+        }
+        self.is_writable(family, out.next_hop).then_some(out)
+    }
+
     fn next_hop(&self, path: &Path, family: Family) -> Option<NextHop> {
         let received = path.attributes.next_hop;
         let is_local = path.source.peer().is_none();
@@ -160,18 +191,8 @@ impl GroupKey {
             .any(|subnet| subnet.contains(address))
     }
 
-    fn own(&self, family: Family) -> Option<NextHop> {
-        let v6 = || match (self.local_v6, self.local_link_local) {
-            (Some(global), Some(link_local)) => Some(NextHop::V6LinkLocal { global, link_local }),
-            (Some(global), None) => Some(NextHop::V6(global)),
-            (None, Some(link_local)) => Some(NextHop::V6(link_local)),
-            (None, None) => None,
-        };
-        if family == Family::IPV4_UNICAST {
-            self.local_v4.map(NextHop::V4).or_else(v6)
-        } else {
-            v6()
-        }
+    pub(crate) fn own(&self, family: Family) -> Option<NextHop> {
+        own_next_hop(family, self.local_v4, self.local_v6, self.local_link_local)
     }
 
     /// IPv6 routes have IPv6 next hops; IPv4 routes may, if that was agreed (RFC 8950).

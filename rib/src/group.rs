@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 
 use crate::{
     Attributes, Output, PeerId, Recipients, Source, Transmit, attributes::Interner,
-    export::GroupKey, path::Path, rib::Around,
+    export::GroupKey, path::Path, policy::Memo, rib::Around,
 };
 
 /// Prefixes that one feed looks at in one drain.
@@ -87,6 +87,8 @@ pub(crate) struct Group {
     pack: Pack,
     /// Attribute sets as this group is sent them, by number, family and source, within one drain.
     exported: HashMap<(u64, Family, Source), Option<Attributes>, FixedState>,
+    /// The same under a policy that has statements, by number, preference and source.
+    under_policy: Memo<(u64, u16, Source), Option<Attributes>>,
     /// Who is in the stream of a family; empty when that has to be found anew.
     live: BTreeMap<Family, Arc<[PeerId]>>,
 }
@@ -106,6 +108,7 @@ impl Group {
             feeds: Vec::new(),
             pack: Pack::default(),
             exported: HashMap::with_hasher(FixedState::default()),
+            under_policy: Memo::default(),
             live: BTreeMap::new(),
         }
     }
@@ -252,6 +255,18 @@ impl Group {
         let best = best.filter(|_| self.key.has_family(family))?;
         let reflection = around.telling(&self.key, best).ok()?;
         let key = (best.attributes.0.number, family, best.source);
+        if self.key.export.has_statements() {
+            let facts = around.export_facts(prefix, best, &self.key);
+            let key = (key.0, facts.preference, best.source);
+            let attributes = self.under_policy.get(key, &facts, |watch| {
+                let made = self.key.under_policy(best, &facts, reflection, watch);
+                made.map(|attributes| interner.intern(attributes))
+            });
+            return Some(Told {
+                attributes: attributes?,
+                from: best.source.peer(),
+            });
+        }
         let attributes = self.exported.entry(key).or_insert_with(|| {
             let made = self.key.attributes(best, family, reflection);
             made.map(|attributes| interner.intern(attributes))
@@ -330,6 +345,7 @@ impl Group {
     /// Drops what was packed: the feed of whoever joins brings it.
     pub(crate) fn forget_messages(&mut self) {
         self.exported.clear();
+        self.under_policy.clear();
         self.pack = Pack::default();
     }
 
@@ -349,6 +365,7 @@ impl Group {
     /// Makes the messages.
     pub(crate) fn drain(&mut self, out: &mut Output) {
         self.exported.clear();
+        self.under_policy.clear();
         self.send(out);
         self.catch_up(out);
         for number in 0..self.feeds.len() {

@@ -8,7 +8,9 @@ use bgp_proto::{Family, Prefix};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::{Attributes, Disposition, PeerId, PeerInfo, Policy, RouteBatch, Source};
+use crate::{
+    Attributes, Disposition, KernelAttributes, PeerId, PeerInfo, Policy, RouteBatch, Source,
+};
 
 /// Whether an address can be reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +49,8 @@ pub enum Input {
     NextHops(Vec<(IpAddr, NextHopState)>),
     /// New import and export policy of a neighbour.
     Policy(PeerId, Policy, Policy),
+    /// New policy for what goes into the forwarding table.
+    KernelPolicy(Policy),
 }
 
 /// A message for some neighbours.
@@ -92,6 +96,21 @@ pub struct FibPath {
     pub source: Source,
     /// Its attributes.
     pub attributes: Attributes,
+    pub(crate) kernel: Option<triomphe::Arc<KernelAttributes>>,
+}
+
+static UNCHANGED: KernelAttributes = KernelAttributes {
+    metric: None,
+    source: None,
+    table: None,
+    tunnel: None,
+};
+
+impl FibPath {
+    /// What policy wants of the kernel route. Of several ways of a route, the first says it for all but the tunnel.
+    pub fn kernel(&self) -> &KernelAttributes {
+        self.kernel.as_deref().unwrap_or(&UNCHANGED)
+    }
 }
 
 /// A route for the forwarding table: the best path, and those that are as good.

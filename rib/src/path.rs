@@ -5,9 +5,10 @@ use core::fmt;
 
 use bgp_proto::Instant;
 use smallvec::SmallVec;
+use triomphe::Arc;
 
 use crate::{
-    Attributes, Disposition, Source,
+    Attributes, Disposition, KernelAttributes, Source,
     decision::{self, Context},
 };
 
@@ -52,8 +53,42 @@ pub(crate) struct Path {
     pub(crate) since: Instant,
     /// Refused on import: stays in the Adj-RIB-In.
     pub(crate) refused: Option<Unusable>,
+    /// What import changed, if it did.
+    pub(crate) imported: Option<Arc<Imported>>,
     /// Kept over a restart of the neighbour (RFC 4724).
     pub(crate) stale: bool,
+}
+
+/// What import changed of a path, and how it was.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Imported {
+    pub(crate) received: Attributes,
+    pub(crate) disposition: Disposition,
+    /// If it is not that of the source.
+    pub(crate) preference: Option<u16>,
+    pub(crate) kernel: Option<Arc<KernelAttributes>>,
+}
+
+impl Path {
+    /// The attributes that it came with.
+    pub(crate) fn received(&self) -> &Attributes {
+        let imported = self.imported.as_ref();
+        imported.map_or(&self.attributes, |imported| &imported.received)
+    }
+
+    /// Where packets were to go when it came.
+    pub(crate) fn arrived_as(&self) -> Disposition {
+        let imported = self.imported.as_ref();
+        imported.map_or(self.disposition, |imported| imported.disposition)
+    }
+
+    /// Nothing of it that matters is different.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.attributes == other.attributes
+            && self.disposition == other.disposition
+            && self.refused == other.refused
+            && self.imported == other.imported
+    }
 }
 
 /// All paths of a prefix and the one that is best.

@@ -68,6 +68,11 @@ pub struct PeerInfo {
 }
 
 impl PeerInfo {
+    /// Our address towards it, as next hop of routes of a family.
+    pub(crate) fn own_next_hop(&self, family: Family) -> Option<NextHop> {
+        own_next_hop(family, self.local_v4, self.local_v6, self.local_link_local)
+    }
+
     /// Whether packets sent there would come to us.
     pub(crate) fn is_ours(&self, next_hop: NextHop) -> bool {
         match next_hop {
@@ -77,6 +82,25 @@ impl PeerInfo {
                 self.local_v6 == Some(global) || self.local_link_local == Some(link_local)
             }
         }
+    }
+}
+
+/// The next hop that these addresses make for routes of a family.
+pub(crate) fn own_next_hop(
+    family: Family,
+    v4: Option<Ipv4Addr>,
+    v6: Option<Ipv6Addr>,
+    link_local: Option<Ipv6Addr>,
+) -> Option<NextHop> {
+    let v6 = match (v6, link_local) {
+        (Some(global), Some(link_local)) => Some(NextHop::V6LinkLocal { global, link_local }),
+        (Some(address), None) | (None, Some(address)) => Some(NextHop::V6(address)),
+        (None, None) => None,
+    };
+    if family == Family::IPV4_UNICAST {
+        v4.map(NextHop::V4).or(v6)
+    } else {
+        v6
     }
 }
 
@@ -97,6 +121,8 @@ pub struct RibConfig {
     pub max_paths: usize,
     /// Compare `MULTI_EXIT_DISC` between different neighbour ASes too.
     pub always_compare_med: bool,
+    /// What goes into the forwarding table. It can change what [`crate::FibPath::kernel`] says, and nothing else.
+    pub kernel_export: Policy,
 }
 
 impl RibConfig {
@@ -110,6 +136,7 @@ impl RibConfig {
             next_hop_tracking: false,
             max_paths: 1,
             always_compare_med: false,
+            kernel_export: Policy::accept_all(),
         }
     }
 }

@@ -33,9 +33,16 @@ use crate::Source;
 
 mod as_path;
 mod community;
+mod evaluate;
+mod memo;
+mod neighbor;
 mod prefix_set;
 mod regex;
 mod statement;
+
+pub(crate) use evaluate::{Draft, Facts, Watch};
+pub(crate) use memo::Memo;
+pub(crate) use neighbor::SeenNeighbor;
 
 pub use as_path::{AsPathPattern, AsPathSet, AsRange};
 pub use community::{CommunityKind, CommunityPattern, CommunitySet};
@@ -118,13 +125,19 @@ impl Policy {
         }
     }
 
-    pub(crate) fn imports(&self) -> bool {
-        self.default == Verdict::Accept
+    /// Whether a route of this source may pass; if there are statements, they decide.
+    pub(crate) fn exports(&self, source: Source) -> bool {
+        (self.has_statements() || self.default == Verdict::Accept)
+            && (self.redistribute || !matches!(source, Source::Direct | Source::Kernel))
     }
 
-    pub(crate) fn exports(&self, source: Source) -> bool {
-        self.default == Verdict::Accept
-            && (self.redistribute || !matches!(source, Source::Direct | Source::Kernel))
+    /// It does not do the same with all routes.
+    pub(crate) fn has_statements(&self) -> bool {
+        self.program.is_some()
+    }
+
+    fn body(&self) -> &[Statement] {
+        self.program.as_ref().map_or(&[], |program| &program.0.1)
     }
 }
 

@@ -6,13 +6,13 @@ use alloc::{
     vec::Vec,
 };
 
-use bgp_proto::{Community, Family, Instant, Prefix};
+use bgp_proto::{Family, Instant, Prefix};
 use smallvec::SmallVec;
 
 use crate::{
-    Disposition, FibChange, FibPath, FibRoute, Input, Output, PeerId, PeerInfo, Policy, Relation,
-    RibConfig, RouteBatch, Source, Totals, Unusable,
-    attributes::{Attributes, Interner},
+    FibChange, FibPath, FibRoute, Input, Output, PeerId, PeerInfo, Policy, RibConfig, Source,
+    Totals,
+    attributes::Interner,
     decision,
     export::GroupKey,
     group::Group,
@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod context;
+mod import;
 mod query;
 
 /// [`Rib::around`] where the table, the groups or the list of what is dirty are borrowed beside it.
@@ -100,6 +101,7 @@ impl Rib {
                 }
             }
             Input::Policy(id, import, export) => self.policy(id, import, export),
+            Input::KernelPolicy(policy) => self.kernel_policy(policy),
         }
     }
 
@@ -118,7 +120,7 @@ impl Rib {
             };
             entry.is_dirty = false;
             let around = around!(self);
-            let best = fib_route(entry, around);
+            let best = fib_route(prefix, entry, around);
             if best != before {
                 let list = if best.is_some() {
                     &mut out.install
@@ -141,90 +143,12 @@ impl Rib {
         self.next_hops.drain(out);
     }
 
-    fn apply(&mut self, batch: &RouteBatch, now: Instant) {
-        let source = batch.source;
-        if let Some(id) = source.peer()
-            && !self.peers.get(&id).is_some_and(|peer| peer.is_up)
-        {
-            return; // What was under way when the session ended.
-        }
-        let interned: Vec<(Attributes, Disposition, Option<Unusable>)> = batch
-            .paths
-            .iter()
-            .map(|(attributes, disposition)| {
-                let mut attributes = attributes.clone();
-                let refused = self.import(source, &mut attributes);
-                (self.interner.intern(attributes), *disposition, refused)
-            })
-            .collect();
-        for (prefix, path_id, path) in batch.routes() {
-            match path.and_then(|number| interned.get(number)) {
-                Some((attributes, disposition, refused)) => self.announce(
-                    prefix,
-                    Path {
-                        source,
-                        path_id,
-                        attributes: attributes.clone(),
-                        disposition: *disposition,
-                        since: now,
-                        refused: *refused,
-                        stale: false,
-                    },
-                ),
-                None => self.withdraw(prefix, source, path_id),
-            }
-        }
-    }
-
-    /// What import makes of attributes, and why it refuses them.
-    fn import(
-        &self,
-        source: Source,
-        attributes: &mut bgp_proto::PathAttributes,
-    ) -> Option<Unusable> {
-        let refused = self.refusal(source, attributes);
-        let peer = &self.peers.get(&source.peer()?)?.info;
-        // RFC 8326 §4.1: whoever announces this wants others to be preferred.
-        if peer.relation == Relation::External
-            && attributes
-                .communities
-                .contains(&Community::GRACEFUL_SHUTDOWN)
-        {
-            attributes.local_pref = Some(0);
-        }
-        refused
-    }
-
-    /// Why a path of this source can't be used, whatever its next hop.
-    fn refusal(&self, source: Source, attributes: &bgp_proto::PathAttributes) -> Option<Unusable> {
-        let peer = &self.peers.get(&source.peer()?)?.info;
-        let times = |asn| attributes.as_path.count(asn);
-        let allowed = usize::from(peer.allow_own_as);
-        if times(self.config.local_as) > allowed || times(peer.local_as) > allowed {
-            return Some(Unusable::AsLoop);
-        }
-        if attributes.originator_id == Some(self.config.router_id) {
-            return Some(Unusable::OriginatorLoop);
-        }
-        if attributes.cluster_list.contains(&self.config.cluster_id) {
-            return Some(Unusable::ClusterLoop);
-        }
-        if peer.is_ours(attributes.next_hop) {
-            return Some(Unusable::OwnNextHop);
-        }
-        (!peer.import.imports()).then_some(Unusable::Policy)
-    }
-
     fn announce(&mut self, prefix: Prefix, mut path: Path) {
         let entry = self.table.entry(prefix).or_default();
         let place = entry.place(path.source, path.path_id);
         let around = around!(self);
         let old = place.and_then(|place| entry.paths.get(place));
-        let is_same = old.is_some_and(|old| {
-            old.attributes == path.attributes
-                && old.disposition == path.disposition
-                && old.refused == path.refused
-        });
+        let is_same = old.is_some_and(|old| old.is_like(&path));
         match old.filter(|_| is_same) {
             Some(old) => path.since = old.since,
             None => touch(entry, prefix, &mut self.dirty, around),
@@ -318,7 +242,10 @@ impl Rib {
                 is_up: true,
             },
         );
-        self.reimport(id, stale);
+        self.reimport(id, &stale);
+        for prefix in stale {
+            self.decide(prefix);
+        }
         self.join_group(id, key);
     }
 
@@ -367,68 +294,6 @@ impl Rib {
         self.table
             .values()
             .any(|entry| entry.paths.iter().any(|path| path.source == source))
-    }
-
-    fn policy(&mut self, id: PeerId, import: Policy, export: Policy) {
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return;
-        };
-        let import_changed = peer.info.import != import;
-        let export_changed = peer.info.export != export;
-        peer.info.import = import;
-        peer.info.export = export;
-        let (key, is_up) = (GroupKey::new(&peer.info), peer.is_up);
-        if import_changed {
-            let prefixes = self.prefixes_of(id);
-            self.touch_all(&prefixes);
-            self.reimport(id, prefixes);
-        }
-        if export_changed && is_up {
-            self.change_group(id, key);
-        }
-    }
-
-    /// Prefixes of which a neighbour has a path.
-    fn prefixes_of(&self, id: PeerId) -> Vec<Prefix> {
-        let source = Source::Bgp(id);
-        let of_peer = |entry: &Entry| entry.paths.iter().any(|path| path.source == source);
-        let entries = self.table.iter().filter(|(_, entry)| of_peer(entry));
-        entries.map(|(prefix, _)| *prefix).collect()
-    }
-
-    /// Looks again at whether a neighbour's paths are refused, and chooses anew.
-    fn reimport(&mut self, id: PeerId, prefixes: Vec<Prefix>) {
-        let source = Source::Bgp(id);
-        for prefix in prefixes {
-            let paths = self.table.get(&prefix).map(|entry| entry.paths.as_slice());
-            let of_peer = paths
-                .unwrap_or_default()
-                .iter()
-                .enumerate()
-                .filter(|(_, path)| path.source == source);
-            let changed: Vec<(usize, Path)> = of_peer
-                .map(|(place, path)| {
-                    (
-                        place,
-                        Path {
-                            refused: self.refusal(source, &path.attributes),
-                            ..path.clone()
-                        },
-                    )
-                })
-                .collect();
-            for (place, path) in changed {
-                count(&mut self.peers, &mut self.totals, prefix, &path, true);
-                let slot = self
-                    .table
-                    .get_mut(&prefix)
-                    .and_then(|entry| entry.paths.get_mut(place));
-                if let Some(old) = slot.map(|slot| core::mem::replace(slot, path)) {
-                    count(&mut self.peers, &mut self.totals, prefix, &old, false);
-                }
-            }
-            self.decide(prefix);
-        }
     }
 
     fn group_of(&mut self, id: PeerId, order: impl FnOnce(&mut Group)) {
@@ -515,41 +380,52 @@ fn touch(
     around: Around<'_>,
 ) {
     if !core::mem::replace(&mut entry.is_dirty, true) {
-        dirty.push((prefix, fib_route(entry, around)));
+        dirty.push((prefix, fib_route(prefix, entry, around)));
     }
 }
 
 /// What the forwarding table should have of an entry.
-fn fib_route(entry: &Entry, around: Around<'_>) -> Option<FibRoute> {
+fn fib_route(prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<FibRoute> {
     let best = entry.best()?;
     if !best.source.is_installed() {
         return None;
     }
-    let as_fib = |path: &Path| FibPath {
-        disposition: path.disposition,
-        source: path.source,
-        attributes: path.attributes.clone(),
-    };
     let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
-    paths.push(as_fib(best));
+    paths.push(fib_path(prefix, best, around)?);
     if around.config.max_paths > 1 && entry.paths.len() > 1 {
         let level = decision::decide(&entry.paths, &around).level;
-        for place in level.iter().skip(1) {
-            let Some(path) = entry.paths.get(*place) else {
-                continue;
-            };
+        let others = level.iter().skip(1);
+        let others = others.filter_map(|place| entry.paths.get(*place));
+        for path in others.filter_map(|path| fib_path(prefix, path, around)) {
             // The same way twice is one way.
             let is_new = paths
                 .iter()
                 .all(|other| other.disposition != path.disposition);
             if is_new && paths.len() < around.config.max_paths {
-                paths.push(as_fib(path));
+                paths.push(path);
             }
         }
     }
     Some(FibRoute {
         source: best.source,
         paths,
+    })
+}
+
+/// A path as kernel export leaves it. `None`: it does not pass.
+fn fib_path(prefix: Prefix, path: &Path, around: Around<'_>) -> Option<FibPath> {
+    let mut kernel = path
+        .imported
+        .as_ref()
+        .and_then(|imported| imported.kernel.clone());
+    if around.config.kernel_export != Policy::accept_all() {
+        kernel = around.kernel_export(prefix, path, &mut ()).ok()?;
+    }
+    Some(FibPath {
+        disposition: path.disposition,
+        source: path.source,
+        attributes: path.attributes.clone(),
+        kernel,
     })
 }
 

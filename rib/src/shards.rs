@@ -110,6 +110,11 @@ impl Shards {
         }
     }
 
+    /// Update groups of each shard.
+    pub fn group_count(&self) -> usize {
+        self.ribs.iter().map(Rib::group_count).max().unwrap_or(0)
+    }
+
     /// Routes of all shards, sorted by prefix.
     pub fn routes(&self, query: &RouteQuery) -> RoutePage {
         let pages: Vec<RoutePage> = self.ribs.iter().map(|rib| rib.routes(query)).collect();

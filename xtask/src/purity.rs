@@ -18,6 +18,8 @@ const ALLOWED: &[&str] = &[
     "memchr",
     "nom",
     "purity",
+    "regex-automata",
+    "regex-syntax",
     "rib",
     "smallvec",
     "thiserror",
@@ -41,6 +43,8 @@ pub(crate) fn run() -> Result<()> {
         "--quiet",
         "-p",
         "purity",
+        "regex-automata",
+        "regex-syntax",
         "--features",
         "alone,leak",
     ];

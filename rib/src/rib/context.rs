@@ -4,13 +4,17 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
+use bgp_proto::{NextHop, PathAttributes, Prefix};
+use triomphe::Arc;
+
 use super::{Peer, Rib};
 use crate::{
-    PeerId, Relation, RibConfig, Source,
+    KernelAttributes, PeerId, Relation, RibConfig, Source, Verdict,
     decision::Context,
     export::{GroupKey, Learned, Telling},
     next_hop::NextHops,
     path::Path,
+    policy::{Draft, Facts, RpkiState, Watch},
 };
 
 /// Borrowed from a [`Rib`] while an entry of its table is borrowed too.
@@ -36,6 +40,77 @@ impl Around<'_> {
         self.peers.get(&source.peer()?)
     }
 
+    /// What the neighbour is to us that something was learned from.
+    pub(crate) fn relation(&self, source: Source) -> Option<Relation> {
+        self.peer(source).map(|peer| peer.info.relation)
+    }
+
+    /// What a policy can ask of a route that is in the table.
+    pub(crate) fn facts(&self, prefix: Prefix, source: Source, next_hop: NextHop) -> Facts {
+        let from = self.peer(source).map(|peer| peer.info.address);
+        Facts {
+            prefix,
+            source,
+            relation: self.relation(source),
+            from,
+            neighbor: from,
+            next_hop,
+            own_as: self.config.local_as,
+            own_next_hop: None,
+            preference: self.config.preferences.of(source),
+            rpki: RpkiState::NotFound,
+        }
+    }
+
+    /// The same on import. `None`: it does not come from a neighbour.
+    pub(crate) fn import_facts(
+        &self,
+        prefix: Prefix,
+        source: Source,
+        received: &PathAttributes,
+    ) -> Option<Facts> {
+        let info = &self.peer(source)?.info;
+        Some(Facts {
+            own_as: info.local_as,
+            own_next_hop: info.own_next_hop(prefix.family()),
+            ..self.facts(prefix, source, received.next_hop)
+        })
+    }
+
+    /// The same on export to a group, of a path that is in the table.
+    pub(crate) fn export_facts(&self, prefix: Prefix, path: &Path, key: &GroupKey) -> Facts {
+        Facts {
+            neighbor: Some(key.neighbor.address),
+            own_as: key.local_as,
+            own_next_hop: key.own(prefix.family()),
+            preference: self.preference(path),
+            ..self.facts(prefix, path.source, path.attributes.next_hop)
+        }
+    }
+
+    /// What kernel export makes of a path.
+    pub(crate) fn kernel_export(
+        &self,
+        prefix: Prefix,
+        path: &Path,
+        watch: &mut impl Watch,
+    ) -> Result<Option<Arc<KernelAttributes>>, Rejected> {
+        let imported = path.imported.as_ref();
+        let before = imported.and_then(|imported| imported.kernel.clone());
+        let mut draft = Draft::new(&path.attributes);
+        draft.kernel = before.as_deref().cloned().unwrap_or_default();
+        let facts = Facts {
+            preference: self.preference(path),
+            ..self.facts(prefix, path.source, path.attributes.next_hop)
+        };
+        match self.config.kernel_export.run(&facts, &mut draft, watch) {
+            Verdict::Reject => Err(Rejected),
+            Verdict::Accept if before.as_deref() == Some(&draft.kernel) => Ok(before),
+            Verdict::Accept if draft.kernel == KernelAttributes::default() => Ok(None),
+            Verdict::Accept => Ok(Some(Arc::new(draft.kernel))),
+        }
+    }
+
     /// How a group is told of a best path, if it is: plainly, or reflected.
     pub(crate) fn telling(
         &self,
@@ -55,6 +130,10 @@ impl Around<'_> {
     }
 }
 
+/// Policy does not let it pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rejected;
+
 /// The group is not told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotTold;
@@ -67,8 +146,10 @@ impl Context for Around<'_> {
         path.refused.is_none() && self.next_hops.is_reachable(path)
     }
 
-    fn preference(&self, source: Source) -> u16 {
-        self.config.preferences.of(source)
+    fn preference(&self, path: &Path) -> u16 {
+        let imported = path.imported.as_ref();
+        let wanted = imported.and_then(|imported| imported.preference);
+        wanted.unwrap_or_else(|| self.config.preferences.of(path.source))
     }
 
     fn is_external(&self, path: &Path) -> bool {

@@ -32,15 +32,17 @@ impl Rib {
                 break;
             }
             if wanted(query, *prefix) {
+                let views = self.views_in_order(*prefix, entry);
                 page.routes
-                    .extend(
-                        self.views_in_order(*prefix, entry)
-                            .into_iter()
-                            .filter(|view| match query.table {
-                                Table::AdjIn(id) => view.source == Source::Bgp(id),
-                                Table::LocRib | Table::AdjOut(_) => !query.best_only || view.best,
-                            }),
-                    );
+                    .extend(views.into_iter().filter_map(|view| match query.table {
+                        Table::AdjIn(id) if view.source == Source::Bgp(id) => {
+                            Some(as_received(view, entry))
+                        }
+                        Table::AdjIn(_) => None,
+                        Table::LocRib | Table::AdjOut(_) => {
+                            (!query.best_only || view.best).then_some(view)
+                        }
+                    }));
             }
         }
         page
@@ -203,6 +205,16 @@ impl Rib {
         views.sort_by_key(|view| (!view.best, view.source, view.path_id));
         views
     }
+}
+
+/// A path before import changed it.
+fn as_received(mut view: RouteView, entry: &Entry) -> RouteView {
+    let place = entry.place(view.source, view.path_id);
+    if let Some(path) = place.and_then(|place| entry.paths.get(place)) {
+        view.attributes = path.received().clone();
+        view.disposition = path.arrived_as();
+    }
+    view
 }
 
 fn range(query: &RouteQuery) -> (Bound<Prefix>, Bound<Prefix>) {

@@ -13,6 +13,7 @@ mod feed;
 mod model;
 mod next_hops;
 mod oracle;
+mod policy;
 mod questions;
 mod who_tells_whom;
 mod world;

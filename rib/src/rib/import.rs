@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What becomes of a route on its way in, now and when policy changes.
+
+use alloc::{borrow::Cow, vec::Vec};
+
+use bgp_proto::{Community, Instant, Prefix};
+use triomphe::Arc;
+
+use super::{Rib, count};
+use crate::{
+    Disposition, KernelAttributes, PeerId, Policy, Relation, RouteBatch, Source, Unusable, Verdict,
+    attributes::Attributes,
+    path::{Entry, Imported, Path},
+    policy::{Draft, Memo},
+};
+
+/// A path as import leaves it.
+#[derive(Clone, Debug)]
+struct Arrival {
+    attributes: Attributes,
+    disposition: Disposition,
+    refused: Option<Unusable>,
+    imported: Option<Arc<Imported>>,
+}
+
+/// What import made of attributes, by their number and where packets go.
+type Arrivals = Memo<(u64, Disposition), Arrival>;
+
+impl Rib {
+    pub(super) fn apply(&mut self, batch: &RouteBatch, now: Instant) {
+        let source = batch.source;
+        if let Some(id) = source.peer()
+            && !self.peers.get(&id).is_some_and(|peer| peer.is_up)
+        {
+            return; // What was under way when the session ended.
+        }
+        let policy = self.import_policy(source);
+        let received: Vec<Arrival> = batch
+            .paths
+            .iter()
+            .map(|(attributes, disposition)| {
+                let attributes = self.interner.intern(attributes.clone());
+                self.without_policy(source, &attributes, *disposition)
+            })
+            .collect();
+        let mut known = Arrivals::default();
+        for (prefix, path_id, path) in batch.routes() {
+            let Some(arrival) = path.and_then(|number| received.get(number)) else {
+                self.withdraw(prefix, source, path_id);
+                continue;
+            };
+            let arrival = match &policy {
+                Some(policy) => self.arrival(policy, prefix, source, arrival, &mut known),
+                None => arrival.clone(),
+            };
+            let path = Path {
+                source,
+                path_id,
+                attributes: arrival.attributes,
+                disposition: arrival.disposition,
+                since: now,
+                refused: arrival.refused,
+                imported: arrival.imported,
+                stale: false,
+            };
+            self.announce(prefix, path);
+        }
+    }
+
+    /// The import policy of a source, if it does more than to accept.
+    fn import_policy(&self, source: Source) -> Option<Policy> {
+        let policy = &self.peers.get(&source.peer()?)?.info.import;
+        (*policy != Policy::accept_all()).then(|| policy.clone())
+    }
+
+    /// What import makes of a path before policy is asked.
+    fn without_policy(
+        &mut self,
+        source: Source,
+        received: &Attributes,
+        disposition: Disposition,
+    ) -> Arrival {
+        let refused = self.refusal(source, received);
+        self.settle(source, received, disposition, Draft::new(received), refused)
+    }
+
+    /// What policy makes of a path that came in like this.
+    fn arrival(
+        &mut self,
+        policy: &Policy,
+        prefix: Prefix,
+        source: Source,
+        arrival: &Arrival,
+        known: &mut Arrivals,
+    ) -> Arrival {
+        if arrival.refused.is_some() {
+            return arrival.clone();
+        }
+        let (received, disposition) = match &arrival.imported {
+            Some(imported) => (&imported.received, imported.disposition),
+            None => (&arrival.attributes, arrival.disposition),
+        };
+        let Some(facts) = self.around().import_facts(prefix, source, received) else {
+            return arrival.clone();
+        };
+        known.get((received.0.number, disposition), &facts, |watch| {
+            let mut draft = Draft::new(received);
+            match policy.run(&facts, &mut draft, watch) {
+                Verdict::Accept => self.settle(source, received, disposition, draft, None),
+                Verdict::Reject => Arrival {
+                    attributes: received.clone(),
+                    disposition,
+                    refused: Some(Unusable::Policy),
+                    imported: None,
+                },
+            }
+        })
+    }
+
+    /// A draft becomes what is stored.
+    fn settle(
+        &mut self,
+        source: Source,
+        received: &Attributes,
+        disposition: Disposition,
+        mut draft: Draft<'_>,
+        refused: Option<Unusable>,
+    ) -> Arrival {
+        // RFC 8326 §4.1: whoever announces this wants others to be preferred.
+        let is_leaving = draft
+            .attributes
+            .communities
+            .contains(&Community::GRACEFUL_SHUTDOWN);
+        if is_leaving && self.around().relation(source) == Some(Relation::External) {
+            draft.attributes.to_mut().local_pref = Some(0);
+        }
+        let attributes = match draft.attributes {
+            Cow::Borrowed(_) => received.clone(),
+            Cow::Owned(changed) => self.interner.intern(changed),
+        };
+        let kernel = draft.kernel;
+        let kernel = (kernel != KernelAttributes::default()).then(|| Arc::new(kernel));
+        let is_changed = attributes != *received || draft.preference.is_some() || kernel.is_some();
+        let imported = is_changed.then(|| {
+            Arc::new(Imported {
+                received: received.clone(),
+                disposition,
+                preference: draft.preference,
+                kernel,
+            })
+        });
+        let disposition = match disposition {
+            Disposition::Via(hop) if hop == received.next_hop => {
+                Disposition::Via(attributes.next_hop)
+            }
+            other => other,
+        };
+        Arrival {
+            attributes,
+            disposition,
+            refused,
+            imported,
+        }
+    }
+
+    /// Why a path of this source can't be used, whatever its next hop.
+    fn refusal(&self, source: Source, attributes: &bgp_proto::PathAttributes) -> Option<Unusable> {
+        let peer = &self.peers.get(&source.peer()?)?.info;
+        let times = |asn| attributes.as_path.count(asn);
+        let allowed = usize::from(peer.allow_own_as);
+        if times(self.config.local_as) > allowed || times(peer.local_as) > allowed {
+            return Some(Unusable::AsLoop);
+        }
+        if attributes.originator_id == Some(self.config.router_id) {
+            return Some(Unusable::OriginatorLoop);
+        }
+        if attributes.cluster_list.contains(&self.config.cluster_id) {
+            return Some(Unusable::ClusterLoop);
+        }
+        peer.is_ours(attributes.next_hop)
+            .then_some(Unusable::OwnNextHop)
+    }
+
+    /// New policies of a neighbour: what they change is changed, and nothing else is touched.
+    pub(super) fn policy(&mut self, id: PeerId, import: Policy, export: Policy) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let import_changed = peer.info.import != import;
+        let export_changed = peer.info.export != export;
+        peer.info.import = import;
+        peer.info.export = export;
+        let (key, is_up) = (crate::export::GroupKey::new(&peer.info), peer.is_up);
+        if import_changed {
+            let prefixes = self.prefixes_of(id);
+            self.reimport(id, &prefixes);
+        }
+        if export_changed && is_up {
+            self.change_group(id, key);
+        }
+    }
+
+    /// A new policy for what goes into the forwarding table.
+    pub(super) fn kernel_policy(&mut self, policy: Policy) {
+        if self.config.kernel_export == policy {
+            return;
+        }
+        let prefixes: Vec<Prefix> = self.table.keys().copied().collect();
+        self.touch_all(&prefixes);
+        self.config.kernel_export = policy;
+    }
+
+    /// Prefixes of which a neighbour has a path.
+    pub(super) fn prefixes_of(&self, id: PeerId) -> Vec<Prefix> {
+        let source = Source::Bgp(id);
+        let of_peer = |entry: &Entry| entry.paths.iter().any(|path| path.source == source);
+        let entries = self.table.iter().filter(|(_, entry)| of_peer(entry));
+        entries.map(|(prefix, _)| *prefix).collect()
+    }
+
+    /// Imports a neighbour's paths again, as they were received.
+    pub(super) fn reimport(&mut self, id: PeerId, prefixes: &[Prefix]) {
+        let source = Source::Bgp(id);
+        let policy = self.import_policy(source);
+        let mut known = Arrivals::default();
+        for prefix in prefixes {
+            let path_of = |rib: &Self, place| {
+                let entry = rib.table.get(prefix)?;
+                entry.paths.get(place).cloned()
+            };
+            let mut place = 0;
+            while let Some(path) = path_of(self, place) {
+                if path.source == source {
+                    let mut arrival =
+                        self.without_policy(source, path.received(), path.arrived_as());
+                    if let Some(policy) = &policy {
+                        arrival = self.arrival(policy, *prefix, source, &arrival, &mut known);
+                    }
+                    self.replace(*prefix, place, &path, arrival);
+                }
+                place += 1;
+            }
+        }
+    }
+
+    /// Puts a path that was imported again in its place.
+    fn replace(&mut self, prefix: Prefix, place: usize, old: &Path, new: Arrival) {
+        let path = Path {
+            attributes: new.attributes,
+            disposition: new.disposition,
+            refused: new.refused,
+            imported: new.imported,
+            ..old.clone()
+        };
+        if path.is_like(old) {
+            return;
+        }
+        self.touch(prefix);
+        count(&mut self.peers, &mut self.totals, prefix, &path, true);
+        self.next_hops.use_by(prefix, &path);
+        let entry = self.table.get_mut(&prefix);
+        if let Some(slot) = entry.and_then(|entry| entry.paths.get_mut(place)) {
+            *slot = path;
+        }
+        count(&mut self.peers, &mut self.totals, prefix, old, false);
+        self.next_hops.release(prefix, old);
+        self.decide(prefix);
+    }
+}
