@@ -43,8 +43,6 @@ pub(crate) fn run() -> Result<()> {
         "--quiet",
         "-p",
         "purity",
-        "regex-automata",
-        "regex-syntax",
         "--features",
         "alone,leak",
     ];
