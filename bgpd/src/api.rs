@@ -27,8 +27,8 @@ pub use self::{
     watchers::Watchers,
 };
 use crate::control::{
-    ControlError, Explanation, FibRoute, NewRoute, PeerOrder, PeerStatus, PrefixMatch, Route,
-    RouteQuery, Status, WatchEvent, WatchFilter,
+    ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
+    PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
 };
 
 /// Where the API is found on a host when nothing else is configured.
@@ -79,6 +79,13 @@ pub trait Control: Clone + Send + Sync + 'static {
 
     /// Kernel routes, sorted by prefix.
     fn fib(&self) -> impl Future<Output = Result<Vec<FibRoute>, ControlError>> + Send;
+
+    /// Next hops in use, sorted by address.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotPossible`] without `[fib]`: nobody tracks them.
+    fn next_hops(&self) -> impl Future<Output = Result<Vec<NextHopStatus>, ControlError>> + Send;
 
     /// Events from now on, through a bounded queue; see [`Watchers`].
     fn watch(

@@ -13,6 +13,7 @@ mod failure;
 mod fib;
 mod json;
 mod neighbors;
+mod nexthops;
 mod routes;
 mod status;
 mod terminal;
@@ -116,6 +117,7 @@ async fn answer(
             explanations::print(&client.explain(prefix.prefix, matching).await?, print)
         }
         Command::Fib => fib::print(client, print).await,
+        Command::Nexthop => nexthops::print(&client.next_hops().await?, print),
         Command::Watch(filter) => watch::command(filter.filter(), client, print).await,
         Command::Reload => {
             let changes = client.reload().await?;
@@ -144,6 +146,7 @@ impl Command {
                 Tables::Protocols(arguments) => Self::Neighbor(arguments),
                 Tables::Route(arguments) => Self::Route(arguments),
                 Tables::Fib => Self::Fib,
+                Tables::Nexthop => Self::Nexthop,
             },
             Self::Global { rib: None } => Self::Status,
             Self::Global {

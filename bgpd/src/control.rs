@@ -267,6 +267,28 @@ pub struct FibRoute {
     pub state: FibState,
 }
 
+/// A next hop in use, and the way to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NextHopStatus {
+    /// Its address.
+    pub address: IpAddr,
+    /// `None`: there is no way, and no path by it is used.
+    pub way: Option<Way>,
+    /// Prefixes with a path by way of it.
+    pub prefixes: u64,
+}
+
+/// The way to an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Way {
+    /// The router that packets are handed to; `None`: the address is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The device they leave by.
+    pub interface: String,
+    /// Interior cost: the metric of the kernel route that leads there.
+    pub cost: u32,
+}
+
 /// State of a kernel route.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FibState {

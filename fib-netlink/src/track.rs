@@ -130,6 +130,12 @@ impl Tracker {
         refind(self.watched.iter_mut(), &mut self.news, search)
     }
 
+    /// The addresses of interest to the caller, in order.
+    pub(crate) fn asked(&self, links: &Links) -> impl Iterator<Item = (IpAddr, Reachability)> {
+        let asked = self.watched.iter().filter(|(_, watched)| watched.asked);
+        asked.map(|(address, watched)| (*address, watched.found.to_public(links)))
+    }
+
     pub(crate) fn has_news(&self) -> bool {
         !self.news.is_empty()
     }

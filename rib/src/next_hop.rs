@@ -107,6 +107,12 @@ impl NextHops {
         }
     }
 
+    /// Next hops in use, and how many prefixes have a path by way of each, in order.
+    pub(crate) fn users(&self) -> impl Iterator<Item = (IpAddr, u64)> {
+        let used = self.known.iter().filter(|(_, hop)| !hop.users.is_empty());
+        used.map(|(address, hop)| (*address, hop.users.len() as u64))
+    }
+
     fn state(&self, address: IpAddr) -> Option<NextHopState> {
         self.known.get(&address).and_then(|hop| hop.state)
     }

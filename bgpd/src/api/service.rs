@@ -21,7 +21,9 @@ use super::{
     Control, Listeners, MAX_REPLY, MAX_REQUEST,
     convert::{self, BadMessage, Protobuf},
 };
-use crate::control::{ControlError, FibRoute, NewRoute, PeerStatus, Route, WatchFilter};
+use crate::control::{
+    ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, Route, WatchFilter,
+};
 
 /// Serves `control` on `listeners` until `shutdown`. Calls that are under way may end; streams are cut with
 /// UNAVAILABLE, so that no client takes half a list for a whole one.
@@ -126,6 +128,7 @@ impl<C: Control> Bgpd for Service<C> {
     type ListPeersStream = Replies<v1::ListPeersResponse>;
     type ListRoutesStream = Replies<v1::ListRoutesResponse>;
     type ListFibStream = Replies<v1::ListFibResponse>;
+    type ListNextHopsStream = Replies<v1::ListNextHopsResponse>;
     type WatchStream = Replies<v1::WatchResponse>;
 
     async fn get_status(
@@ -198,6 +201,16 @@ impl<C: Control> Bgpd for Service<C> {
         }));
         let pages = pages.flat_map(stream::iter);
         Ok(self.replies(pages.map(|routes| v1::ListFibResponse { routes })))
+    }
+
+    async fn list_next_hops(
+        &self,
+        _: Request<v1::ListNextHopsRequest>,
+    ) -> Result<Response<Self::ListNextHopsStream>, Status> {
+        let found = self.control.next_hops().await?;
+        let pages = pages(found.iter().map(NextHopStatus::to_protobuf));
+        let replies = |next_hops| v1::ListNextHopsResponse { next_hops };
+        Ok(self.replies(stream::iter(pages).map(replies)))
     }
 
     async fn watch(

@@ -87,6 +87,9 @@ pub(super) enum Command {
     },
     /// Kernel routes: wanted, and whether the kernel has them
     Fib,
+    /// Next hops in use: the way to each, its cost, and how many prefixes need it
+    #[command(aliases = ["nexthops", "next-hop", "next-hops"])]
+    Nexthop,
     /// What happens, as it happens; everything unless told what
     #[command(visible_alias = "monitor")]
     Watch(WatchArgs),
@@ -125,6 +128,8 @@ pub(super) enum Tables {
     /// `bgpctl fib`
     #[command(alias = "kernel")]
     Fib,
+    /// `bgpctl nexthop`
+    Nexthop,
 }
 
 #[derive(Debug, Subcommand)]

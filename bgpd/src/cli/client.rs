@@ -22,8 +22,8 @@ use crate::{
         convert::{self, Protobuf},
     },
     control::{
-        Explanation, FibRoute, NewRoute, PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery,
-        Status, WatchEvent, WatchFilter,
+        Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus, PrefixMatch, Route,
+        RouteQuery, Status, WatchEvent, WatchFilter,
     },
 };
 
@@ -223,6 +223,25 @@ impl Client {
             )?)?;
         }
         Ok(())
+    }
+
+    /// Next hops in use.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn next_hops(&mut self) -> Result<Vec<NextHopStatus>, Failure> {
+        let answer = self.rpc.list_next_hops(v1::ListNextHopsRequest {}).await;
+        let mut pages = self.failed(answer)?;
+        let mut found = Vec::new();
+        while let Some(page) = self.next(&mut pages).await? {
+            found.extend(convert::list(
+                "next_hops",
+                page.next_hops,
+                NextHopStatus::from_protobuf,
+            )?);
+        }
+        Ok(found)
     }
 
     /// Events, handed to `each` as they come, until the daemon ends the stream. When `ready` is called nothing is

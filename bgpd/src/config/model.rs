@@ -131,6 +131,8 @@ pub struct Fib {
     pub learn_direct: Option<Vec<String>>,
     /// Our routes stay when we stop.
     pub persist: bool,
+    /// Next hops may be reached by a default route.
+    pub resolve_via_default: bool,
     /// How long a start waits for neighbours before what a previous run has left is removed.
     pub deferral: Duration,
 }
@@ -144,6 +146,7 @@ impl Default for Fib {
             learn_kernel: None,
             learn_direct: None,
             persist: true,
+            resolve_via_default: true,
             deferral: Duration::from_secs(120),
         }
     }
@@ -161,6 +164,7 @@ impl Fib {
                 direct: self.learn_direct.as_ref().map(Interfaces::new),
             },
             persist: self.persist,
+            resolve_via_default: self.resolve_via_default,
             sweep_after: None,
             ..FibConfig::default()
         }

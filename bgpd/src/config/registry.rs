@@ -277,6 +277,7 @@ const OURS: Entries = &[
     ("fib.learn-kernel", Implemented),
     ("fib.learn-direct", Implemented),
     ("fib.persist", Implemented),
+    ("fib.resolve-via-default", Implemented),
     ("fib.deferral", Implemented),
     ("static-routes", List),
     ("static-routes.prefix", Implemented),

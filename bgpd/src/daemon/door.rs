@@ -8,14 +8,14 @@ use std::{
 };
 
 use bgp_fsm::StopReason;
-use fib_netlink::Fib;
+use fib_netlink::{Fib, Reachability};
 use rib::{Disposition, PeerId, RouteBatch, Source};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     clock::Clock,
     events::Events,
-    fib_task::{fib_route, send_dealt},
+    fib_task::{fib_route, send_dealt, way},
     peer_task::{Command, PeerHandle},
     shard::{Gone, Shard},
 };
@@ -23,8 +23,8 @@ use crate::{
     api::Control,
     config::Config,
     control::{
-        ControlError, Explanation, FibRoute, FibSummary, NewRoute, PeerOrder, PeerStatus,
-        PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+        ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus, PeerOrder,
+        PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
     },
     peer::PeerEvent,
 };
@@ -102,6 +102,14 @@ impl Door {
             ControlError::NotFound(format!(
                 "no neighbour {address}; `bgpctl neighbor` lists them"
             ))
+        })
+    }
+
+    fn kernel(&self) -> Result<&Fib, ControlError> {
+        self.fib.as_ref().ok_or_else(|| {
+            ControlError::NotPossible(
+                "[fib] is not configured: bgpd leaves the kernel's tables alone".to_owned(),
+            )
         })
     }
 
@@ -217,12 +225,30 @@ impl Control for Door {
     }
 
     async fn fib(&self) -> Result<Vec<FibRoute>, ControlError> {
-        let Some(fib) = &self.fib else {
-            return Err(ControlError::NotPossible(
-                "[fib] is not configured: bgpd leaves the kernel's tables alone".to_owned(),
-            ));
+        Ok(self
+            .kernel()?
+            .routes()
+            .await
+            .iter()
+            .map(fib_route)
+            .collect())
+    }
+
+    async fn next_hops(&self) -> Result<Vec<NextHopStatus>, ControlError> {
+        let mut prefixes: BTreeMap<IpAddr, u64> = BTreeMap::new();
+        for shard in &self.shards {
+            for (address, users) in shard.ask(rib::Rib::next_hops).await? {
+                *prefixes.entry(address).or_default() += users;
+            }
+        }
+        let ways: HashMap<IpAddr, Reachability> =
+            self.kernel()?.next_hops().await.into_iter().collect();
+        let next_hop = |(address, prefixes)| NextHopStatus {
+            address,
+            way: ways.get(&address).and_then(way),
+            prefixes,
         };
-        Ok(fib.routes().await.iter().map(fib_route).collect())
+        Ok(prefixes.into_iter().map(next_hop).collect())
     }
 
     async fn watch(&self, filter: WatchFilter) -> Result<mpsc::Receiver<WatchEvent>, ControlError> {

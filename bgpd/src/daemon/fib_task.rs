@@ -352,3 +352,20 @@ pub(super) fn fib_route(state: &RouteState) -> control::FibRoute {
         },
     }
 }
+
+/// The way to a next hop as clients are told of it; `None` if there is none.
+pub(super) fn way(reachability: &Reachability) -> Option<control::Way> {
+    match reachability {
+        Reachability::Unreachable => None,
+        Reachability::Reachable {
+            metric,
+            interface,
+            gateway,
+            ..
+        } => Some(control::Way {
+            gateway: *gateway,
+            interface: interface.clone(),
+            cost: *metric,
+        }),
+    }
+}

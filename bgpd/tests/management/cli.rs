@@ -54,6 +54,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("routes-out", "route --table out --neighbor 192.0.2.1 -4"),
     ("explain", "explain 10.244.1.0/26"),
     ("fib", "fib"),
+    ("nexthop", "nexthop"),
     ("reload", "reload"),
     ("route-del", "route del 10.244.7.0/26"),
     ("error-unknown-neighbor", "neighbor 192.0.2.99"),
@@ -84,6 +85,8 @@ async fn an_empty_daemon_is_said_to_be_empty() {
         "fib",
         "--json route",
         "--json fib",
+        "nexthop",
+        "--json nexthop",
         "--json neighbor",
         "reload",
     ] {
@@ -109,6 +112,7 @@ async fn words_of_other_tools_give_the_same_answers() {
         ("route --neighbor 192.0.2.1", "neighbor 192.0.2.1 adj-in"),
         ("status", "global"),
         ("fib", "show fib"),
+        ("nexthop", "show nexthop"),
     ] {
         let ours = bgpctl(&served, ours, &mut Vec::new()).await;
         assert_eq!(

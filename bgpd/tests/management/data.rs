@@ -12,8 +12,8 @@ use bgp_proto::{
     Prefix, RouterId,
 };
 use bgpd::control::{
-    FamilyStatus, FibRoute, FibState, LastError, MessageCounts, PeerStatus, Route, RouteSource,
-    SessionState,
+    FamilyStatus, FibRoute, FibState, LastError, MessageCounts, NextHopStatus, PeerStatus, Route,
+    RouteSource, SessionState, Way,
 };
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -139,6 +139,27 @@ pub(crate) fn routes() -> Vec<Route> {
             path(&[65001], "2001:db8::2"),
             "via 2001:db8::2",
         ),
+    ]
+}
+
+pub(crate) fn next_hops() -> Vec<NextHopStatus> {
+    let next_hop = |address: &str, gateway: Option<&str>, cost| NextHopStatus {
+        address: ip(address),
+        way: Some(Way {
+            gateway: gateway.map(ip),
+            interface: "eth0".to_owned(),
+            cost,
+        }),
+        prefixes: 12,
+    };
+    vec![
+        next_hop("192.0.2.1", None, 0),
+        next_hop("198.51.100.7", Some("192.0.2.254"), 20),
+        NextHopStatus {
+            way: None,
+            prefixes: 1,
+            ..next_hop("2001:db8::7", None, 0)
+        },
     ]
 }
 

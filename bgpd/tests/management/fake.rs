@@ -15,9 +15,9 @@ use bgp_proto::{Asn, PathAttributes, Prefix};
 use bgpd::{
     api::{Control, Listeners, Watchers, serve_on},
     control::{
-        ControlError, Explanation, FibRoute, FibSummary, NewRoute, PeerOrder, PeerStatus,
-        PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Status, Table, WatchEvent,
-        WatchFilter,
+        ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus, PeerOrder,
+        PeerStatus, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Status, Table,
+        WatchEvent, WatchFilter,
     },
 };
 use tokio::sync::{Notify, mpsc};
@@ -212,6 +212,14 @@ impl Control for Fake {
 
     async fn fib(&self) -> Result<Vec<FibRoute>, ControlError> {
         Ok(if self.empty { Vec::new() } else { fib() })
+    }
+
+    async fn next_hops(&self) -> Result<Vec<NextHopStatus>, ControlError> {
+        Ok(if self.empty {
+            Vec::new()
+        } else {
+            crate::data::next_hops()
+        })
     }
 
     async fn watch(&self, filter: WatchFilter) -> Result<mpsc::Receiver<WatchEvent>, ControlError> {

@@ -136,6 +136,7 @@ impl Driver {
             Command::Settled(answer) => self.waiting.push(answer),
             Command::Routes(answer) => drop(answer.send(reconciler.states(now))),
             Command::Totals(answer) => drop(answer.send(reconciler.totals(now))),
+            Command::NextHops(answer) => drop(answer.send(reconciler.next_hops())),
             Command::Route(prefix, answer) => drop(answer.send(reconciler.state(prefix, now))),
             Command::Track(addresses) => reconciler.track(addresses),
             Command::Untrack(addresses) => reconciler.untrack(addresses),

@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Driver;
-use crate::{Change, FibConfig, FibEvent, Link, RouteState, Totals};
+use crate::{Change, FibConfig, FibEvent, Link, Reachability, RouteState, Totals};
 
 /// Handle on a running reconciler; clones speak to the same one. When the last handle is dropped the reconciler ends and
 /// leaves the kernel as it is.
@@ -25,6 +25,7 @@ pub(crate) enum Command {
     Settled(oneshot::Sender<()>),
     Routes(oneshot::Sender<Vec<RouteState>>),
     Totals(oneshot::Sender<Totals>),
+    NextHops(oneshot::Sender<Vec<(IpAddr, Reachability)>>),
     Route(IpNetwork, oneshot::Sender<Option<RouteState>>),
     Track(Vec<IpAddr>),
     Untrack(Vec<IpAddr>),
@@ -90,6 +91,11 @@ impl Fib {
     /// Starts to watch the way to these addresses; each is reported once at least ([`FibEvent::NextHops`]).
     pub async fn track(&self, addresses: Vec<IpAddr>) {
         self.tell(Command::Track(addresses)).await;
+    }
+
+    /// The watched addresses and the way to them, in order.
+    pub async fn next_hops(&self) -> Vec<(IpAddr, Reachability)> {
+        self.ask(Command::NextHops).await.unwrap_or_default()
     }
 
     /// Stops watching the way to these addresses.

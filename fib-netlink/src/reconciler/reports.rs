@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the reconciler tells: events in portions, and answers about the state of routes.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use ipnetwork::IpNetwork;
@@ -9,7 +10,7 @@ use super::Reconciler;
 use crate::kernel::network;
 use crate::trouble::Cause;
 use crate::wants::Resolved;
-use crate::{FibEvent, Link, Route, RouteState, Status, Totals};
+use crate::{FibEvent, Link, Reachability, Route, RouteState, Status, Totals};
 
 /// Things told in one event.
 const PORTION: usize = 1024;
@@ -113,6 +114,11 @@ impl Reconciler {
             .collect();
         states.sort_unstable_by_key(|state| state.route.prefix);
         states
+    }
+
+    /// The addresses that are watched for the caller and the way to them, in order.
+    pub fn next_hops(&self) -> Vec<(IpAddr, Reachability)> {
+        self.tracker.asked(&self.links).collect()
     }
 
     /// How many desired routes are in which state.

@@ -17,6 +17,11 @@ use crate::{
 };
 
 impl Rib {
+    /// The next hops in use, in order, and how many prefixes have a path by way of each. None if next hops are not tracked.
+    pub fn next_hops(&self) -> Vec<(core::net::IpAddr, u64)> {
+        self.next_hops.users().collect()
+    }
+
     /// Routes, sorted by prefix, a page at a time.
     pub fn routes(&self, query: &RouteQuery) -> RoutePage {
         if let Table::AdjOut(id) = query.table {

@@ -14,7 +14,9 @@ use bgp_proto::{
 use bgpd_api::v1::{self, route_source::Source};
 
 use super::{BadMessage, Protobuf, address, duration_from, duration_to, list, prefix};
-use crate::control::{Explanation, FibRoute, FibState, NewRoute, Route, RouteSource};
+use crate::control::{
+    Explanation, FibRoute, FibState, NewRoute, NextHopStatus, Route, RouteSource, Way,
+};
 
 impl Protobuf for Route {
     type Message = v1::Route;
@@ -120,6 +122,43 @@ impl Protobuf for Explanation {
             decided_by: message.decided_by,
             kernel: message.kernel.map(FibRoute::from_protobuf).transpose()?,
             advertised_to: advertised_to.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Protobuf for NextHopStatus {
+    type Message = v1::TrackedNextHop;
+
+    fn to_protobuf(&self) -> v1::TrackedNextHop {
+        let way = |way: &Way| v1::Way {
+            gateway: way
+                .gateway
+                .map_or_else(String::new, |gateway| gateway.to_string()),
+            interface: way.interface.clone(),
+            cost: way.cost,
+        };
+        v1::TrackedNextHop {
+            address: self.address.to_string(),
+            way: self.way.as_ref().map(way),
+            prefixes: self.prefixes,
+        }
+    }
+
+    fn from_protobuf(message: v1::TrackedNextHop) -> Result<Self, BadMessage> {
+        let way = |way: v1::Way| {
+            let gateway = Some(way.gateway).filter(|text| !text.is_empty());
+            Ok(Way {
+                gateway: gateway
+                    .map(|text| address("way.gateway", &text))
+                    .transpose()?,
+                interface: way.interface,
+                cost: way.cost,
+            })
+        };
+        Ok(Self {
+            address: address("address", &message.address)?,
+            way: message.way.map(way).transpose()?,
+            prefixes: message.prefixes,
         })
     }
 }

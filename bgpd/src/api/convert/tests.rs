@@ -15,8 +15,8 @@ use proptest::{collection::vec, option, prelude::*};
 use super::*;
 use crate::control::{
     Explanation, FamilyStatus, FibRoute, FibState, FibSummary, LastError, MessageCounts, NewRoute,
-    PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, RouteSource, SessionState, Status,
-    Table, WatchEvent,
+    NextHopStatus, PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, RouteSource,
+    SessionState, Status, Table, WatchEvent, Way,
 };
 
 fn comes_back<T>(value: &T) -> Result<(), TestCaseError>
@@ -49,6 +49,11 @@ proptest! {
     #[test]
     fn a_status_comes_back(status in statuses()) {
         comes_back(&status)?;
+    }
+
+    #[test]
+    fn a_next_hop_comes_back(next_hop in tracked_next_hops()) {
+        comes_back(&next_hop)?;
     }
 
     #[test]
@@ -486,6 +491,21 @@ fn routes() -> impl Strategy<Value = Route> {
                 age,
             },
         )
+}
+
+fn tracked_next_hops() -> impl Strategy<Value = NextHopStatus> {
+    let way = any::<(Option<IpAddr>, String, u32)>().prop_map(|(gateway, interface, cost)| Way {
+        gateway,
+        interface,
+        cost,
+    });
+    (any::<IpAddr>(), option::of(way), any::<u64>()).prop_map(|(address, way, prefixes)| {
+        NextHopStatus {
+            address,
+            way,
+            prefixes,
+        }
+    })
 }
 
 fn fib_routes() -> impl Strategy<Value = FibRoute> {

@@ -33,6 +33,9 @@ pub(super) fn fib<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<Fib> {
         persist: notes
             .boolean(root.get("fib.persist"))
             .unwrap_or(usual.persist),
+        resolve_via_default: notes
+            .boolean(root.get("fib.resolve-via-default"))
+            .unwrap_or(usual.resolve_via_default),
         deferral: notes
             .number(root.get("fib.deferral"), 0..=3600)
             .map_or(usual.deferral, Duration::from_secs),
