@@ -121,6 +121,10 @@ impl Group {
         self.members.contains(&peer)
     }
 
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.members.iter().copied()
+    }
+
     pub(crate) fn has_work(&self) -> bool {
         !self.feeds.is_empty() || self.behind.values().any(|missed| missed.is_reading)
     }

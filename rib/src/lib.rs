@@ -35,7 +35,10 @@ pub use export::{Learned, Telling, who_tells_whom};
 pub use io::{FibChange, FibPath, FibRoute, Input, NextHopState, Output, Recipients, Transmit};
 pub use path::Unusable;
 pub use peer::{FamilyCounts, NextHopMode, PeerInfo, Relation, RibConfig};
-pub use policy::{KernelAttributes, Policy, PolicyError, Verdict};
+pub use policy::{
+    KernelAttributes, Policy, PolicyChange, PolicyError, PolicyHit, PolicyPoint, PolicyTrace,
+    Verdict,
+};
 pub use query::{Explanation, PrefixFilter, RoutePage, RouteQuery, RouteView, Table, Totals};
 pub use rib::Rib;
 pub use shards::Shards;

@@ -39,6 +39,7 @@ mod neighbor;
 mod prefix_set;
 mod regex;
 mod statement;
+mod trace;
 
 pub(crate) use evaluate::{Draft, Facts, Watch};
 pub(crate) use memo::Memo;
@@ -52,6 +53,7 @@ pub use statement::{
     Action, AsPathEdit, AsSource, Comparison, Condition, Edit, KernelAttributes, MatchOption,
     NextHopAction, Number, Protocol, RouteType, RpkiState, Statement, Tunnel,
 };
+pub use trace::{PolicyChange, PolicyHit, PolicyPoint, PolicyTrace};
 
 /// Statements and conditions inside of each other.
 const DEEPEST: usize = 64;

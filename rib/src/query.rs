@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bgp_proto::{Family, Instant, Prefix};
 
-use crate::{Attributes, DecisionStep, Disposition, PeerId, Source, Unusable};
+use crate::{Attributes, DecisionStep, Disposition, PeerId, PolicyTrace, Source, Unusable};
 
 /// Which table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,6 +99,8 @@ pub struct Explanation {
     pub routes: Vec<(RouteView, Option<DecisionStep>)>,
     /// Neighbours that have been told of it.
     pub advertised_to: Vec<PeerId>,
+    /// What policies with statements did: on import for each path, then for the best one.
+    pub policies: Vec<PolicyTrace>,
 }
 
 /// Size of the table.

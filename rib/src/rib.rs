@@ -24,6 +24,7 @@ use crate::{
 mod context;
 mod import;
 mod query;
+mod trace;
 
 /// [`Rib::around`] where the table, the groups or the list of what is dirty are borrowed beside it.
 macro_rules! around {

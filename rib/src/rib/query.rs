@@ -93,6 +93,7 @@ impl Rib {
             prefix,
             routes,
             advertised_to: self.prefixes_told(prefix).into_iter().collect(),
+            policies: self.traces(prefix, entry),
         })
     }
 

@@ -422,3 +422,68 @@ fn trees_that_are_too_deep_are_refused() {
         Err(rib::PolicyError::TooDeep)
     );
 }
+
+#[test]
+fn every_rule_that_held_is_told_with_what_it_changed() {
+    let import = Statement::named(
+        "customers",
+        vec![
+            Statement::named(
+                "other",
+                vec![Statement::when(is_tagged(), vec![Statement::Reject])],
+            ),
+            Statement::named(
+                "prefer",
+                vec![Statement::when(
+                    prefixes(&["10.1.0.0/16"]),
+                    vec![local_pref(300), tag(), Statement::Accept],
+                )],
+            ),
+        ],
+    );
+    let export = Statement::named("all", vec![prepend(AsSource::Own, 1)]);
+    let deny = Statement::named(
+        "deny",
+        vec![Statement::when(is_tagged(), vec![Statement::Reject])],
+    );
+    let exports = [all(), policy(vec![export], Verdict::Accept)];
+    let mut world = three(policy(vec![import], Verdict::Reject), exports);
+    world.step(Input::KernelPolicy(policy(vec![deny], Verdict::Accept)));
+    announce(&mut world, "10.1.0.0/16");
+    announce(&mut world, "10.2.0.0/16");
+    let told = |prefix: &str| -> Vec<String> {
+        let explanation = world.rib.explain(prefix.parse().unwrap()).unwrap();
+        let traces = explanation.policies.iter().map(|trace| {
+            let hits = trace.hits.iter().map(|hit| {
+                let changes: Vec<String> = (hit.changes.iter())
+                    .map(|change| format!("{} {}>{}", change.what, change.from, change.to))
+                    .collect();
+                format!(
+                    "{} [{}] {:?}",
+                    hit.names.join("/"),
+                    changes.join(", "),
+                    hit.verdict
+                )
+            });
+            let hits: Vec<String> = hits.collect();
+            let peers: Vec<u32> = trace.peers.iter().map(|id| id.0).collect();
+            let default = if trace.is_default { " by default" } else { "" };
+            format!(
+                "{:?} {peers:?}: {} -> {:?}{default}",
+                trace.point,
+                hits.join("; "),
+                trace.verdict
+            )
+        });
+        traces.collect()
+    };
+    assert_eq!(
+        told("10.1.0.0/16"),
+        [
+            "Import [1]: customers/prefer [LOCAL_PREF >300, COMMUNITIES >64512:7] Some(Accept) -> Accept",
+            "Kernel []: deny [] Some(Reject) -> Reject",
+            "Export [3]: all [AS_PATH 64512 65001>64512 64512 65001] None -> Accept by default",
+        ]
+    );
+    assert_eq!(told("10.2.0.0/16"), ["Import [1]:  -> Reject by default"]);
+}

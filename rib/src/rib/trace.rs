@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the policies do to the paths of a prefix, found out by letting them run once more.
+
+use alloc::vec::Vec;
+
+use bgp_proto::Prefix;
+
+use super::Rib;
+use crate::{
+    PolicyPoint, PolicyTrace, Unusable, Verdict,
+    path::{Entry, Path},
+    policy::Draft,
+};
+
+impl Rib {
+    /// What each policy with statements does: to every path on import, and to the best one behind it.
+    pub(super) fn traces(&self, prefix: Prefix, entry: &Entry) -> Vec<PolicyTrace> {
+        let paths = entry.paths.iter();
+        let mut traces: Vec<PolicyTrace> = paths
+            .filter_map(|path| self.import_trace(prefix, path))
+            .collect();
+        if let Some(best) = entry.best() {
+            traces.extend(self.kernel_trace(prefix, best));
+            traces.extend(self.export_traces(prefix, best));
+        }
+        traces
+    }
+
+    fn import_trace(&self, prefix: Prefix, path: &Path) -> Option<PolicyTrace> {
+        let id = path.source.peer()?;
+        let policy = &self.peers.get(&id)?.info.import;
+        // What is refused for another reason, policy is not asked about.
+        if !policy.has_statements()
+            || path
+                .refused
+                .is_some_and(|reason| reason != Unusable::Policy)
+        {
+            return None;
+        }
+        let received = path.received();
+        let facts = self.around().import_facts(prefix, path.source, received)?;
+        Some(PolicyTrace::of(
+            PolicyPoint::Import,
+            alloc::vec![id],
+            |watch| policy.run(&facts, &mut Draft::new(received), watch),
+        ))
+    }
+
+    fn kernel_trace(&self, prefix: Prefix, best: &Path) -> Option<PolicyTrace> {
+        if !self.config.kernel_export.has_statements() || !best.source.is_installed() {
+            return None;
+        }
+        let run = |watch: &mut _| match self.around().kernel_export(prefix, best, watch) {
+            Ok(_) => Verdict::Accept,
+            Err(_) => Verdict::Reject,
+        };
+        Some(PolicyTrace::of(PolicyPoint::Kernel, Vec::new(), run))
+    }
+
+    fn export_traces(&self, prefix: Prefix, best: &Path) -> Vec<PolicyTrace> {
+        let around = self.around();
+        let groups = self.groups.iter().filter(|group| {
+            group.key.export.has_statements() && group.key.has_family(prefix.family())
+        });
+        groups
+            .filter_map(|group| {
+                let reflection = around.telling(&group.key, best).ok()?;
+                let peers = group.peers().filter(|id| Some(*id) != best.source.peer());
+                let peers: Vec<_> = peers.collect();
+                if peers.is_empty() {
+                    return None;
+                }
+                let facts = around.export_facts(prefix, best, &group.key);
+                Some(PolicyTrace::of(PolicyPoint::Export, peers, |watch| {
+                    let sent = group.key.under_policy(best, &facts, reflection, watch);
+                    sent.map_or(Verdict::Reject, |_| Verdict::Accept)
+                }))
+            })
+            .collect()
+    }
+}
