@@ -248,6 +248,8 @@ pub struct Explanation {
     pub routes: Vec<Route>,
     /// What decided for the best: `only path`, or the step against the runner-up.
     pub decided_by: Option<String>,
+    /// The decision profile whose steps are meant.
+    pub profile: String,
     /// The kernel route for it; `None` if none is wanted or `[fib]` is off.
     pub kernel: Option<FibRoute>,
     /// Peers to which it is advertised.

@@ -120,6 +120,7 @@ impl Peer {
             PeerEvent::RefreshIn => self.refresh_in(),
             PeerEvent::RefreshOut => self.refresh_out(),
             PeerEvent::Policy { import, export } => self.policy(import, export),
+            PeerEvent::Weight(weight) => self.weight(weight),
             PeerEvent::Prefixes {
                 shard,
                 family,
@@ -430,6 +431,14 @@ impl Peer {
                 import,
                 export,
             )));
+        }
+    }
+
+    fn weight(&mut self, weight: u16) {
+        self.settings.weight = weight;
+        if self.known_to_rib {
+            let input = Input::Weight(self.settings.id, weight);
+            self.orders.push(PeerOrder::Rib(input));
         }
     }
 

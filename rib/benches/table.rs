@@ -133,6 +133,7 @@ fn peer(number: u32) -> PeerInfo {
         export: Policy::accept_all(),
         allow_own_as: 0,
         shared_subnets: Vec::new(),
+        weight: 0,
     }
 }
 

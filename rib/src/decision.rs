@@ -1,82 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The decision process: one elimination after the other (RFC 4271 §9.1.2.2, RFC 4456 §9), and which step decided.
+//! The decision process (RFC 4271 §9.1.2.2, RFC 4456 §9): which path is best, which are as good, and which step decided.
+//!
+//! A pair of paths is compared step by step in the order of a [`Profile`]. Where MEDs compare only some of the pairs this
+//! order is not one of all paths; how a best one comes about then is the profile's, too.
 
-use core::{fmt, net::IpAddr};
+mod election;
+mod profile;
 
-use bgp_proto::Asn;
+use core::{cmp::Ordering, net::IpAddr};
+
 use smallvec::SmallVec;
 
 use crate::path::Path;
 
-/// A step, in the order of the default profile.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum DecisionStep {
-    /// Whether it can be used at all (RFC 4271 §9.1.2.1).
-    Usable,
-    /// Preference of the source.
-    Source,
-    /// Highest `LOCAL_PREF` (RFC 4271 §9.1.1).
-    LocalPref,
-    /// Shortest `AS_PATH` (a).
-    AsPathLength,
-    /// Lowest ORIGIN (b).
-    Origin,
-    /// Lowest `MULTI_EXIT_DISC` of those from one neighbour AS (c).
-    Med,
-    /// External over internal (d).
-    External,
-    /// Lowest interior cost (e).
-    InteriorCost,
-    /// Lowest identifier, or `ORIGINATOR_ID` (f; RFC 4456 §9).
-    Identifier,
-    /// Shortest `CLUSTER_LIST` (RFC 4456 §9).
-    ClusterList,
-    /// Lowest address of the neighbour (g).
-    PeerAddress,
-    /// Lowest path identifier: several paths of one neighbour.
-    PathId,
-}
-
-/// The default profile.
-pub(crate) static RFC: &[DecisionStep] = &[
-    DecisionStep::Usable,
-    DecisionStep::Source,
-    DecisionStep::LocalPref,
-    DecisionStep::AsPathLength,
-    DecisionStep::Origin,
-    DecisionStep::Med,
-    DecisionStep::External,
-    DecisionStep::InteriorCost,
-    DecisionStep::Identifier,
-    DecisionStep::ClusterList,
-    DecisionStep::PeerAddress,
-    DecisionStep::PathId,
-];
-
-impl fmt::Display for DecisionStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Usable => "not usable",
-            Self::Source => "preference of the source",
-            Self::LocalPref => "highest LOCAL_PREF",
-            Self::AsPathLength => "shortest AS_PATH",
-            Self::Origin => "lowest ORIGIN",
-            Self::Med => "lowest MED",
-            Self::External => "external over internal",
-            Self::InteriorCost => "lowest interior cost",
-            Self::Identifier => "lowest router identifier",
-            Self::ClusterList => "shortest CLUSTER_LIST",
-            Self::PeerAddress => "lowest peer address",
-            Self::PathId => "lowest path identifier",
-        };
-        let number = RFC.iter().position(|step| step == self).unwrap_or_default();
-        write!(f, "{number}: {name}")
-    }
-}
+pub(crate) use election::{Places, arrive, elect, leave};
+pub use profile::{DecisionStep, Profile, Selection};
+use profile::{Election, Ties};
 
 /// What the decision needs to know that is not in the path.
 pub(crate) trait Context {
-    /// Refused, or its next hop can not be reached.
+    fn selection(&self) -> &Selection;
+    /// Not refused, and its next hop can be reached.
     fn is_usable(&self, path: &Path) -> bool;
     fn preference(&self, path: &Path) -> u16;
     /// From another AS.
@@ -85,146 +29,243 @@ pub(crate) trait Context {
     /// Identifier of the neighbour; 0 for what is not from one.
     fn identifier(&self, path: &Path) -> u32;
     fn address(&self, path: &Path) -> Option<IpAddr>;
-    fn always_compare_med(&self) -> bool;
 }
 
-/// Places of the paths that are left, and the step at which each of the others was lost.
-pub(crate) struct Outcome {
-    pub(crate) best: Option<usize>,
-    /// Those that were still level with the best when only ties were left to break, the best first.
-    pub(crate) level: SmallVec<[usize; 4]>,
-    pub(crate) lost: SmallVec<[(usize, DecisionStep); 4]>,
+/// A path in a comparison.
+#[derive(Clone, Copy, Debug)]
+struct Contender<'a> {
+    path: &'a Path,
+    /// It is the best one so far.
+    is_incumbent: bool,
 }
 
-/// Runs the process over the paths of one prefix.
-pub(crate) fn decide(paths: &[Path], context: &impl Context) -> Outcome {
-    let mut left: SmallVec<[usize; 4]> = (0..paths.len()).collect();
-    let mut outcome = Outcome {
-        best: None,
-        level: SmallVec::new(),
-        lost: SmallVec::new(),
-    };
-    for step in RFC {
-        if *step == DecisionStep::Identifier {
-            outcome.level = left.clone();
-        }
-        if left.len() > 1 || *step == DecisionStep::Usable {
-            eliminate(*step, paths, context, &mut left, &mut outcome.lost);
+/// The comparison of two paths by a profile.
+struct Comparison<'a, C> {
+    context: &'a C,
+    selection: Selection,
+}
+
+impl<'a, C: Context> Comparison<'a, C> {
+    fn new(context: &'a C) -> Self {
+        Self {
+            context,
+            selection: *context.selection(),
         }
     }
-    outcome.best = left.first().copied();
-    if let Some(best) = outcome.best {
-        // The best leads; the others in the order in which they would win.
-        let tie = |place: &usize| paths.get(*place).map(|path| tie(path, context));
-        outcome.level.sort_by_key(tie);
-        outcome.level.retain(|place| *place != best);
-        outcome.level.insert(0, best);
-    } else {
-        outcome.level.clear();
+
+    /// The steps before MED, and those behind it.
+    fn around_med(&self) -> (&'static [DecisionStep], &'static [DecisionStep]) {
+        let steps = self.selection.profile.steps();
+        let med = self.selection.profile.number(DecisionStep::Med);
+        let (before, from) = steps.split_at_checked(med).unwrap_or((steps, &[]));
+        (before, from.split_first().map_or(&[], |(_, after)| after))
     }
-    outcome
-}
 
-/// What the steps from [`DecisionStep::Identifier`] on look at.
-fn tie(path: &Path, context: &impl Context) -> (u32, usize, Option<IpAddr>, u32) {
-    (
-        identifier(path, context),
-        path.attributes.cluster_list.len(),
-        context.address(path),
-        path.path_id,
-    )
-}
-
-fn identifier(path: &Path, context: &impl Context) -> u32 {
-    let originator = path
-        .attributes
-        .originator_id
-        .map(bgp_proto::RouterId::as_u32);
-    originator.unwrap_or_else(|| context.identifier(path))
-}
-
-type Left = SmallVec<[usize; 4]>;
-type Lost = SmallVec<[(usize, DecisionStep); 4]>;
-
-fn eliminate(
-    step: DecisionStep,
-    paths: &[Path],
-    context: &impl Context,
-    left: &mut Left,
-    lost: &mut Lost,
-) {
-    let mut keep = |key: &dyn Fn(&Path) -> u64| {
-        let value = |place: &usize| paths.get(*place).map_or(u64::MAX, key);
-        if let Some(lowest) = left.iter().map(value).min() {
-            lost.extend(
-                left.iter()
-                    .filter(|place| value(place) != lowest)
-                    .map(|place| (*place, step)),
-            );
-            left.retain(|place| value(place) == lowest);
-        }
-    };
-    match step {
-        DecisionStep::Usable => {
-            let usable = |place: &usize| {
-                paths
-                    .get(*place)
-                    .is_some_and(|path| context.is_usable(path))
-            };
-            lost.extend(
-                left.iter()
-                    .filter(|place| !usable(place))
-                    .map(|place| (*place, step)),
-            );
-            left.retain(|place| usable(place));
-        }
-        DecisionStep::Source => keep(&|path| u64::from(u16::MAX - context.preference(path))),
-        DecisionStep::LocalPref => keep(&|path| u64::from(u32::MAX - path.attributes.0.local_pref)),
-        DecisionStep::AsPathLength => keep(&|path| path.attributes.0.hops.into()),
-        DecisionStep::Origin => keep(&|path| path.attributes.origin as u64),
-        DecisionStep::Med => med(paths, context, left, lost),
-        DecisionStep::External => keep(&|path| u64::from(!context.is_external(path))),
-        DecisionStep::InteriorCost => keep(&|path| context.cost(path).into()),
-        DecisionStep::Identifier => keep(&|path| identifier(path, context).into()),
-        DecisionStep::ClusterList => keep(&|path| path.attributes.cluster_list.len() as u64),
-        DecisionStep::PeerAddress => by_address(paths, context, left, lost),
-        DecisionStep::PathId => keep(&|path| path.path_id.into()),
+    /// The steps that say whether paths are equally good, and those that only make the choice unique.
+    fn around_ties(&self) -> (&'static [DecisionStep], &'static [DecisionStep]) {
+        let steps = self.selection.profile.steps();
+        let first = steps.iter().position(|step| step.breaks_ties());
+        steps
+            .split_at_checked(first.unwrap_or(steps.len()))
+            .unwrap_or((steps, &[]))
     }
-}
 
-/// A path is lost if another one of the same neighbour AS has a lower MED: whatever the order, the same are left.
-fn med(paths: &[Path], context: &impl Context, left: &mut Left, lost: &mut Lost) {
-    let key = |place: usize| {
-        let set = paths.get(place).map(|path| &path.attributes.0);
-        let neighbor = if context.always_compare_med() {
-            Asn(0)
+    /// Which of two is better by these steps: `Less` is better. And which step says so.
+    fn by(
+        &self,
+        steps: &[DecisionStep],
+        one: Contender<'_>,
+        other: Contender<'_>,
+    ) -> (Ordering, Option<DecisionStep>) {
+        for step in steps {
+            let order = self.step(*step, one, other);
+            if order.is_ne() {
+                return (order, Some(*step));
+            }
+        }
+        (Ordering::Equal, None)
+    }
+
+    fn all(&self, one: Contender<'_>, other: Contender<'_>) -> Ordering {
+        self.by(self.selection.profile.steps(), one, other).0
+    }
+
+    fn step(&self, step: DecisionStep, one: Contender<'_>, other: Contender<'_>) -> Ordering {
+        let (a, b, context) = (one.path, other.path, self.context);
+        let (left, right) = (&a.attributes.0, &b.attributes.0);
+        match step {
+            DecisionStep::Usable => context.is_usable(b).cmp(&context.is_usable(a)),
+            DecisionStep::Source => context.preference(b).cmp(&context.preference(a)),
+            DecisionStep::Weight => b.weight.cmp(&a.weight),
+            DecisionStep::LocalPref => right.local_pref.cmp(&left.local_pref),
+            DecisionStep::Local => {
+                let is_learned = |path: &Path| path.source.peer().is_some();
+                is_learned(a).cmp(&is_learned(b))
+            }
+            DecisionStep::AsPathLength if self.selection.ignore_as_path_length => Ordering::Equal,
+            DecisionStep::AsPathLength => left.hops.cmp(&right.hops),
+            DecisionStep::Origin => left.attributes.origin.cmp(&right.attributes.origin),
+            DecisionStep::Med if self.compares_med(a, b) => self.med(a).cmp(&self.med(b)),
+            DecisionStep::Med => Ordering::Equal,
+            DecisionStep::External => context.is_external(b).cmp(&context.is_external(a)),
+            DecisionStep::InteriorCost if self.selection.ignore_next_hop_igp_metric => {
+                Ordering::Equal
+            }
+            DecisionStep::InteriorCost => context.cost(a).cmp(&context.cost(b)),
+            DecisionStep::Oldest => self.age(one, other),
+            DecisionStep::Identifier => self.identifier(a).cmp(&self.identifier(b)),
+            DecisionStep::NeighborIdentifier if self.prefers_older(a, b) => Ordering::Equal,
+            DecisionStep::NeighborIdentifier => context.identifier(a).cmp(&context.identifier(b)),
+            DecisionStep::ClusterList => {
+                let clusters = |path: &Path| path.attributes.cluster_list.len();
+                clusters(a).cmp(&clusters(b))
+            }
+            DecisionStep::PeerAddress => context.address(a).cmp(&context.address(b)),
+            DecisionStep::PathId => a.path_id.cmp(&b.path_id),
+        }
+    }
+
+    fn compares_med(&self, a: &Path, b: &Path) -> bool {
+        self.selection.always_compare_med || a.attributes.0.neighbor == b.attributes.0.neighbor
+    }
+
+    fn med(&self, path: &Path) -> u32 {
+        if self.selection.med_missing_as_worst {
+            path.attributes.med.unwrap_or(u32::MAX)
         } else {
-            set.map_or(Asn(0), |set| set.neighbor)
-        };
-        (neighbor, set.map_or(0, |set| set.med))
-    };
-    let all: Left = left.clone();
-    let beaten = |place: usize| {
-        let (neighbor, med) = key(place);
-        all.iter()
-            .any(|other| key(*other).0 == neighbor && key(*other).1 < med)
-    };
-    lost.extend(
-        left.iter()
-            .filter(|place| beaten(**place))
-            .map(|place| (*place, DecisionStep::Med)),
-    );
-    left.retain(|place| !beaten(*place));
+            path.attributes.0.med
+        }
+    }
+
+    fn identifier(&self, path: &Path) -> u32 {
+        let originator = path.attributes.originator_id;
+        originator.map_or_else(
+            || self.context.identifier(path),
+            bgp_proto::RouterId::as_u32,
+        )
+    }
+
+    /// The order of arrival is asked before identifiers are (RFC 5004).
+    fn prefers_older(&self, a: &Path, b: &Path) -> bool {
+        !self.selection.external_compare_router_id
+            && self.context.is_external(a)
+            && self.context.is_external(b)
+    }
+
+    fn age(&self, one: Contender<'_>, other: Contender<'_>) -> Ordering {
+        if !self.prefers_older(one.path, other.path) {
+            return Ordering::Equal;
+        }
+        let incumbent = other.is_incumbent.cmp(&one.is_incumbent);
+        match self.selection.profile {
+            Profile::GoBgp => one.path.since.cmp(&other.path.since),
+            Profile::Frr => incumbent,
+            // RFC 5004 §3: not between two paths of one router.
+            Profile::Rfc | Profile::Bird => {
+                let same = self.identifier(one.path) == self.identifier(other.path);
+                if same { Ordering::Equal } else { incumbent }
+            }
+        }
+    }
+
+    /// Another path of the same neighbour AS, as good before MED, has a lower MED: out, whatever comes behind.
+    fn is_beaten_by_med(&self, path: &Path, all: &[Path]) -> bool {
+        let (before, _) = self.around_med();
+        all.iter().any(|other| {
+            self.compares_med(path, other)
+                && self.med(other) < self.med(path)
+                && self.by(before, plain(other), plain(path)).0.is_eq()
+        })
+    }
+
+    /// As good as the best path.
+    fn is_level(&self, best: &Path, path: &Path, all: &[Path]) -> bool {
+        let (steps, _) = self.around_ties();
+        if self.by(steps, plain(best), plain(path)).0.is_ne() || !self.may_share(best, path) {
+            return false;
+        }
+        match self.selection.profile.ties() {
+            Ties::LevelWithBest => true,
+            Ties::Survivors => {
+                !self.selection.deterministic_med || !self.is_beaten_by_med(path, all)
+            }
+            Ties::BestOfEachAs => {
+                let is_better = |other: &Path| {
+                    other.attributes.0.neighbor == path.attributes.0.neighbor
+                        && self.all(plain(other), plain(path)).is_lt()
+                };
+                !self.selection.deterministic_med || !all.iter().any(is_better)
+            }
+            Ties::SameMed => self.med(best) == self.med(path),
+        }
+    }
+
+    /// Traffic may be shared between two paths, as far as their ASes are concerned.
+    fn may_share(&self, best: &Path, path: &Path) -> bool {
+        if self.selection.multipath_relax {
+            true
+        } else if self.context.is_external(best) {
+            best.attributes.0.neighbor == path.attributes.0.neighbor
+        } else {
+            best.attributes.as_path == path.attributes.as_path
+        }
+    }
 }
 
-fn by_address(paths: &[Path], context: &impl Context, left: &mut Left, lost: &mut Lost) {
-    let address = |place: &usize| paths.get(*place).and_then(|path| context.address(path));
-    if let Some(lowest) = left.iter().map(address).min() {
-        lost.extend(
-            left.iter()
-                .filter(|place| address(place) != lowest)
-                .map(|place| (*place, DecisionStep::PeerAddress)),
-        );
-        left.retain(|place| address(place) == lowest);
+fn plain(path: &Path) -> Contender<'_> {
+    Contender {
+        path,
+        is_incumbent: false,
     }
+}
+
+/// The best path and those that are as good, in the order in which they would win.
+pub(crate) fn level(paths: &[Path], best: usize, context: &impl Context) -> Places {
+    let mut level = Places::new();
+    level.push(best);
+    let Some(winner) = paths.get(best).filter(|_| paths.len() > 1) else {
+        return level;
+    };
+    let comparison = Comparison::new(context);
+    let (_, ties) = comparison.around_ties();
+    let mut others: SmallVec<[(usize, &Path); 4]> = paths
+        .iter()
+        .enumerate()
+        .filter(|(place, path)| *place != best && comparison.is_level(winner, path, paths))
+        .collect();
+    others.sort_by(|(_, one), (_, other)| comparison.by(ties, plain(one), plain(other)).0);
+    level.extend(others.into_iter().map(|(place, _)| place));
+    level
+}
+
+/// The step at which each path lost; `None` for the best.
+pub(crate) fn reasons(
+    paths: &[Path],
+    best: Option<usize>,
+    context: &impl Context,
+) -> SmallVec<[Option<DecisionStep>; 4]> {
+    let comparison = Comparison::new(context);
+    let winner = best.and_then(|best| paths.get(best));
+    let reason = |(place, path): (usize, &Path)| {
+        if !context.is_usable(path) {
+            return Some(DecisionStep::Usable);
+        }
+        let winner = winner.filter(|_| best != Some(place))?;
+        let (before, _) = comparison.around_med();
+        if let (_, Some(step)) = comparison.by(before, plain(winner), plain(path)) {
+            return Some(step);
+        }
+        let selection = &comparison.selection;
+        if selection.election() == Election::Elimination && comparison.is_beaten_by_med(path, paths)
+        {
+            return Some(DecisionStep::Med);
+        }
+        let incumbent = Contender {
+            path: winner,
+            is_incumbent: true,
+        };
+        let (_, step) = comparison.by(selection.profile.steps(), incumbent, plain(path));
+        Some(step.unwrap_or(DecisionStep::PathId))
+    };
+    paths.iter().enumerate().map(reason).collect()
 }

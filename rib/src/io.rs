@@ -9,7 +9,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::{
-    Attributes, Disposition, KernelAttributes, PeerId, PeerInfo, Policy, RouteBatch, Source,
+    Attributes, Disposition, KernelAttributes, PeerId, PeerInfo, Policy, RouteBatch, Selection,
+    Source,
 };
 
 /// Whether an address can be reached.
@@ -51,6 +52,10 @@ pub enum Input {
     Policy(PeerId, Policy, Policy),
     /// New policy for what goes into the forwarding table.
     KernelPolicy(Policy),
+    /// New weight of a neighbour's paths.
+    Weight(PeerId, u16),
+    /// Another way to choose the best path.
+    Selection(Selection),
 }
 
 /// A message for some neighbours.

@@ -30,7 +30,7 @@ mod source;
 
 pub use attributes::Attributes;
 pub use batch::{PathIndex, RouteBatch};
-pub use decision::DecisionStep;
+pub use decision::{DecisionStep, Profile, Selection};
 pub use export::{Learned, Telling, who_tells_whom};
 pub use io::{FibChange, FibPath, FibRoute, Input, NextHopState, Output, Recipients, Transmit};
 pub use path::Unusable;

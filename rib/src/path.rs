@@ -9,7 +9,7 @@ use triomphe::Arc;
 
 use crate::{
     Attributes, Disposition, KernelAttributes, Source,
-    decision::{self, Context},
+    decision::{self, Context, Places},
 };
 
 /// Why a path can't be chosen.
@@ -51,6 +51,8 @@ pub(crate) struct Path {
     pub(crate) attributes: Attributes,
     pub(crate) disposition: Disposition,
     pub(crate) since: Instant,
+    /// The operator's, from the neighbour it came from.
+    pub(crate) weight: u16,
     /// Refused on import: stays in the Adj-RIB-In.
     pub(crate) refused: Option<Unusable>,
     /// What import changed, if it did.
@@ -88,6 +90,7 @@ impl Path {
             && self.disposition == other.disposition
             && self.refused == other.refused
             && self.imported == other.imported
+            && self.weight == other.weight
     }
 }
 
@@ -108,13 +111,39 @@ impl Entry {
 
     /// Chooses the best path anew.
     pub(crate) fn decide(&mut self, context: &impl Context) {
-        let best = match self.paths.as_slice() {
-            [] => None,
-            // Nothing to compare it with.
-            [only] => context.is_usable(only).then_some(0),
-            paths => decision::decide(paths, context).best,
-        };
+        self.choosing(|paths, best| decision::elect(paths, best, context));
+    }
+
+    /// Stores a path and chooses. Returns what was in its place.
+    pub(crate) fn arrive(
+        &mut self,
+        place: Option<usize>,
+        path: Path,
+        context: &impl Context,
+    ) -> Option<Path> {
+        self.choosing(|paths, best| decision::arrive(paths, best, place, path, context))
+    }
+
+    /// Takes a path out and chooses.
+    pub(crate) fn leave(&mut self, place: usize, context: &impl Context) -> Path {
+        self.choosing(|paths, best| decision::leave(paths, best, place, context))
+    }
+
+    fn choosing<T>(
+        &mut self,
+        choose: impl FnOnce(&mut SmallVec<[Path; 1]>, &mut Option<usize>) -> T,
+    ) -> T {
+        let mut best = self.best.map(|place| place as usize);
+        let result = choose(&mut self.paths, &mut best);
         self.best = best.and_then(|place| u32::try_from(place).ok());
+        result
+    }
+
+    /// Places of the best path and of those that are as good, the best first.
+    pub(crate) fn level(&self, context: &impl Context) -> Places {
+        self.best.map_or_else(Places::new, |best| {
+            decision::level(&self.paths, best as usize, context)
+        })
     }
 
     pub(crate) fn place(&self, source: Source, path_id: u32) -> Option<usize> {

@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bgp_proto::{Asn, ClusterId, Family, Negotiated, NextHop, Prefix, RouterId};
 
-use crate::{PeerId, Policy, Preferences};
+use crate::{PeerId, Policy, Preferences, Selection};
 
 /// What a neighbour is to us.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -65,6 +65,8 @@ pub struct PeerInfo {
     pub allow_own_as: u8,
     /// Subnets that we share with it.
     pub shared_subnets: Vec<Prefix>,
+    /// Weight of its paths.
+    pub weight: u16,
 }
 
 impl PeerInfo {
@@ -119,8 +121,8 @@ pub struct RibConfig {
     pub next_hop_tracking: bool,
     /// Most paths of a prefix in use at once (ECMP).
     pub max_paths: usize,
-    /// Compare `MULTI_EXIT_DISC` between different neighbour ASes too.
-    pub always_compare_med: bool,
+    /// How the best path is chosen.
+    pub selection: Selection,
     /// What goes into the forwarding table. It can change what [`crate::FibPath::kernel`] says, and nothing else.
     pub kernel_export: Policy,
 }
@@ -135,7 +137,7 @@ impl RibConfig {
             preferences: Preferences::default(),
             next_hop_tracking: false,
             max_paths: 1,
-            always_compare_med: false,
+            selection: Selection::default(),
             kernel_export: Policy::accept_all(),
         }
     }

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use bgp_proto::{Family, Instant, Prefix};
 
-use crate::{Attributes, DecisionStep, Disposition, PeerId, PolicyTrace, Source, Unusable};
+use crate::{
+    Attributes, DecisionStep, Disposition, PeerId, PolicyTrace, Profile, Source, Unusable,
+};
 
 /// Which table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,6 +97,8 @@ pub struct RoutePage {
 pub struct Explanation {
     /// Which.
     pub prefix: Prefix,
+    /// Whose order of steps it was.
+    pub profile: Profile,
     /// The best path first; the others with the step at which they lost.
     pub routes: Vec<(RouteView, Option<DecisionStep>)>,
     /// Neighbours that have been told of it.

@@ -10,10 +10,9 @@ use bgp_proto::{Family, Instant, Prefix};
 use smallvec::SmallVec;
 
 use crate::{
-    FibChange, FibPath, FibRoute, Input, Output, PeerId, PeerInfo, Policy, RibConfig, Source,
-    Totals,
+    FibChange, FibPath, FibRoute, Input, Output, PeerId, PeerInfo, Policy, RibConfig, Selection,
+    Source, Totals,
     attributes::Interner,
-    decision,
     export::GroupKey,
     group::Group,
     next_hop::NextHops,
@@ -103,6 +102,8 @@ impl Rib {
             }
             Input::Policy(id, import, export) => self.policy(id, import, export),
             Input::KernelPolicy(policy) => self.kernel_policy(policy),
+            Input::Weight(id, weight) => self.change_weight(id, weight),
+            Input::Selection(selection) => self.change_selection(selection),
         }
     }
 
@@ -156,16 +157,15 @@ impl Rib {
         }
         count(&mut self.peers, &mut self.totals, prefix, &path, true);
         self.next_hops.use_by(prefix, &path);
-        if let Some(slot) = place.and_then(|place| entry.paths.get_mut(place)) {
-            let old = core::mem::replace(slot, path);
+        self.totals.prefixes += u64::from(entry.paths.is_empty());
+        let slot = place.and_then(|place| entry.paths.get_mut(place));
+        let old = match slot.filter(|_| is_same) {
+            Some(slot) => Some(core::mem::replace(slot, path)),
+            None => entry.arrive(place, path, &around!(self)),
+        };
+        if let Some(old) = old {
             count(&mut self.peers, &mut self.totals, prefix, &old, false);
             self.next_hops.release(prefix, &old);
-        } else {
-            self.totals.prefixes += u64::from(entry.paths.is_empty());
-            entry.paths.push(path);
-        }
-        if !is_same {
-            entry.decide(&around!(self));
         }
     }
 
@@ -187,12 +187,10 @@ impl Rib {
         if place >= entry.paths.len() {
             return;
         }
-        let path = entry.paths.remove(place);
-        entry.best = None;
+        let path = entry.leave(place, &around!(self));
         self.totals.prefixes -= u64::from(entry.paths.is_empty());
         count(&mut self.peers, &mut self.totals, prefix, &path, false);
         self.next_hops.release(prefix, &path);
-        self.decide(prefix);
     }
 
     /// Remembers what the forwarding table has for a prefix, before it changes.
@@ -297,6 +295,39 @@ impl Rib {
             .any(|entry| entry.paths.iter().any(|path| path.source == source))
     }
 
+    fn change_weight(&mut self, id: PeerId, weight: u16) {
+        let prefixes = self.prefixes_of(id);
+        self.touch_all(&prefixes);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.info.weight = weight;
+        }
+        for prefix in prefixes {
+            let entry = self.table.get_mut(&prefix);
+            let paths = entry.into_iter().flat_map(|entry| &mut entry.paths);
+            for path in paths.filter(|path| path.source == Source::Bgp(id)) {
+                path.weight = weight;
+            }
+            self.decide(prefix);
+        }
+    }
+
+    fn change_selection(&mut self, selection: Selection) {
+        let prefixes: Vec<Prefix> = self.table.keys().copied().collect();
+        self.touch_all(&prefixes);
+        self.config.selection = selection;
+        for prefix in prefixes {
+            self.decide(prefix);
+        }
+    }
+
+    /// The weight of paths of a source.
+    fn weight(&self, source: Source) -> u16 {
+        let peer = source.peer();
+        peer.map_or(LOCAL_WEIGHT, |id| {
+            self.peers.get(&id).map_or(0, |peer| peer.info.weight)
+        })
+    }
+
     fn group_of(&mut self, id: PeerId, order: impl FnOnce(&mut Group)) {
         if let Some(group) = self.groups.iter_mut().find(|group| group.has(id)) {
             order(group);
@@ -373,6 +404,9 @@ impl Rib {
     }
 }
 
+/// Weight of our own routes, as in FRR: a neighbour's wins over them if it is configured to.
+const LOCAL_WEIGHT: u16 = 32768;
+
 /// Remembers what the forwarding table has of an entry, if that is not remembered yet.
 fn touch(
     entry: &mut Entry,
@@ -394,7 +428,7 @@ fn fib_route(prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<FibRou
     let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
     paths.push(fib_path(prefix, best, around)?);
     if around.config.max_paths > 1 && entry.paths.len() > 1 {
-        let level = decision::decide(&entry.paths, &around).level;
+        let level = entry.level(&around);
         let others = level.iter().skip(1);
         let others = others.filter_map(|place| entry.paths.get(*place));
         for path in others.filter_map(|path| fib_path(prefix, path, around)) {

@@ -133,6 +133,7 @@ impl World {
             import: Policy::accept_all(),
             export: Policy::accept_all(),
             allow_own_as: 0,
+            weight: 0,
             shared_subnets: Vec::new(),
             siblings: Vec::new(),
             shards: 1,

@@ -20,7 +20,15 @@ fn text(explanation: &Explanation, paint: Paint, out: &mut (dyn Write + Send)) -
         1 => "1 path".to_owned(),
         count => format!("{count} paths"),
     };
-    writeln!(out, "{}: {paths}", paint.strong(explanation.prefix))?;
+    let profile = match explanation.profile.as_str() {
+        "" | "rfc" => String::new(),
+        other => format!(", decided as {other} does"),
+    };
+    writeln!(
+        out,
+        "{}: {paths}{profile}",
+        paint.strong(explanation.prefix)
+    )?;
     for route in &explanation.routes {
         path(route, paint, out)?;
         reason(route, explanation.decided_by.as_deref(), paint, out)?;

@@ -37,6 +37,8 @@ pub enum ConfigChange {
     PoolsChanged(Vec<Pool>),
     /// How the kernel is used, as it is now.
     FibChanged(Fib),
+    /// How the best path is chosen, as it is now.
+    SelectionChanged(rib::Selection),
     /// All dynamic neighbours, as they are now.
     DynamicChanged(Vec<DynamicNeighbor>),
     /// What is logged, as it is now.
@@ -71,6 +73,9 @@ impl fmt::Display for ConfigChange {
             Self::AddStatic(route) => write!(f, "static route {route} added"),
             Self::RemoveStatic(route) => write!(f, "static route {route} removed"),
             Self::PoolsChanged(pools) => write!(f, "pools changed (now {})", pools.len()),
+            Self::SelectionChanged(selection) => {
+                write!(f, "route selection changed (profile {})", selection.profile)
+            }
             Self::FibChanged(_) => f.write_str("kernel routing (fib) changed"),
             Self::DynamicChanged(ranges) => {
                 write!(f, "dynamic neighbours changed (now {})", ranges.len())
@@ -104,6 +109,10 @@ pub fn diff(old: &Config, new: &Config) -> Vec<ConfigChange> {
         .collect();
     if old.log != new.log {
         changes.push(ConfigChange::LogChanged(new.log));
+    }
+    let selection = new.global.selection;
+    if old.global.selection != selection {
+        changes.push(ConfigChange::SelectionChanged(selection));
     }
     if old.pools != new.pools {
         changes.push(ConfigChange::PoolsChanged(new.pools.clone()));
@@ -200,6 +209,7 @@ fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
 fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
     different([
         (old.description == new.description, "description"),
+        (old.weight == new.weight, "weight"),
         (old.import == new.import, "default-import-policy"),
         (old.export == new.export, "default-export-policy"),
     ])
@@ -220,10 +230,6 @@ fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
         (was.bind_device == is.bind_device, "global.bind-to-device"),
         (was.shards == is.shards, "global.shards"),
         (was.max_paths == is.max_paths, "global.use-multiple-paths"),
-        (
-            was.always_compare_med == is.always_compare_med,
-            "global.route-selection-options.always-compare-med",
-        ),
         (old.api == new.api, "api"),
         (old.fib.is_some() == new.fib.is_some(), "fib"),
     ])

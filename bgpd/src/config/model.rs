@@ -60,8 +60,8 @@ pub struct Global {
     pub shards: Option<usize>,
     /// Most paths of a prefix that are used at once.
     pub max_paths: usize,
-    /// MEDs are compared between different neighbouring ASes.
-    pub always_compare_med: bool,
+    /// How the best path is chosen.
+    pub selection: rib::Selection,
     /// RFC 8212: without a policy, eBGP neither takes nor gives routes.
     pub ebgp_requires_policy: bool,
     /// What neighbours are told at the end.

@@ -49,6 +49,8 @@ pub struct Neighbor {
     pub families: Vec<FamilyConfig>,
     /// Our AS is accepted this often in a path.
     pub allow_own_as: u8,
+    /// Weight of its routes: the highest wins before anything else is compared.
+    pub weight: u16,
     /// RFC 4724.
     pub graceful_restart: GracefulRestart,
     /// Which of its routes are taken.
@@ -89,6 +91,7 @@ impl Neighbor {
             next_hop: NextHopMode::Auto,
             families: vec![FamilyConfig::new(family_of(address))],
             allow_own_as: 0,
+            weight: 0,
             graceful_restart: GracefulRestart::default(),
             import: policy,
             export: policy,

@@ -27,7 +27,6 @@ pub(super) enum Found {
 }
 
 const POLICY: &str = "policies other than default-import-policy and default-export-policy are not implemented in this version";
-const ORDER: &str = "route selection is as RFC 4271 says; this is not implemented in this version";
 const ABSENT: &str = "not implemented in this version";
 const NONE: &str = "has no effect";
 const WITH_PARENT: &str = "belongs to a feature that is not implemented in this version";
@@ -51,21 +50,30 @@ const GLOBAL: Entries = &[
         "global.route-selection-options.always-compare-med",
         Implemented,
     ),
+    ("global.route-selection-options.profile", Implemented),
+    (
+        "global.route-selection-options.deterministic-med",
+        Implemented,
+    ),
+    (
+        "global.route-selection-options.med-missing-as-worst",
+        Implemented,
+    ),
     (
         "global.route-selection-options.ignore-as-path-length",
-        Refused(ORDER),
+        Implemented,
     ),
     (
         "global.route-selection-options.external-compare-router-id",
-        Refused(ORDER),
+        Implemented,
     ),
     (
         "global.route-selection-options.ignore-next-hop-igp-metric",
-        Refused(ORDER),
+        Implemented,
     ),
     (
         "global.route-selection-options.disable-best-path-selection",
-        Refused(ORDER),
+        Refused(ABSENT),
     ),
     (
         "global.route-selection-options.advertise-inactive-routes",
@@ -80,7 +88,7 @@ const GLOBAL: Entries = &[
     ("global.use-multiple-paths.ibgp.maximum-paths", Implemented),
     (
         "global.use-multiple-paths.ebgp.allow-multiple-as",
-        Accepted(NONE),
+        Implemented,
     ),
     (
         "global.graceful-restart.*",
@@ -159,6 +167,7 @@ const NEIGHBORS: Entries = &[
     ),
     ("neighbors.route-server.*", Accepted(WITH_PARENT)),
     ("neighbors.as-path-options.allow-own-as", Implemented),
+    ("neighbors.weight", Implemented),
     ("neighbors.as-path-options.replace-peer-as", Refused(ABSENT)),
     (
         "neighbors.as-path-options.allow-as-path-loop-local",

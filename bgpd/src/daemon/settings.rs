@@ -61,6 +61,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         export,
         limits: limits(neighbor),
         allow_own_as: neighbor.allow_own_as,
+        weight: neighbor.weight,
         shared_subnets: on_link
             .filter_map(|(_, network)| prefix(*network))
             .collect(),
@@ -237,7 +238,7 @@ pub(super) fn rib_config(config: &Config) -> RibConfig {
         cluster_id: global.cluster_id(),
         next_hop_tracking: config.fib.is_some(),
         max_paths: global.max_paths,
-        always_compare_med: global.always_compare_med,
+        selection: global.selection,
         ..RibConfig::new(global.asn, global.router_id())
     }
 }

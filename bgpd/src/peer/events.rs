@@ -43,6 +43,8 @@ pub enum PeerEvent {
         /// Export.
         export: Policy,
     },
+    /// A new weight of the neighbour's routes; the session stays.
+    Weight(u16),
     /// The RIB has so many prefixes of the neighbour.
     Prefixes {
         /// Which shard says so.

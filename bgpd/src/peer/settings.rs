@@ -31,6 +31,8 @@ pub struct PeerSettings {
     pub limits: Vec<PrefixLimit>,
     /// How often our own AS may be in its paths.
     pub allow_own_as: u8,
+    /// Weight of its paths in the decision.
+    pub weight: u16,
     /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
     pub shared_subnets: Vec<bgp_proto::Prefix>,
     /// Addresses of ours, each with another one of the same interface: next hops of the other family.
@@ -65,6 +67,7 @@ impl PeerSettings {
             export: Policy::accept_all(),
             limits: Vec::new(),
             allow_own_as: 0,
+            weight: 0,
             shared_subnets: Vec::new(),
             siblings: Vec::new(),
             shards: 1,
@@ -117,6 +120,7 @@ impl PeerSettings {
             export: self.export.clone(),
             allow_own_as: self.allow_own_as,
             shared_subnets: self.shared_subnets.clone(),
+            weight: self.weight,
         }
     }
 

@@ -203,6 +203,7 @@ impl Control for Fake {
         let kernel = fib().into_iter().find(|route| route.prefix == found);
         Ok(Explanation {
             prefix: found,
+            profile: "rfc".to_owned(),
             decided_by: Some("4: shortest AS path, against 192.0.2.2".to_owned()),
             routes,
             kernel,

@@ -9,7 +9,7 @@ use triomphe::Arc;
 
 use super::{Peer, Rib};
 use crate::{
-    KernelAttributes, PeerId, Relation, RibConfig, Source, Verdict,
+    KernelAttributes, PeerId, Relation, RibConfig, Selection, Source, Verdict,
     decision::Context,
     export::{GroupKey, Learned, Telling},
     next_hop::NextHops,
@@ -142,6 +142,10 @@ pub(crate) struct NotTold;
 pub(crate) type Reflection = (bgp_proto::RouterId, bgp_proto::ClusterId);
 
 impl Context for Around<'_> {
+    fn selection(&self) -> &Selection {
+        &self.config.selection
+    }
+
     fn is_usable(&self, path: &Path) -> bool {
         path.refused.is_none() && self.next_hops.is_reachable(path)
     }
@@ -168,9 +172,5 @@ impl Context for Around<'_> {
 
     fn address(&self, path: &Path) -> Option<IpAddr> {
         self.peer(path.source).map(|peer| peer.info.address)
-    }
-
-    fn always_compare_med(&self) -> bool {
-        self.config.always_compare_med
     }
 }

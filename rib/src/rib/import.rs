@@ -35,6 +35,7 @@ impl Rib {
             return; // What was under way when the session ended.
         }
         let policy = self.import_policy(source);
+        let weight = self.weight(source);
         let received: Vec<Arrival> = batch
             .paths
             .iter()
@@ -59,6 +60,7 @@ impl Rib {
                 attributes: arrival.attributes,
                 disposition: arrival.disposition,
                 since: now,
+                weight,
                 refused: arrival.refused,
                 imported: arrival.imported,
                 stale: false,

@@ -73,24 +73,19 @@ impl Rib {
         if entry.paths.is_empty() {
             return None;
         }
-        let outcome = decision::decide(&entry.paths, &self.around());
+        let best = entry.best.map(|place| place as usize);
+        let reasons = decision::reasons(&entry.paths, best, &self.around());
         let views = self.views(prefix, entry);
-        let lost = |place: usize| {
-            outcome
-                .lost
-                .iter()
-                .find(|(lost, _)| *lost == place)
-                .map(|(_, step)| *step)
-        };
-        let mut routes: Vec<_> = views
-            .into_iter()
-            .enumerate()
-            .map(|(place, view)| (view, lost(place)))
-            .collect();
+        let mut routes: Vec<_> = views.into_iter().zip(reasons).collect();
+        let profile = self.config.selection.profile;
         // The best first, then those that held out longest.
-        routes.sort_by_key(|(view, step)| (!view.best, core::cmp::Reverse(*step)));
+        routes.sort_by_key(|(view, step)| {
+            let held_out = step.map_or(0, |step| profile.number(step));
+            (!view.best, core::cmp::Reverse(held_out))
+        });
         Some(Explanation {
             prefix,
+            profile,
             routes,
             advertised_to: self.prefixes_told(prefix).into_iter().collect(),
             policies: self.traces(prefix, entry),
@@ -179,8 +174,8 @@ impl Rib {
 
     fn views(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
         let level = if self.config.max_paths > 1 && entry.best.is_some() {
-            decision::decide(&entry.paths, &self.around())
-                .level
+            entry
+                .level(&self.around())
                 .into_iter()
                 .take(self.config.max_paths)
                 .collect()

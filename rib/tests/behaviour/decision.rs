@@ -3,7 +3,9 @@
 
 use bgp_proto::{AsPath, Asn, ClusterId, NextHop, Origin, PathAttributes, RouterId};
 use proptest::prelude::*;
-use rib::{DecisionStep, Input, NextHopState, PeerId, Relation, RibConfig, Unusable};
+use rib::{
+    DecisionStep, Input, NextHopState, PeerId, Profile, Relation, RibConfig, Selection, Unusable,
+};
 
 use crate::world::{World, address, attributes, config, from, peer};
 
@@ -76,6 +78,26 @@ fn path() -> impl Strategy<Value = PathAttributes> {
         })
 }
 
+fn profile() -> impl Strategy<Value = Profile> {
+    prop::sample::select(vec![
+        Profile::Rfc,
+        Profile::Bird,
+        Profile::GoBgp,
+        Profile::Frr,
+    ])
+}
+
+fn external_ones_without_internal_attributes(paths: Vec<PathAttributes>) -> Said {
+    let told = (1..).zip(paths).map(|(number, mut path)| {
+        if relation(number) == Relation::External {
+            (path.local_pref, path.originator_id) = (None, None);
+            path.cluster_list.clear();
+        }
+        (number, path)
+    });
+    told.collect()
+}
+
 fn permutations(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![Vec::new()];
@@ -97,15 +119,7 @@ proptest! {
 
     #[test]
     fn the_order_of_arrival_never_matters(paths in prop::collection::vec(path(), 2..5)) {
-        let said: Said = (1..).zip(paths).collect();
-        let said = said.into_iter().map(|(number, mut path)| {
-            if relation(number) == Relation::External {
-                (path.local_pref, path.originator_id) = (None, None);
-                path.cluster_list.clear();
-            }
-            (number, path)
-        });
-        let said: Said = said.collect();
+        let said = external_ones_without_internal_attributes(paths);
         let orders = permutations(said.len());
         let first = tell(&orders[0], &said, RibConfig { max_paths: 4, ..config() });
         for order in &orders[1..] {
@@ -114,6 +128,61 @@ proptest! {
             prop_assert_eq!(&first.forwarding, &other.forwarding);
             prop_assert_eq!(first.heard(5), other.heard(5));
         }
+    }
+
+    #[test]
+    fn no_profile_depends_on_the_order_of_arrival_unless_it_is_to(
+        paths in prop::collection::vec(path(), 2..5),
+        profile in profile(),
+        (always, worst, short, relax) in any::<(bool, bool, bool, bool)>(),
+    ) {
+        let selection = Selection {
+            deterministic_med: true,
+            external_compare_router_id: true,
+            always_compare_med: always,
+            med_missing_as_worst: worst,
+            ignore_as_path_length: short,
+            multipath_relax: relax,
+            ..Selection::of(profile)
+        };
+        prop_assert!(selection.is_independent_of_arrival());
+        let said = external_ones_without_internal_attributes(paths);
+        let config = || RibConfig { max_paths: 4, selection, ..config() };
+        let orders = permutations(said.len());
+        let first = tell(&orders[0], &said, config());
+        for order in &orders[1..] {
+            let mut other = tell(order, &said, config());
+            prop_assert_eq!(verdict(&first), verdict(&other));
+            prop_assert_eq!(&first.forwarding, &other.forwarding);
+            // Nor does it matter what else was there for a while.
+            other.announce(from(4), PREFIX, attributes(9, &[65001]));
+            match said.iter().find(|(number, _)| *number == 4) {
+                Some((_, path)) => other.announce(from(4), PREFIX, path.clone()),
+                None => other.withdraw(from(4), PREFIX),
+            }
+            other.settle();
+            prop_assert_eq!(verdict(&first), verdict(&other));
+        }
+    }
+
+    #[test]
+    fn a_changed_selection_is_as_if_it_had_been_so_from_the_start(
+        paths in prop::collection::vec(path(), 2..5),
+        profile in profile(),
+    ) {
+        let selection = Selection {
+            deterministic_med: true,
+            external_compare_router_id: true,
+            ..Selection::of(profile)
+        };
+        let said = external_ones_without_internal_attributes(paths);
+        let order: Vec<usize> = (0..said.len()).collect();
+        let mut changed = tell(&order, &said, config());
+        changed.step(Input::Selection(selection));
+        changed.settle();
+        let there = tell(&order, &said, RibConfig { selection, ..config() });
+        prop_assert_eq!(verdict(&changed), verdict(&there));
+        prop_assert_eq!(&changed.forwarding, &there.forwarding);
     }
 
     #[test]
@@ -203,6 +272,116 @@ fn med_is_compared_within_a_neighbour_as_only() {
         ];
         assert_eq!(verdict(&world), expected);
     }
+}
+
+#[test]
+fn an_external_path_in_use_stays_if_identifiers_do_not_count() {
+    let said = vec![
+        (2, attributes(9, &[65001])),
+        (1, attributes(9, &[65001])),
+        (4, attributes(9, &[65001])),
+    ];
+    for profile in [Profile::Rfc, Profile::Bird, Profile::GoBgp, Profile::Frr] {
+        let selection = Selection {
+            external_compare_router_id: false,
+            ..Selection::of(profile)
+        };
+        let config = || RibConfig {
+            selection,
+            ..config()
+        };
+        let won = |order: &[usize]| verdict(&tell(order, &said, config()))[0].0;
+        assert_eq!(won(&[0, 1, 2]), 2, "{profile}: the first of two external");
+        assert_eq!(won(&[1, 2, 0]), 1, "{profile}");
+        assert_eq!(won(&[2, 0, 1]), 2, "{profile}: external over internal");
+    }
+}
+
+#[test]
+fn without_deterministic_med_the_order_of_arrival_is_the_daemons() {
+    // 1 and 4 are of one neighbour AS; 4 has the lower MED, 1 is external; 2 is between them.
+    let path = |number: u32, asn: u32, med: u32| {
+        let mut path = attributes(9, &[asn]);
+        path.med = Some(med);
+        (number, path)
+    };
+    let said = vec![path(1, 65001, 20), path(2, 65002, 5), path(4, 65001, 10)];
+    let won = |profile, order: &[usize]| {
+        let selection = Selection {
+            external_compare_router_id: true,
+            ..Selection::of(profile)
+        };
+        let config = RibConfig {
+            selection,
+            ..config()
+        };
+        verdict(&tell(order, &said, config))[0].0
+    };
+    // BIRD: the newcomer meets the best only. 1 beats 2, then 4 beats 1 and never meets 2.
+    assert_eq!(won(Profile::Bird, &[1, 0, 2]), 4);
+    assert_eq!(won(Profile::Bird, &[0, 2, 1]), 2);
+    // FRR: from the newest to the oldest. 4 beats 1, then 2 beats 4.
+    assert_eq!(won(Profile::Frr, &[1, 0, 2]), 2);
+    assert_eq!(won(Profile::Frr, &[0, 1, 2]), 1);
+    // GoBGP: each moves up until it loses.
+    assert_eq!(won(Profile::GoBgp, &[0, 1, 2]), 1);
+    assert_eq!(won(Profile::GoBgp, &[0, 2, 1]), 4);
+}
+
+#[test]
+fn knobs_add_and_take_steps() {
+    let with = |number: u32, path: &[u32], med: Option<u32>| {
+        let mut path = attributes(9, path);
+        path.med = med;
+        (number, path)
+    };
+    let won = |said: &Said, selection: Selection| {
+        let config = RibConfig {
+            selection,
+            ..config()
+        };
+        verdict(&tell(&[0, 1], said, config))[0].0
+    };
+    let usual = Selection::default();
+    let other_as = vec![with(1, &[65001], Some(20)), with(2, &[65002], Some(10))];
+    assert_eq!(won(&other_as, usual), 1);
+    let always = Selection {
+        always_compare_med: true,
+        ..usual
+    };
+    assert_eq!(won(&other_as, always), 2);
+    let missing = vec![with(1, &[65001], Some(20)), with(2, &[65001], None)];
+    assert_eq!(won(&missing, usual), 2);
+    let worst = Selection {
+        med_missing_as_worst: true,
+        ..usual
+    };
+    assert_eq!(won(&missing, worst), 1);
+    let long = vec![with(1, &[65001, 65003], None), with(2, &[65001], None)];
+    assert_eq!(won(&long, usual), 2);
+    let any_length = Selection {
+        ignore_as_path_length: true,
+        ..usual
+    };
+    assert_eq!(won(&long, any_length), 1);
+}
+
+#[test]
+fn weight_wins_over_everything_and_can_change() {
+    let mut better = attributes(9, &[65001]);
+    better.local_pref = Some(200);
+    let said = vec![(3, better), (1, attributes(9, &[65001, 65002]))];
+    let mut world = tell(&[0, 1], &said, config());
+    assert_eq!(verdict(&world)[0].0, 3);
+    world.step(Input::Weight(PeerId(1), 10));
+    world.settle();
+    assert_eq!(
+        verdict(&world),
+        [(1, None), (3, Some(DecisionStep::Weight))]
+    );
+    world.step(Input::Weight(PeerId(1), 0));
+    world.settle();
+    assert_eq!(verdict(&world)[0].0, 3);
 }
 
 #[test]

@@ -293,6 +293,7 @@ pub(crate) fn peer(number: u32, relation: Relation) -> PeerInfo {
         export: Policy::accept_all(),
         allow_own_as: 0,
         shared_subnets: Vec::new(),
+        weight: 0,
     }
 }
 

@@ -106,6 +106,7 @@ impl Protobuf for Explanation {
             prefix: self.prefix.to_string(),
             routes: self.routes.iter().map(Route::to_protobuf).collect(),
             decided_by: self.decided_by.clone(),
+            profile: self.profile.clone(),
             kernel: self.kernel.as_ref().map(FibRoute::to_protobuf),
             advertised_to: self.advertised_to.iter().map(ToString::to_string).collect(),
         }
@@ -120,6 +121,7 @@ impl Protobuf for Explanation {
             prefix: prefix("prefix", &message.prefix)?,
             routes: list("routes", message.routes, Route::from_protobuf)?,
             decided_by: message.decided_by,
+            profile: message.profile,
             kernel: message.kernel.map(FibRoute::from_protobuf).transpose()?,
             advertised_to: advertised_to.collect::<Result<_, _>>()?,
         })

@@ -529,15 +529,16 @@ fn fib_routes() -> impl Strategy<Value = FibRoute> {
 
 fn explanations() -> impl Strategy<Value = Explanation> {
     let words = (
-        any::<Option<String>>(),
+        any::<(Option<String>, String)>(),
         option::of(fib_routes()),
         vec(any::<IpAddr>(), 0..4),
     );
     (prefixes(), vec(routes(), 0..3), words).prop_map(
-        |(prefix, routes, (decided_by, kernel, advertised_to))| Explanation {
+        |(prefix, routes, ((decided_by, profile), kernel, advertised_to))| Explanation {
             prefix,
             routes,
             decided_by,
+            profile,
             kernel,
             advertised_to,
         },

@@ -168,6 +168,7 @@ fn segments(path: &AsPath) -> Vec<SegmentView> {
 pub(in crate::cli) struct ExplanationView<'a> {
     prefix: String,
     decided_by: Option<&'a str>,
+    profile: &'a str,
     routes: Vec<RouteView<'a>>,
     kernel: Option<FibView<'a>>,
     advertised_to: &'a [IpAddr],
@@ -178,6 +179,7 @@ impl<'a> From<&'a Explanation> for ExplanationView<'a> {
         Self {
             prefix: explanation.prefix.to_string(),
             decided_by: explanation.decided_by.as_deref(),
+            profile: &explanation.profile,
             routes: explanation.routes.iter().map(RouteView::from).collect(),
             kernel: explanation.kernel.as_ref().map(FibView::from),
             advertised_to: &explanation.advertised_to,

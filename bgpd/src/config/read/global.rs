@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 
 use bgp_proto::{Asn, ClusterId};
+use rib::{Profile, Selection};
 use toml::de::DeValue;
 
 use super::{
@@ -24,9 +25,7 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
         bind_device: notes.name(root.get("global.bind-to-device")),
         shards: notes.number(root.get("global.shards"), 1..=1024),
         max_paths: max_paths(notes, root),
-        always_compare_med: notes
-            .boolean(root.get("global.route-selection-options.always-compare-med"))
-            .unwrap_or(false),
+        selection: selection(notes, root),
         ebgp_requires_policy: notes
             .boolean(root.get("global.ebgp-requires-policy"))
             .unwrap_or(true),
@@ -123,6 +122,42 @@ fn listen_addresses<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Vec<std::net:
         addresses.push(address);
     }
     addresses
+}
+
+/// The profile's, but for what is given.
+fn selection<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Selection {
+    let profiles = [Profile::Rfc, Profile::Bird, Profile::GoBgp, Profile::Frr];
+    let names = profiles.map(|profile| (profile.name(), profile));
+    let profile = notes.choice(root.get("global.route-selection-options.profile"), &names);
+    let mut selection = Selection::of(profile.unwrap_or_default());
+    let knobs = [
+        ("always-compare-med", &mut selection.always_compare_med),
+        ("deterministic-med", &mut selection.deterministic_med),
+        ("med-missing-as-worst", &mut selection.med_missing_as_worst),
+        (
+            "ignore-as-path-length",
+            &mut selection.ignore_as_path_length,
+        ),
+        (
+            "external-compare-router-id",
+            &mut selection.external_compare_router_id,
+        ),
+        (
+            "ignore-next-hop-igp-metric",
+            &mut selection.ignore_next_hop_igp_metric,
+        ),
+    ];
+    for (name, knob) in knobs {
+        let key = format!("global.route-selection-options.{name}");
+        if let Some(value) = notes.boolean(root.get(&key)) {
+            *knob = value;
+        }
+    }
+    let relax = root.get("global.use-multiple-paths.ebgp.allow-multiple-as");
+    if let Some(value) = notes.boolean(relax) {
+        selection.multipath_relax = value;
+    }
+    selection
 }
 
 fn max_paths<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> usize {

@@ -36,6 +36,7 @@ pub(super) fn fill<'t>(
     peer.bind_interface = notes.name(scope.get("transport.bind-interface"));
     peer.local_address = local_address(notes, scope, &peer);
     peer.route_reflector_client = reflector_client(notes, scope, &peer);
+    peer.weight = notes.number(scope.get("weight"), 0..=65535).unwrap_or(0);
     peer.allow_own_as = notes
         .number(scope.get("as-path-options.allow-own-as"), 0..=10)
         .unwrap_or(0);

@@ -87,30 +87,28 @@ impl Door {
                 .map(|state| fib_route(&state)),
             None => None,
         };
+        let numbered = |step| format!("{}: {step}", found.profile.number(step));
         let routes: Vec<Route> = found
             .routes
             .iter()
             .map(|(view, step)| Route {
-                lost_at: step.map(|step| step.to_string()),
+                lost_at: step.map(numbered),
                 ..route(view, &names, now)
             })
             .collect();
+        let mut rivals = found.routes.iter().skip(1);
         let usable = routes.iter().filter(|route| route.unusable.is_none());
         let decided_by = match usable.count() {
             0 => None,
             1 => Some("only path".to_owned()),
             // The step at which the last rival fell.
-            _ => found
-                .routes
-                .iter()
-                .filter_map(|(_, step)| *step)
-                .max()
-                .map(|step| step.to_string()),
+            _ => rivals.find_map(|(_, step)| *step).map(numbered),
         };
         Ok(Explanation {
             prefix: found.prefix,
             routes,
             decided_by,
+            profile: found.profile.to_string(),
             kernel,
             advertised_to: found
                 .advertised_to

@@ -11,7 +11,9 @@ use tracing::{error, info, warn};
 use super::Supervisor;
 use crate::{
     config::{self, Config, ConfigChange, DynamicNeighbor, Neighbor},
-    daemon::{fib_task::FibOrder, host::this_host, log, peer_task::Command, settings},
+    daemon::{
+        fib_task::FibOrder, host::this_host, log, peer_task::Command, settings, shard::Order,
+    },
     peer::PeerEvent,
 };
 
@@ -81,6 +83,13 @@ impl Supervisor {
                     fib.reconfigure(new.to_fib_config()).await;
                 }
             }
+            ConfigChange::SelectionChanged(selection) => {
+                for shard in &self.door.shards {
+                    let order = Order::Input(rib::Input::Selection(selection));
+                    // A shard that is gone has ended the daemon.
+                    let _ = shard.order(order).await;
+                }
+            }
             ConfigChange::DynamicChanged(ranges) => {
                 self.open_ranges(&old.dynamic_neighbors, &ranges)?;
                 self.review_dynamic(&ranges).await;
@@ -133,5 +142,7 @@ impl Supervisor {
         handle
             .tell(Command::Event(PeerEvent::Policy { import, export }))
             .await;
+        let weight = PeerEvent::Weight(neighbor.weight);
+        handle.tell(Command::Event(weight)).await;
     }
 }
