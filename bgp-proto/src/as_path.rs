@@ -153,6 +153,17 @@ impl AsPath {
         path
     }
 
+    /// The same path with each AS as `change` has it; one that becomes `None` is left out.
+    #[must_use]
+    pub fn rewritten(&self, mut change: impl FnMut(Asn) -> Option<Asn>) -> Self {
+        let mut path = Self::with_capacity(self.words.len());
+        for (kind, asns) in self.segments() {
+            let asns: Vec<Asn> = asns.iter().filter_map(|asn| change(*asn)).collect();
+            path.push_segment(kind, &asns);
+        }
+        path
+    }
+
     /// The AS it was learned from: the first of the first sequence outside of confederation segments. A path that begins
     /// with a set has none.
     pub fn neighbor_as(&self) -> Option<Asn> {
@@ -254,6 +265,18 @@ mod tests {
         assert_eq!(mixed.origin_as(), None);
         assert_eq!(mixed.to_string(), "(65001 65002) 1 2 {3,4}");
         assert_eq!(mixed.without_confederation().to_string(), "1 2 {3,4}");
+    }
+
+    #[test]
+    fn an_as_is_changed_or_left_out_wherever_it_is() {
+        let mut mixed = path(&[7, 64512, 7]);
+        mixed.push_segment(SegmentKind::Set, &[Asn(64512)]);
+        mixed.push_segment(SegmentKind::Sequence, &[Asn(9), Asn(64512)]);
+        let without = mixed.rewritten(|asn| (asn != Asn(64512)).then_some(asn));
+        assert_eq!(without.to_string(), "7 7 9");
+        assert_eq!(without.segments().count(), 2, "an empty segment is none");
+        let replaced = mixed.rewritten(|asn| Some(if asn.is_private() { Asn(1) } else { asn }));
+        assert_eq!(replaced.to_string(), "7 1 7 {1} 9 1");
     }
 
     #[test]

@@ -17,6 +17,11 @@ impl Asn {
     /// Stands for a number that does not fit into two octets (RFC 6793 §9).
     pub const TRANS: Self = Self(23456);
 
+    /// For private use (RFC 6996): means nothing to other ASes.
+    pub fn is_private(self) -> bool {
+        matches!(self.0, 64_512..=65_534 | 4_200_000_000..=4_294_967_294)
+    }
+
     /// As a session with a two-octet peer carries it: [`Asn::TRANS`] if it does not fit.
     pub fn to_two_octets(self) -> u16 {
         u16::try_from(self.0).unwrap_or(23456)

@@ -13,6 +13,7 @@ mod model;
 mod neighbor;
 mod read;
 mod registry;
+mod terms;
 mod tree;
 
 use std::{

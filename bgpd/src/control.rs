@@ -164,6 +164,8 @@ pub struct PeerStatus {
     pub export_policy: String,
     /// TCP MD5 is on.
     pub md5: bool,
+    /// What is agreed with it beyond the defaults, in words.
+    pub terms: Vec<String>,
 }
 
 /// Which table.

@@ -121,6 +121,7 @@ impl Peer {
             PeerEvent::RefreshOut => self.refresh_out(),
             PeerEvent::Policy { import, export } => self.policy(import, export),
             PeerEvent::Weight(weight) => self.weight(weight),
+            PeerEvent::Terms(terms) => self.terms(terms),
             PeerEvent::Prefixes {
                 shard,
                 family,
@@ -439,6 +440,14 @@ impl Peer {
         if self.known_to_rib {
             let input = Input::Weight(self.settings.id, weight);
             self.orders.push(PeerOrder::Rib(input));
+        }
+    }
+
+    fn terms(&mut self, terms: Box<rib::Terms>) {
+        self.settings.terms = (*terms).clone();
+        if self.known_to_rib {
+            let id = self.settings.id;
+            self.orders.push(PeerOrder::Rib(Input::Terms(id, terms)));
         }
     }
 

@@ -300,6 +300,11 @@ fn changes_are_as_small_as_they_can_be() {
             "neighbour 192.0.2.3 updated (description)",
         ),
         (
+            "peer-as = 64513",
+            "peer-as = 64513\nremove-private-as = \"all\"",
+            "neighbour 192.0.2.3 updated (terms)",
+        ),
+        (
             "\"reject-route\"",
             "\"accept-route\"",
             "neighbour 192.0.2.3 updated (default-import-policy)",

@@ -132,6 +132,7 @@ fn peer(number: u32) -> PeerInfo {
         import: Policy::accept_all(),
         export: Policy::accept_all(),
         allow_own_as: 0,
+        terms: rib::Terms::default(),
         shared_subnets: Vec::new(),
         weight: 0,
     }

@@ -13,6 +13,7 @@ use crate::{
     path::Path,
     peer::own_next_hop,
     policy::{Draft, Facts, SeenNeighbor, Watch},
+    terms::PathRules,
 };
 
 /// Where a path comes from, as the table sees it.
@@ -53,7 +54,7 @@ pub fn who_tells_whom(learned: Learned, to: Relation) -> Telling {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct GroupKey {
     pub(crate) relation: Relation,
-    pub(crate) local_as: Asn,
+    as_path: PathRules,
     pub(crate) negotiated: Negotiated,
     local_v4: Option<Ipv4Addr>,
     local_v6: Option<Ipv6Addr>,
@@ -76,7 +77,7 @@ impl GroupKey {
         }
         Self {
             relation: peer.relation,
-            local_as: peer.local_as,
+            as_path: PathRules::new(peer),
             negotiated,
             local_v4: peer.local_v4,
             local_v6: peer.local_v6,
@@ -86,6 +87,11 @@ impl GroupKey {
             neighbor: SeenNeighbor::new(&peer.export, peer.address),
             shared_subnets: peer.shared_subnets.clone(),
         }
+    }
+
+    /// The AS that this group takes us for.
+    pub(crate) fn local_as(&self) -> Asn {
+        self.as_path.local_as
     }
 
     pub(crate) fn has_family(&self, family: Family) -> bool {
@@ -122,10 +128,7 @@ impl GroupKey {
         }
         match self.relation {
             Relation::External => {
-                out.as_path = out
-                    .as_path
-                    .without_confederation()
-                    .prepended(self.local_as, 1);
+                out.as_path = self.as_path.told_outside(&out.as_path);
                 out.local_pref = None;
                 out.originator_id = None;
                 out.cluster_list.clear();

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Attributes, Disposition, KernelAttributes, PeerId, PeerInfo, Policy, RouteBatch, Selection,
-    Source,
+    Source, Terms,
 };
 
 /// Whether an address can be reached.
@@ -56,6 +56,8 @@ pub enum Input {
     Weight(PeerId, u16),
     /// Another way to choose the best path.
     Selection(Selection),
+    /// New terms with a neighbour whose session stays.
+    Terms(PeerId, Box<Terms>),
 }
 
 /// A message for some neighbours.

@@ -27,6 +27,7 @@ mod query;
 mod rib;
 mod shards;
 mod source;
+mod terms;
 
 pub use attributes::Attributes;
 pub use batch::{PathIndex, RouteBatch};
@@ -43,3 +44,4 @@ pub use query::{Explanation, PrefixFilter, RoutePage, RouteQuery, RouteView, Tab
 pub use rib::Rib;
 pub use shards::Shards;
 pub use source::{Disposition, PeerId, Preferences, Source};
+pub use terms::{PrivateAs, Terms};

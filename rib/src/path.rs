@@ -19,6 +19,8 @@ pub enum Unusable {
     Policy,
     /// Our own AS is in the `AS_PATH` (RFC 4271 §9.1.2).
     AsLoop,
+    /// The neighbour's AS is not the first in the `AS_PATH` (RFC 4271 §6.3).
+    FirstAs,
     /// It is ours, reflected back (RFC 4456 §8).
     OriginatorLoop,
     /// It has passed our cluster before (RFC 4456 §8).
@@ -34,6 +36,7 @@ impl fmt::Display for Unusable {
         f.write_str(match self {
             Self::Policy => "rejected by import policy",
             Self::AsLoop => "our own AS is in the AS path",
+            Self::FirstAs => "the AS path does not begin with the neighbour's AS",
             Self::OriginatorLoop => "our own identifier is the ORIGINATOR_ID",
             Self::ClusterLoop => "our own cluster is in the CLUSTER_LIST",
             Self::OwnNextHop => "the next hop is our own address",

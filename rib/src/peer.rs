@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bgp_proto::{Asn, ClusterId, Family, Negotiated, NextHop, Prefix, RouterId};
 
-use crate::{PeerId, Policy, Preferences, Selection};
+use crate::{PeerId, Policy, Preferences, Selection, Terms};
 
 /// What a neighbour is to us.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -67,6 +67,8 @@ pub struct PeerInfo {
     pub shared_subnets: Vec<Prefix>,
     /// Weight of its paths.
     pub weight: u16,
+    /// What else is agreed with it.
+    pub terms: Terms,
 }
 
 impl PeerInfo {

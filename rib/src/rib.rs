@@ -23,6 +23,7 @@ use crate::{
 mod context;
 mod import;
 mod query;
+mod terms;
 mod trace;
 
 /// [`Rib::around`] where the table, the groups or the list of what is dirty are borrowed beside it.
@@ -104,6 +105,7 @@ impl Rib {
             Input::KernelPolicy(policy) => self.kernel_policy(policy),
             Input::Weight(id, weight) => self.change_weight(id, weight),
             Input::Selection(selection) => self.change_selection(selection),
+            Input::Terms(id, terms) => self.change_terms(id, *terms),
         }
     }
 

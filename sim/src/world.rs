@@ -134,6 +134,7 @@ impl World {
             export: Policy::accept_all(),
             allow_own_as: 0,
             weight: 0,
+            terms: rib::Terms::default(),
             shared_subnets: Vec::new(),
             siblings: Vec::new(),
             shards: 1,

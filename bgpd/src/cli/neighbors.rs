@@ -231,6 +231,9 @@ fn session(peer: &PeerStatus, paint: Paint, out: &mut (dyn Write + Send)) -> io:
     if peer.md5 {
         writeln!(out, "  TCP MD5 signatures are on")?;
     }
+    if !peer.terms.is_empty() {
+        writeln!(out, "  Terms: {}", peer.terms.join(", "))?;
+    }
     if let Some(LastError { text, age, .. }) = &peer.last_error {
         writeln!(
             out,

@@ -51,6 +51,8 @@ pub struct Neighbor {
     pub allow_own_as: u8,
     /// Weight of its routes: the highest wins before anything else is compared.
     pub weight: u16,
+    /// What else is agreed with it.
+    pub terms: rib::Terms,
     /// RFC 4724.
     pub graceful_restart: GracefulRestart,
     /// Which of its routes are taken.
@@ -92,6 +94,10 @@ impl Neighbor {
             families: vec![FamilyConfig::new(family_of(address))],
             allow_own_as: 0,
             weight: 0,
+            terms: rib::Terms {
+                enforce_first_as: true,
+                ..rib::Terms::default()
+            },
             graceful_restart: GracefulRestart::default(),
             import: policy,
             export: policy,

@@ -8,6 +8,7 @@ mod neighbors;
 mod policy;
 mod routes;
 mod session;
+mod terms;
 
 use std::{
     io,

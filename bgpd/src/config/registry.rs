@@ -114,6 +114,8 @@ const NEIGHBORS: Entries = &[
     ("neighbors", List),
     ("neighbors.peer-as", Implemented),
     ("neighbors.local-as", Implemented),
+    ("neighbors.local-as-options.no-prepend", Implemented),
+    ("neighbors.local-as-options.replace-as", Implemented),
     ("neighbors.auth-password", Implemented),
     ("neighbors.auth-password-file", Implemented),
     ("neighbors.description", Implemented),
@@ -122,7 +124,7 @@ const NEIGHBORS: Entries = &[
         "neighbors.peer-type",
         Accepted("has no effect: `peer-as` and `local-as` decide"),
     ),
-    ("neighbors.remove-private-as", Refused(ABSENT)),
+    ("neighbors.remove-private-as", Implemented),
     ("neighbors.route-flap-damping", Accepted(NONE)),
     (
         "neighbors.send-community",
@@ -168,10 +170,13 @@ const NEIGHBORS: Entries = &[
     ("neighbors.route-server.*", Accepted(WITH_PARENT)),
     ("neighbors.as-path-options.allow-own-as", Implemented),
     ("neighbors.weight", Implemented),
-    ("neighbors.as-path-options.replace-peer-as", Refused(ABSENT)),
+    ("neighbors.as-path-options.replace-peer-as", Implemented),
+    ("neighbors.as-path-options.enforce-first-as", Implemented),
     (
         "neighbors.as-path-options.allow-as-path-loop-local",
-        Refused(ABSENT),
+        Accepted(
+            "has no effect: a neighbour is told routes with its own AS in the path, and refuses them itself",
+        ),
     ),
     ("neighbors.add-paths.receive", Implemented),
     ("neighbors.add-paths.send-max", Refused(ABSENT)),

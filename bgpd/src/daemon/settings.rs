@@ -62,6 +62,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         limits: limits(neighbor),
         allow_own_as: neighbor.allow_own_as,
         weight: neighbor.weight,
+        terms: neighbor.terms.clone(),
         shared_subnets: on_link
             .filter_map(|(_, network)| prefix(*network))
             .collect(),

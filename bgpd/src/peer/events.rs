@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bgp_fsm::{ConnectionId, Direction, State, StopReason};
 use bgp_proto::{Family, MessageKind};
 use bytes::Bytes;
-use rib::{Input, Policy};
+use rib::{Input, Policy, Terms};
 
 /// What the driver tells a [`super::Peer`]. Octets are given with [`super::Peer::read`].
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub enum PeerEvent {
     },
     /// A new weight of the neighbour's routes; the session stays.
     Weight(u16),
+    /// New terms: the session stays.
+    Terms(Box<Terms>),
     /// The RIB has so many prefixes of the neighbour.
     Prefixes {
         /// Which shard says so.

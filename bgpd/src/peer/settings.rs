@@ -8,7 +8,7 @@ use std::{
 
 use bgp_fsm::SessionConfig;
 use bgp_proto::{Capability, Family, Negotiated, Open};
-use rib::{NextHopMode, PeerId, PeerInfo, Policy, Relation};
+use rib::{NextHopMode, PeerId, PeerInfo, Policy, Relation, Terms};
 
 /// What a neighbour's configuration comes to.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct PeerSettings {
     pub allow_own_as: u8,
     /// Weight of its paths in the decision.
     pub weight: u16,
+    /// What else is agreed with it.
+    pub terms: Terms,
     /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
     pub shared_subnets: Vec<bgp_proto::Prefix>,
     /// Addresses of ours, each with another one of the same interface: next hops of the other family.
@@ -68,6 +70,7 @@ impl PeerSettings {
             limits: Vec::new(),
             allow_own_as: 0,
             weight: 0,
+            terms: Terms::default(),
             shared_subnets: Vec::new(),
             siblings: Vec::new(),
             shards: 1,
@@ -119,6 +122,7 @@ impl PeerSettings {
             import: self.import.clone(),
             export: self.export.clone(),
             allow_own_as: self.allow_own_as,
+            terms: self.terms.clone(),
             shared_subnets: self.shared_subnets.clone(),
             weight: self.weight,
         }

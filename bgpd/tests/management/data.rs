@@ -261,6 +261,7 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         import_policy: "accept".to_owned(),
         export_policy: "accept: bgp, static, api".to_owned(),
         md5: true,
+        terms: vec!["our AS allowed 2 times".to_owned()],
     };
     let text = "received NOTIFICATION Cease/Administrative Shutdown (6/2): maintenance".to_owned();
     let down = PeerStatus {
@@ -283,6 +284,7 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         treated_as_withdraw: 0,
         queued: 0,
         md5: false,
+        terms: Vec::new(),
         ..established.clone()
     };
     let leaky = PeerStatus {

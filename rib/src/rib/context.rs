@@ -4,7 +4,7 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
-use bgp_proto::{NextHop, PathAttributes, Prefix};
+use bgp_proto::{AsPath, NextHop, PathAttributes, Prefix};
 use triomphe::Arc;
 
 use super::{Peer, Rib};
@@ -81,7 +81,7 @@ impl Around<'_> {
     pub(crate) fn export_facts(&self, prefix: Prefix, path: &Path, key: &GroupKey) -> Facts {
         Facts {
             neighbor: Some(key.neighbor.address),
-            own_as: key.local_as,
+            own_as: key.local_as(),
             own_next_hop: key.own(prefix.family()),
             preference: self.preference(path),
             ..self.facts(prefix, path.source, path.attributes.next_hop)
@@ -109,6 +109,11 @@ impl Around<'_> {
             Verdict::Accept if draft.kernel == KernelAttributes::default() => Ok(None),
             Verdict::Accept => Ok(Some(Arc::new(draft.kernel))),
         }
+    }
+
+    /// What a path of this source becomes by the terms with the neighbour, if anything.
+    pub(crate) fn path_in(&self, source: Source, received: &AsPath) -> Option<AsPath> {
+        self.peer(source)?.info.path_in(received)
     }
 
     /// How a group is told of a best path, if it is: plainly, or reflected.

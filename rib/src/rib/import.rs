@@ -136,6 +136,9 @@ impl Rib {
         if is_leaving && self.around().relation(source) == Some(Relation::External) {
             draft.attributes.to_mut().local_pref = Some(0);
         }
+        if let Some(path) = self.around().path_in(source, &draft.attributes.as_path) {
+            draft.attributes.to_mut().as_path = path;
+        }
         let attributes = match draft.attributes {
             Cow::Borrowed(_) => received.clone(),
             Cow::Owned(changed) => self.interner.intern(changed),
@@ -168,10 +171,8 @@ impl Rib {
     /// Why a path of this source can't be used, whatever its next hop.
     fn refusal(&self, source: Source, attributes: &bgp_proto::PathAttributes) -> Option<Unusable> {
         let peer = &self.peers.get(&source.peer()?)?.info;
-        let times = |asn| attributes.as_path.count(asn);
-        let allowed = usize::from(peer.allow_own_as);
-        if times(self.config.local_as) > allowed || times(peer.local_as) > allowed {
-            return Some(Unusable::AsLoop);
+        if let Some(refused) = peer.path_refusal(self.config.local_as, &attributes.as_path) {
+            return Some(refused);
         }
         if attributes.originator_id == Some(self.config.router_id) {
             return Some(Unusable::OriginatorLoop);

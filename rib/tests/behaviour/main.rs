@@ -15,5 +15,6 @@ mod next_hops;
 mod oracle;
 mod policy;
 mod questions;
+mod terms;
 mod who_tells_whom;
 mod world;

@@ -292,6 +292,7 @@ pub(crate) fn peer(number: u32, relation: Relation) -> PeerInfo {
         import: Policy::accept_all(),
         export: Policy::accept_all(),
         allow_own_as: 0,
+        terms: rib::Terms::default(),
         shared_subnets: Vec::new(),
         weight: 0,
     }

@@ -131,6 +131,7 @@ impl Protobuf for PeerStatus {
             import_policy: self.import_policy.clone(),
             export_policy: self.export_policy.clone(),
             md5: self.md5,
+            terms: self.terms.clone(),
         }
     }
 
@@ -182,6 +183,7 @@ impl Protobuf for PeerStatus {
             import_policy: message.import_policy,
             export_policy: message.export_policy,
             md5: message.md5,
+            terms: message.terms,
         })
     }
 }

@@ -646,6 +646,7 @@ fn peers() -> impl Strategy<Value = PeerStatus> {
             last_error,
             families,
             import_policy,
+            terms: vec![export_policy.clone()],
             export_policy,
             md5,
         },

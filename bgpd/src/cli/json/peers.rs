@@ -92,6 +92,7 @@ pub(in crate::cli) struct NeighborView<'a> {
     import_policy: &'a str,
     export_policy: &'a str,
     md5: bool,
+    terms: &'a [String],
 }
 
 impl<'a> From<&'a PeerStatus> for NeighborView<'a> {
@@ -130,6 +131,7 @@ impl<'a> From<&'a PeerStatus> for NeighborView<'a> {
             import_policy: &peer.import_policy,
             export_policy: &peer.export_policy,
             md5: peer.md5,
+            terms: &peer.terms,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     super::neighbor::{GracefulRestart, LocalAddress, Neighbor, NextHopMode},
     Maybe, Notes, Scope,
     neighbors::Context,
-    policy,
+    policy, terms,
 };
 
 /// Fills in what the scope says. `of` has the address and the AS numbers.
@@ -40,6 +40,7 @@ pub(super) fn fill<'t>(
     peer.allow_own_as = notes
         .number(scope.get("as-path-options.allow-own-as"), 0..=10)
         .unwrap_or(0);
+    peer.terms = terms::read(notes, scope, context.global.asn, &peer);
     timers(notes, scope, &mut peer);
     hops(notes, scope, &mut peer);
     peer.graceful_restart = graceful_restart(notes, scope);

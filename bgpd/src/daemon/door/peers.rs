@@ -103,6 +103,7 @@ fn describe(
         import_policy: neighbor.import.to_string(),
         export_policy: neighbor.export.to_string(),
         md5: neighbor.auth_password.is_some(),
+        terms: neighbor.terms_in_words(),
     }
 }
 

@@ -139,10 +139,13 @@ impl Supervisor {
         running.neighbor = Arc::new(neighbor.clone());
         let handle = running.handle.clone();
         self.door.write().peers.insert(neighbor.address, running);
-        handle
-            .tell(Command::Event(PeerEvent::Policy { import, export }))
-            .await;
-        let weight = PeerEvent::Weight(neighbor.weight);
-        handle.tell(Command::Event(weight)).await;
+        let terms = Box::new(neighbor.terms.clone());
+        for event in [
+            PeerEvent::Policy { import, export },
+            PeerEvent::Weight(neighbor.weight),
+            PeerEvent::Terms(terms),
+        ] {
+            handle.tell(Command::Event(event)).await;
+        }
     }
 }

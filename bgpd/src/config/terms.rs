@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What is agreed with a neighbour, in the words of the file.
+
+use rib::PrivateAs;
+
+use super::Neighbor;
+
+impl Neighbor {
+    /// What is agreed with it beyond the defaults, for people.
+    pub fn terms_in_words(&self) -> Vec<String> {
+        let terms = &self.terms;
+        let mut words = Vec::new();
+        let mut say = |is_so: bool, text: &str| {
+            if is_so {
+                words.push(text.to_owned());
+            }
+        };
+        say(terms.also_own.is_some(), "our own AS behind the local AS");
+        say(terms.prepend_received, "local AS before received paths");
+        match terms.private_as {
+            Some(PrivateAs::Remove) => say(true, "private ASes removed"),
+            Some(PrivateAs::Replace) => say(true, "private ASes replaced"),
+            None => {}
+        }
+        say(terms.replace_peer_as, "its AS replaced by ours");
+        say(
+            !terms.enforce_first_as && !self.is_internal(),
+            "its AS need not be the first",
+        );
+        if self.allow_own_as > 0 {
+            say(true, &format!("our AS allowed {} times", self.allow_own_as));
+        }
+        words
+    }
+}
