@@ -10,6 +10,7 @@
 //! Everything that is printed as a fact has been looked at; what is not so is an error.
 
 mod config;
+mod outer;
 mod scenes;
 mod story;
 mod topology;
@@ -37,7 +38,9 @@ pub enum Encap {
     Never,
     /// In VXLAN.
     Vxlan,
-    /// In a tunnel between subnets, as they are inside of one. The tunnel's device is a stand-in.
+    /// In IP-in-IP.
+    Ipip,
+    /// In IP-in-IP between subnets, as they are inside of one.
     CrossSubnet,
 }
 
@@ -63,6 +66,8 @@ pub struct Options {
     pub foreign: Option<Foreign>,
     /// It stays when the show is over.
     pub keep: bool,
+    /// The kernel has IP-in-IP; where it has not, a VXLAN device stands in for `tunl0`.
+    pub has_ipip: bool,
 }
 
 /// Runs the demo and prints it.
@@ -80,6 +85,9 @@ pub fn run(options: Options) -> Result<()> {
     cluster.converges(&mut story)?;
     cluster.shows_routes()?;
     cluster.carries_traffic(&mut story)?;
+    if options.has_ipip {
+        cluster.shows_the_outer_header(&mut story)?;
+    }
     cluster.restarts_a_daemon(&mut story)?;
     if !options.keep {
         cluster.loses_a_node(&mut story)?;
@@ -113,8 +121,14 @@ impl Options {
         let encap = match self.encap {
             Encap::Never => "no encapsulation",
             Encap::Vxlan => "VXLAN always",
-            Encap::CrossSubnet => {
-                "IP-in-IP across subnets (tunl0 is a stand-in: packets in it travel in VXLAN)"
+            Encap::Ipip => "IP-in-IP always",
+            Encap::CrossSubnet => "IP-in-IP across subnets",
+        };
+        let device = match self.encap {
+            Encap::Never | Encap::Vxlan => "",
+            Encap::Ipip | Encap::CrossSubnet if self.has_ipip => " (tunl0 is real)",
+            Encap::Ipip | Encap::CrossSubnet => {
+                " (tunl0 is a stand-in: packets in it travel in VXLAN)"
             }
         };
         let foreign = match self.foreign {
@@ -123,6 +137,6 @@ impl Options {
             Some(Foreign::Frr) => "; node2 runs FRR",
             Some(Foreign::GoBgp) => "; the reflector is GoBGP",
         };
-        format!("a cluster: {mode}, {encap}{foreign}")
+        format!("a cluster: {mode}, {encap}{device}{foreign}")
     }
 }

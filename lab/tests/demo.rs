@@ -9,6 +9,7 @@ const USUAL: Options = Options {
     encap: Encap::CrossSubnet,
     foreign: None,
     keep: false,
+    has_ipip: false,
 };
 
 #[test]

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `cargo xtask cluster`: the demo. What it does is in `lab::cluster`.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
 use lab::cluster::{self, Options};
 
-use crate::{cargo, packages};
+use crate::{cargo, packages, vm};
 
 /// What kind of cluster.
 #[derive(Clone, Copy, Debug, Args)]
@@ -22,6 +22,12 @@ pub(crate) struct Arguments {
     /// Leave the cluster up with all its nodes, and say how to enter it
     #[arg(long)]
     keep: bool,
+    /// In a virtual machine with a Debian kernel, where `tunl0` is real (no root, no hardware virtualisation)
+    #[arg(long, conflicts_with_all = ["keep", "peer"])]
+    vm: bool,
+    /// We are in that machine
+    #[arg(long, hide = true)]
+    inside: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -34,6 +40,7 @@ enum Mode {
 enum Encap {
     Never,
     Vxlan,
+    Ipip,
     CrossSubnet,
 }
 
@@ -46,6 +53,12 @@ enum Foreign {
 
 /// Builds, installs what is missing, and runs it.
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    if arguments.inside {
+        return cluster::run(arguments.options());
+    }
+    if arguments.vm {
+        return in_a_machine(arguments);
+    }
     ensure!(
         nix::unistd::geteuid().is_root(),
         "the demo makes network namespaces and needs root: sudo -E env PATH=$PATH cargo xtask cluster"
@@ -59,6 +72,39 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     packages::ensure(&[&["iproute2", "procps", "bird2"], foreign].concat())?;
     cargo(&["build", "--package", "bgpd"])?;
     cluster::run(arguments.options())
+}
+
+/// Always and CrossSubnet with a real `tunl0`, in a virtual machine each.
+pub(crate) fn test_in_machines() -> Result<()> {
+    for (mode, encap) in [
+        (Mode::FullMesh, Encap::Ipip),
+        (Mode::RouteReflector, Encap::CrossSubnet),
+    ] {
+        in_a_machine(Arguments {
+            mode,
+            encap: Some(encap),
+            peer: None,
+            keep: false,
+            vm: true,
+            inside: false,
+        })?;
+    }
+    Ok(())
+}
+
+/// The same in a virtual machine.
+fn in_a_machine(arguments: Arguments) -> Result<()> {
+    packages::ensure(vm::PACKAGES)?;
+    cargo(&["build", "--package", "bgpd"])?;
+    let mode = name(arguments.mode)?;
+    let encap = name(arguments.encap.unwrap_or(Encap::CrossSubnet))?;
+    vm::run(&["cluster", "--inside", "--mode", &mode, "--encap", &encap])
+}
+
+/// A value as it is written on the command line.
+fn name(value: impl ValueEnum) -> Result<String> {
+    let value = value.to_possible_value().context("no value is hidden")?;
+    Ok(value.get_name().to_owned())
 }
 
 impl Arguments {
@@ -76,6 +122,7 @@ impl Arguments {
             encap: match self.encap.unwrap_or(usual) {
                 Encap::Never => cluster::Encap::Never,
                 Encap::Vxlan => cluster::Encap::Vxlan,
+                Encap::Ipip => cluster::Encap::Ipip,
                 Encap::CrossSubnet => cluster::Encap::CrossSubnet,
             },
             foreign: self.peer.map(|peer| match peer {
@@ -84,6 +131,7 @@ impl Arguments {
                 Foreign::Frr => cluster::Foreign::Frr,
             }),
             keep: self.keep,
+            has_ipip: self.inside,
         }
     }
 }

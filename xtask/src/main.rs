@@ -6,6 +6,7 @@ mod packages;
 mod purity;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::{Command, ExitCode};
 

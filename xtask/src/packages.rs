@@ -26,9 +26,17 @@ pub(crate) fn ensure(packages: &[&str]) -> Result<()> {
         );
     }
     println!("installing {}", missing.join(" "));
-    apt(&["update", "--quiet=2"])?;
+    update()?;
     let fixed = ["install", "--quiet=2", "--yes", "--no-install-recommends"];
     apt(&[&fixed, missing.as_slice()].concat())
+}
+
+/// Fetches the lists of packages.
+///
+/// # Errors
+/// Not root, or no network.
+pub(crate) fn update() -> Result<()> {
+    apt(&["update", "--quiet=2"])
 }
 
 fn is_installed(package: &str) -> bool {

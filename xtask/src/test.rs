@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{cargo, cargo_with, packages, purity, tidy};
+use crate::{cargo, cargo_with, cluster, packages, purity, tidy};
 
 /// Debian packages that the tests run against or with.
 const PACKAGES: &[&str] = &[
@@ -56,6 +56,7 @@ const STAGES: &[Stage] = &[
     ("doctests", || {
         cargo(&["test", "--quiet", "--workspace", "--doc"])
     }),
+    ("vm", cluster::test_in_machines),
     // The last, so that its summary is what one sees at the end.
     ("tests", tests),
 ];

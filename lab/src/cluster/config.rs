@@ -50,6 +50,7 @@ pub(super) fn node(options: Options, node: &Node) -> String {
     let pool = match options.encap {
         Encap::Never => "encapsulation = \"none\"\n",
         Encap::Vxlan => "encapsulation = \"vxlan\"\nmode = \"always\"\n",
+        Encap::Ipip => "encapsulation = \"ipip\"\nmode = \"always\"\n",
         Encap::CrossSubnet => "encapsulation = \"ipip\"\nmode = \"cross-subnet\"\n",
     };
     let mut text = format!(

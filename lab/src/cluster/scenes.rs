@@ -14,10 +14,10 @@ use super::{
     story::{scene, show},
     topology::{Cluster, Daemon, NODES, Node, PODS, Reflector, SERVICE_HOST, TOR},
 };
-use crate::{Bgpd, Echo, Flow, Netns, until};
+use crate::{Bgpd, Echo, Flow, Netns, Process, until};
 
 /// Time for sessions to come up and routes to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Packets a second of a flow.
 const RATE: u32 = 100;
@@ -123,7 +123,7 @@ impl Cluster {
         let device = match self.options.encap {
             Encap::Never => return Ok(()),
             Encap::Vxlan => "vxlan.calico",
-            Encap::CrossSubnet => "tunl0",
+            Encap::Ipip | Encap::CrossSubnet => "tunl0",
         };
         let count = self.packets_through(2, device)?;
         ensure!(count > 0, "no packet went through node3's {device}");
@@ -148,6 +148,7 @@ impl Cluster {
             .iter()
             .map(|plan| plan.start(RATE))
             .collect::<Result<Vec<_>>>()?;
+        let changes = self.watch_routes()?;
         std::thread::sleep(Duration::from_millis(500));
         let Some(Daemon::Ours(bgpd)) = self.daemons.get_mut(2) else {
             bail!("node3 runs ours");
@@ -195,11 +196,12 @@ impl Cluster {
             let report = flow.finish()?;
             ensure!(
                 report.lost.is_empty(),
-                "{}: {} of {} packets lost: {:?}",
+                "{}: {} of {} packets lost: {:?}; kernel routes meanwhile:\n{}",
                 plan.name,
                 report.lost.len(),
                 report.sent,
-                report.lost
+                report.lost,
+                changes.iter().map(Process::log).collect::<String>()
             );
             sent += report.sent;
         }
@@ -208,6 +210,16 @@ impl Cluster {
             running.len()
         ));
         Ok(())
+    }
+
+    /// What becomes of the nodes' kernel routes.
+    fn watch_routes(&self) -> Result<Vec<Process>> {
+        let nodes = self.nodes.iter();
+        let watch = nodes.map(|node| {
+            let mut ip = node.command("ip");
+            node.start(ip.args(["-t", "monitor", "route", "neigh"]), "monitor")
+        });
+        watch.collect()
     }
 
     /// The power fails: no good-bye on any connection.
@@ -309,6 +321,7 @@ impl Cluster {
                     Encap::Vxlan => {
                         format!("{block} via {address} dev vxlan.calico proto bird onlink")
                     }
+                    Encap::Ipip => format!("{block} via {address} dev tunl0 proto bird onlink"),
                     Encap::CrossSubnet if !same => {
                         format!("{block} via {address} dev tunl0 proto bird onlink")
                     }

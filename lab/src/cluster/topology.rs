@@ -131,7 +131,13 @@ impl Cluster {
                     router.ip(&format!("route add {} via {}", node.block(), node.address))?;
                 }
                 Encap::Vxlan => make_tunnel(node, &netns, "vxlan.calico", "id 4096 dstport 4789")?,
-                Encap::CrossSubnet => make_tunnel(node, &netns, "tunl0", "id 4097 dstport 4790")?,
+                // The module makes the device in every namespace.
+                Encap::Ipip | Encap::CrossSubnet if options.has_ipip => {
+                    netns.ip("link set tunl0 up")?;
+                }
+                Encap::Ipip | Encap::CrossSubnet => {
+                    make_tunnel(node, &netns, "tunl0", "id 4097 dstport 4790")?;
+                }
             }
             nodes.push(netns);
         }
