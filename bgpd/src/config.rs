@@ -31,7 +31,7 @@ pub use model::{
     MeshMode, MeshNode, OnStop, Pool, RouterIdSource, StaticRoute, StaticTarget,
 };
 pub use neighbor::{
-    DynamicNeighbor, FamilyConfig, GracefulRestart, LocalAddress, Neighbor, NextHopMode,
+    DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LocalAddress, Neighbor, NextHopMode,
     PeerPolicy, PolicyOrigin, Secret,
 };
 

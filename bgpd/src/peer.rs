@@ -13,7 +13,7 @@ use bgp_proto::{
     Verdict,
 };
 use bytes::{Bytes, BytesMut};
-use rib::{Disposition, Input, Policy, RouteBatch, Source};
+use rib::{Input, Policy, RouteBatch, Source};
 
 mod complaints;
 mod events;
@@ -324,9 +324,8 @@ impl Peer {
     }
 
     fn batch_announcements(&mut self, attributes: &PathAttributes, block: &NlriBlock<'_>) {
-        let path = self
-            .batch
-            .push_path(attributes.clone(), Disposition::Via(attributes.next_hop));
+        let disposition = self.settings.disposition(attributes.next_hop);
+        let path = self.batch.push_path(attributes.clone(), disposition);
         for (path_id, prefix) in block.ipv4() {
             self.batch.announce(prefix.into(), path_id, path);
         }

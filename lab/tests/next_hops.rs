@@ -114,9 +114,13 @@ fn stamp(line: &str) -> Result<Duration> {
 }
 
 fn our_config(extra: &str) -> String {
+    ours_with(extra, "recursive")
+}
+
+fn ours_with(extra: &str, gateway: &str) -> String {
     let neighbor = |number: u8| {
         format!(
-            "[[neighbors]]\nneighbor-address = \"192.0.2.{number}\"\npeer-as = 64512\n\
+            "[[neighbors]]\nneighbor-address = \"192.0.2.{number}\"\npeer-as = 64512\ngateway = \"{gateway}\"\n\
              transport = {{ local-address = \"192.0.2.100\" }}\ntimers = {{ connect-retry = 1 }}\n\
              graceful-restart = {{ enabled = false }}\n"
         )
@@ -242,4 +246,22 @@ fn a_default_route_leads_to_next_hops_only_if_that_is_wanted() -> Result<()> {
         .write_config(&our_config("resolve-via-default = true"))?;
     site.bgpd.ctl(&["reload"])?;
     site.kernel_has("198.51.100.0/24", "via 10.0.2.2 dev eth2")
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn packets_go_to_the_neighbour_where_it_is_the_gateway() -> Result<()> {
+    let site = Site::build("")?;
+    site.routers[1].ctl("enable upper")?;
+    site.unreachable("203.0.113.7")?;
+    site.bgpd.write_config(&ours_with("", "direct"))?;
+    site.bgpd.ctl(&["reload"])?;
+    // By way of 192.0.2.2, which is this link away.
+    site.kernel_has("198.51.100.0/24", "via 10.0.2.2 dev eth2")?;
+    let route = site.bgpd.json(&["route", "198.51.100.0/24"])?;
+    ensure!(
+        route[0]["next_hop"] == "203.0.113.7" && route[0]["target"] == "via 192.0.2.2",
+        "what is announced on stays as it was: {route}"
+    );
+    Ok(())
 }

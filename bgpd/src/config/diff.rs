@@ -197,6 +197,7 @@ fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
             "route-reflector-client",
         ),
         (old.next_hop == new.next_hop, "next-hop"),
+        (old.gateway == new.gateway, "gateway"),
         (old.families == new.families, "afi-safis"),
         (old.allow_own_as == new.allow_own_as, "allow-own-as"),
         (

@@ -45,6 +45,8 @@ pub struct Neighbor {
     pub route_reflector_client: bool,
     /// What next hop it is told.
     pub next_hop: NextHopMode,
+    /// Where packets for a next hop of its routes go.
+    pub gateway: Gateway,
     /// What is exchanged.
     pub families: Vec<FamilyConfig>,
     /// Our AS is accepted this often in a path.
@@ -59,6 +61,16 @@ pub struct Neighbor {
     pub import: PeerPolicy,
     /// Which routes it is given.
     pub export: PeerPolicy,
+}
+
+/// Where packets for a next hop go that is not on a link we share with the neighbour.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Gateway {
+    /// Where the routing table leads.
+    #[default]
+    Recursive,
+    /// To the neighbour.
+    Direct,
 }
 
 impl Neighbor {
@@ -91,6 +103,7 @@ impl Neighbor {
             bind_interface: None,
             route_reflector_client: false,
             next_hop: NextHopMode::Auto,
+            gateway: Gateway::Recursive,
             families: vec![FamilyConfig::new(family_of(address))],
             allow_own_as: 0,
             weight: 0,

@@ -120,6 +120,7 @@ const NEIGHBORS: Entries = &[
     ("neighbors.auth-password-file", Implemented),
     ("neighbors.description", Implemented),
     ("neighbors.next-hop", Implemented),
+    ("neighbors.gateway", Implemented),
     (
         "neighbors.peer-type",
         Accepted("has no effect: `peer-as` and `local-as` decide"),

@@ -57,6 +57,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
             config::NextHopMode::ToSelf => NextHopMode::ToSelf,
             config::NextHopMode::Unchanged => NextHopMode::Unchanged,
         },
+        is_gateway: neighbor.gateway == config::Gateway::Direct,
         import,
         export,
         limits: limits(neighbor),

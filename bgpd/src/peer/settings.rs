@@ -7,8 +7,8 @@ use std::{
 };
 
 use bgp_fsm::SessionConfig;
-use bgp_proto::{Capability, Family, Negotiated, Open};
-use rib::{NextHopMode, PeerId, PeerInfo, Policy, Relation, Terms};
+use bgp_proto::{Capability, Family, Negotiated, NextHop, Open};
+use rib::{Disposition, NextHopMode, PeerId, PeerInfo, Policy, Relation, Terms};
 
 /// What a neighbour's configuration comes to.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct PeerSettings {
     pub route_reflector_client: bool,
     /// `NEXT_HOP` towards it.
     pub next_hop: NextHopMode,
+    /// Packets for next hops that are on no subnet we share with it go to the neighbour itself.
+    pub is_gateway: bool,
     /// Import policy.
     pub import: Policy,
     /// Export policy.
@@ -65,6 +67,7 @@ impl PeerSettings {
             session,
             route_reflector_client: false,
             next_hop: NextHopMode::Auto,
+            is_gateway: false,
             import: Policy::accept_all(),
             export: Policy::accept_all(),
             limits: Vec::new(),
@@ -86,6 +89,18 @@ impl PeerSettings {
                 Capability::Multiprotocol(family) => Some(*family),
                 _ => None,
             })
+    }
+
+    /// Where packets go that follow a route with this next hop.
+    pub(super) fn disposition(&self, next_hop: NextHop) -> Disposition {
+        let is_shared = |subnet: &bgp_proto::Prefix| subnet.contains(next_hop.addr());
+        if !self.is_gateway || self.shared_subnets.iter().any(is_shared) {
+            return Disposition::Via(next_hop);
+        }
+        Disposition::Via(match self.address {
+            IpAddr::V4(address) => NextHop::V4(address),
+            IpAddr::V6(address) => NextHop::V6(address),
+        })
     }
 
     /// What the RIB has to know of the neighbour in this session.

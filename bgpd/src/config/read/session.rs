@@ -2,7 +2,7 @@
 //! What neighbours and groups have in common: everything about a session but who is at the other end.
 
 use super::{
-    super::neighbor::{GracefulRestart, LocalAddress, Neighbor, NextHopMode},
+    super::neighbor::{Gateway, GracefulRestart, LocalAddress, Neighbor, NextHopMode},
     Maybe, Notes, Scope,
     neighbors::Context,
     policy, terms,
@@ -26,6 +26,13 @@ pub(super) fn fill<'t>(
     peer.auth_password = notes.secret(given, file, context.passwords);
     peer.next_hop = notes
         .choice(scope.get("next-hop"), &next_hops)
+        .unwrap_or_default();
+    let gateways = [
+        ("recursive", Gateway::Recursive),
+        ("direct", Gateway::Direct),
+    ];
+    peer.gateway = notes
+        .choice(scope.get("gateway"), &gateways)
         .unwrap_or_default();
     peer.passive = notes
         .boolean(scope.get("transport.passive-mode"))
