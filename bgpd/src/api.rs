@@ -27,7 +27,7 @@ pub use self::{
     watchers::Watchers,
 };
 use crate::control::{
-    ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
+    BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
     PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
 };
 
@@ -76,6 +76,12 @@ pub trait Control: Clone + Send + Sync + 'static {
         prefix: Prefix,
         matching: PrefixMatch,
     ) -> impl Future<Output = Result<Explanation, ControlError>> + Send;
+
+    /// BFD sessions sorted by address, or that with this neighbour.
+    fn bfd(
+        &self,
+        address: Option<IpAddr>,
+    ) -> impl Future<Output = Result<Vec<BfdStatus>, ControlError>> + Send;
 
     /// Kernel routes, sorted by prefix.
     fn fib(&self) -> impl Future<Output = Result<Vec<FibRoute>, ControlError>> + Send;

@@ -6,6 +6,7 @@
 //! ones the daemon speaks.
 
 mod arguments;
+mod bfd;
 mod client;
 mod columns;
 mod explanations;
@@ -116,6 +117,7 @@ async fn answer(
             };
             explanations::print(&client.explain(prefix.prefix, matching).await?, print)
         }
+        Command::Bfd { address } => bfd::command(address, client, print).await,
         Command::Fib => fib::print(client, print).await,
         Command::Nexthop => nexthops::print(&client.next_hops().await?, print),
         Command::Watch(filter) => watch::command(filter.filter(), client, print).await,
@@ -145,6 +147,7 @@ impl Command {
                 Tables::Status => Self::Status,
                 Tables::Protocols(arguments) => Self::Neighbor(arguments),
                 Tables::Route(arguments) => Self::Route(arguments),
+                Tables::Bfd { .. } => Self::Bfd { address: None },
                 Tables::Fib => Self::Fib,
                 Tables::Nexthop => Self::Nexthop,
             },

@@ -31,8 +31,8 @@ pub use model::{
     MeshMode, MeshNode, OnStop, Pool, RouterIdSource, StaticRoute, StaticTarget,
 };
 pub use neighbor::{
-    DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LocalAddress, Neighbor, NextHopMode,
-    PeerPolicy, PolicyOrigin, Secret,
+    Bfd, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LocalAddress, Neighbor,
+    NextHopMode, PeerPolicy, PolicyOrigin, Secret,
 };
 
 use tree::Notes;

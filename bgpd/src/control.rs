@@ -168,6 +168,73 @@ pub struct PeerStatus {
     pub terms: Vec<String>,
 }
 
+/// A BFD session of a neighbour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BfdStatus {
+    /// The neighbour's address.
+    pub remote: IpAddr,
+    /// Ours.
+    pub local: Option<IpAddr>,
+    /// The interface of a single hop.
+    pub interface: Option<String>,
+    /// RFC 5883.
+    pub multihop: bool,
+    /// Our state.
+    pub state: bfd::State,
+    /// Why.
+    pub diagnostic: bfd::Diagnostic,
+    /// Time in this state.
+    pub since: Duration,
+    /// The neighbour's state, Down while it is not heard.
+    pub remote_state: bfd::State,
+    /// What the neighbour says of its last change.
+    pub remote_diagnostic: bfd::Diagnostic,
+    /// Its BFD goes on without its control plane (C bit).
+    pub remote_independent: bool,
+    /// Our name for the session.
+    pub discriminator: Option<bfd::Discriminator>,
+    /// The neighbour's.
+    pub remote_discriminator: Option<bfd::Discriminator>,
+    /// As configured.
+    pub settings: bfd::Settings,
+    /// The neighbour's multiplier, and how often it would like to send and can take packets.
+    pub remote_intervals: Option<(std::num::NonZeroU8, bfd::Interval, bfd::Interval)>,
+    /// How often we send, before jitter.
+    pub transmit_interval: Option<Duration>,
+    /// So long a silence is a failure.
+    pub detection_time: Option<Duration>,
+    /// What it has counted.
+    pub counters: bfd::Counters,
+    /// Why there is no session.
+    pub problem: Option<String>,
+}
+
+impl BfdStatus {
+    /// No session with a neighbour.
+    pub fn new(remote: IpAddr) -> Self {
+        Self {
+            remote,
+            local: None,
+            interface: None,
+            multihop: false,
+            state: bfd::State::Down,
+            diagnostic: bfd::Diagnostic::NONE,
+            since: Duration::ZERO,
+            remote_state: bfd::State::Down,
+            remote_diagnostic: bfd::Diagnostic::NONE,
+            remote_independent: false,
+            discriminator: None,
+            remote_discriminator: None,
+            settings: bfd::Settings::default(),
+            remote_intervals: None,
+            transmit_interval: None,
+            detection_time: None,
+            counters: bfd::Counters::default(),
+            problem: None,
+        }
+    }
+}
+
 /// Which table.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Table {

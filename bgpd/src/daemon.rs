@@ -3,6 +3,7 @@
 //!
 //! Which task owns what is drawn in ARCHITECTURE.md. Nothing here decides about BGP.
 
+mod bfd;
 mod clock;
 mod connection;
 mod door;

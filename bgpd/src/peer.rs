@@ -15,13 +15,14 @@ use bgp_proto::{
 use bytes::{Bytes, BytesMut};
 use rib::{Input, Policy, RouteBatch, Source};
 
+mod bfd;
 mod complaints;
 mod events;
 mod limits;
 mod restart;
 mod settings;
 
-pub use events::{Counts, PeerCounts, PeerEvent, PeerOrder};
+pub use events::{BfdNews, Counts, PeerCounts, PeerEvent, PeerOrder};
 pub use settings::{PeerSettings, PrefixLimit};
 
 /// Routes gathered before they are handed to the RIB, at most.
@@ -127,6 +128,8 @@ impl Peer {
                 family,
                 count,
             } => self.prefixes(shard, family, count, now),
+            PeerEvent::Bfd(news) => self.bfd(news, now),
+            PeerEvent::StrictBfd(wait) => self.session.set_strict_bfd(wait, now),
             PeerEvent::Tick => self.tick(now),
         }
         self.carry_out(now);

@@ -169,13 +169,14 @@ fn with_reflectors_nodes_peer_with_them_only() {
 fn a_mesh_has_timers_of_its_own() {
     let text = MESH.replacen(
         "[mesh]",
-        "[mesh]\ntimers = { hold-time = 9 }\ngraceful-restart = { restart-time = 0 }",
+        "[mesh]\ntimers = { hold-time = 9 }\ngraceful-restart = { restart-time = 0 }\nbfd = { enabled = true, detection-multiplier = 5 }",
         1,
     );
     let config = parse(&text).for_host(&host("a", &[])).unwrap();
     assert!(!config.neighbors.is_empty());
     for peer in config.neighbors {
         assert_eq!((peer.hold_time, peer.graceful_restart.enabled), (9, false));
+        assert_eq!((peer.bfd.enabled, peer.bfd.multiplier), (true, 5));
     }
 }
 
@@ -303,6 +304,11 @@ fn changes_are_as_small_as_they_can_be() {
             "peer-as = 64513",
             "peer-as = 64513\nremove-private-as = \"all\"",
             "neighbour 192.0.2.3 updated (terms)",
+        ),
+        (
+            "peer-as = 64513",
+            "peer-as = 64513\nbfd = { enabled = true }",
+            "neighbour 192.0.2.3 updated (bfd)",
         ),
         (
             "\"reject-route\"",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! One neighbour, from what it says to what the RIB is told, without sockets.
 
+#[path = "neighbor/bfd.rs"]
+mod bfd;
 #[path = "neighbor/graceful_restart.rs"]
 mod graceful_restart;
 #[path = "neighbor/prefix_limit.rs"]

@@ -5,6 +5,7 @@
 //! would be right, because it is what the client's user reads. GoBGP's messages will convert here as well.
 
 mod attributes;
+mod bfd;
 mod capabilities;
 mod events;
 mod peers;

@@ -22,7 +22,7 @@ use super::{
     convert::{self, BadMessage, Protobuf},
 };
 use crate::control::{
-    ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, Route, WatchFilter,
+    BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, Route, WatchFilter,
 };
 
 /// Serves `control` on `listeners` until `shutdown`. Calls that are under way may end; streams are cut with
@@ -127,6 +127,7 @@ impl<C> Service<C> {
 impl<C: Control> Bgpd for Service<C> {
     type ListPeersStream = Replies<v1::ListPeersResponse>;
     type ListRoutesStream = Replies<v1::ListRoutesResponse>;
+    type ListBfdStream = Replies<v1::ListBfdResponse>;
     type ListFibStream = Replies<v1::ListFibResponse>;
     type ListNextHopsStream = Replies<v1::ListNextHopsResponse>;
     type WatchStream = Replies<v1::WatchResponse>;
@@ -182,6 +183,23 @@ impl<C: Control> Bgpd for Service<C> {
         Ok(Response::new(
             self.control.explain(prefix, matching).await?.to_protobuf(),
         ))
+    }
+
+    async fn list_bfd(
+        &self,
+        request: Request<v1::ListBfdRequest>,
+    ) -> Result<Response<Self::ListBfdStream>, Status> {
+        let address = request.into_inner().address;
+        let address = address
+            .map(|text| convert::address("address", &text))
+            .transpose()?;
+        let sessions = self.control.bfd(address).await?;
+        let pages = pages(sessions.iter().map(BfdStatus::to_protobuf));
+        Ok(self.replies(stream::iter(
+            pages
+                .into_iter()
+                .map(|sessions| v1::ListBfdResponse { sessions }),
+        )))
     }
 
     async fn list_fib(

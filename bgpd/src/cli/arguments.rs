@@ -85,6 +85,11 @@ pub(super) enum Command {
         /// A prefix, or an address for the most specific route to it
         prefix: PrefixOrAddress,
     },
+    /// BFD sessions; with an address all about one
+    Bfd {
+        /// The neighbor's address
+        address: Option<std::net::IpAddr>,
+    },
     /// Kernel routes: wanted, and whether the kernel has them
     Fib,
     /// Next hops in use: the way to each, its cost, and how many prefixes need it
@@ -125,11 +130,24 @@ pub(super) enum Tables {
     /// `bgpctl route`
     #[command(alias = "routes")]
     Route(RouteArgs),
+    /// `bgpctl bfd`
+    Bfd {
+        #[command(subcommand)]
+        what: Option<BfdTables>,
+    },
     /// `bgpctl fib`
     #[command(alias = "kernel")]
     Fib,
     /// `bgpctl nexthop`
     Nexthop,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum BfdTables {
+    /// `birdcl show bfd sessions`
+    Sessions,
+    /// `show bfd peers` of FRR
+    Peers,
 }
 
 #[derive(Debug, Subcommand)]

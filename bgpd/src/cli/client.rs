@@ -22,8 +22,8 @@ use crate::{
         convert::{self, Protobuf},
     },
     control::{
-        Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus, PrefixMatch, Route,
-        RouteQuery, Status, WatchEvent, WatchFilter,
+        BfdStatus, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
+        PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
     },
 };
 
@@ -202,6 +202,28 @@ impl Client {
         };
         let answer = self.rpc.explain(request).await;
         Ok(Explanation::from_protobuf(self.failed(answer)?)?)
+    }
+
+    /// BFD sessions, or that with one neighbour.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn bfd(&mut self, address: Option<IpAddr>) -> Result<Vec<BfdStatus>, Failure> {
+        let request = v1::ListBfdRequest {
+            address: address.map(|address| address.to_string()),
+        };
+        let answer = self.rpc.list_bfd(request).await;
+        let mut pages = self.failed(answer)?;
+        let mut sessions = Vec::new();
+        while let Some(page) = self.next(&mut pages).await? {
+            sessions.extend(convert::list(
+                "sessions",
+                page.sessions,
+                BfdStatus::from_protobuf,
+            )?);
+        }
+        Ok(sessions)
     }
 
     /// Kernel routes, a page at a time, handed to `each` as they come.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What programs read: stable names, described in `docs/bgpctl.md`. Fields are only ever added.
 
+mod bfd;
 mod peers;
 mod routes;
 
@@ -9,6 +10,7 @@ use std::{fmt::Write as _, io::Write, net::IpAddr, time::Duration};
 use serde::Serialize;
 
 pub(super) use self::{
+    bfd::BfdView,
     peers::{NeighborView, StatusView, state},
     routes::{ExplanationView, FibView, RouteView, source},
 };

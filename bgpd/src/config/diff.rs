@@ -212,6 +212,7 @@ fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
         (old.description == new.description, "description"),
         (old.weight == new.weight, "weight"),
         (old.terms == new.terms, "terms"),
+        (old.bfd == new.bfd, "bfd"),
         (old.import == new.import, "default-import-policy"),
         (old.export == new.export, "default-export-policy"),
     ])

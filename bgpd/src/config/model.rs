@@ -13,7 +13,7 @@ use ipnetwork::IpNetwork;
 
 use super::{
     error::Warning,
-    neighbor::{DynamicNeighbor, Neighbor, Secret},
+    neighbor::{Bfd, DynamicNeighbor, Neighbor, Secret},
 };
 
 /// A configuration without errors.
@@ -254,6 +254,8 @@ pub struct Mesh {
     pub hold_time: Option<u16>,
     /// Seconds that routes of a node are kept while its daemon restarts.
     pub restart_time: Option<u16>,
+    /// BFD between all of them.
+    pub bfd: Bfd,
     /// TCP MD5 key of all their sessions.
     pub auth_password: Option<Secret>,
 }

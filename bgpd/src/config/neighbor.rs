@@ -57,6 +57,8 @@ pub struct Neighbor {
     pub terms: rib::Terms,
     /// RFC 4724.
     pub graceful_restart: GracefulRestart,
+    /// RFC 5880 to 5883.
+    pub bfd: Bfd,
     /// Which of its routes are taken.
     pub import: PeerPolicy,
     /// Which routes it is given.
@@ -112,6 +114,7 @@ impl Neighbor {
                 ..rib::Terms::default()
             },
             graceful_restart: GracefulRestart::default(),
+            bfd: Bfd::default(),
             import: policy,
             export: policy,
         }
@@ -195,6 +198,42 @@ impl Default for GracefulRestart {
         Self {
             enabled: true,
             restart_time: 120,
+        }
+    }
+}
+
+/// RFC 5880 to 5883: how a neighbour's silence is noticed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bfd {
+    /// There is a BFD session with the neighbour, and its failure ends the BGP session.
+    pub enabled: bool,
+    /// No BGP session before the BFD session is up.
+    pub strict: bool,
+    /// Seconds that the neighbour's OPEN waits for that.
+    pub strict_hold_time: u16,
+    /// Milliseconds between packets of ours.
+    pub min_transmit: u32,
+    /// Milliseconds between packets that we can take.
+    pub min_receive: u32,
+    /// So many packets missing are a failure, to the neighbour.
+    pub multiplier: u8,
+    /// RFC 5883 instead of RFC 5881. `None`: as the BGP session is.
+    pub multihop: Option<bool>,
+    /// The neighbour speaks first.
+    pub passive: bool,
+}
+
+impl Default for Bfd {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            strict: false,
+            strict_hold_time: 30,
+            min_transmit: 300,
+            min_receive: 300,
+            multiplier: 3,
+            multihop: None,
+            passive: false,
         }
     }
 }

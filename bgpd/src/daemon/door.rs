@@ -13,6 +13,7 @@ use rib::{Disposition, PeerId, RouteBatch, Source};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    bfd::Bfd,
     clock::Clock,
     events::Events,
     fib_task::{fib_route, send_dealt, way},
@@ -23,8 +24,8 @@ use crate::{
     api::Control,
     config::Config,
     control::{
-        ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus, PeerOrder,
-        PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+        BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
+        PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
     },
     peer::PeerEvent,
 };
@@ -77,6 +78,7 @@ pub(super) struct Door {
     pub(super) events: Events,
     pub(super) fib: Option<Fib>,
     pub(super) requests: mpsc::Sender<Request>,
+    pub(super) bfd: Bfd,
 }
 
 impl Door {
@@ -222,6 +224,19 @@ impl Control for Door {
         how: PrefixMatch,
     ) -> Result<Explanation, ControlError> {
         self.explain_prefix(prefix, how).await
+    }
+
+    async fn bfd(&self, address: Option<IpAddr>) -> Result<Vec<BfdStatus>, ControlError> {
+        let mut sessions = self.bfd.show().await;
+        if let Some(address) = address {
+            sessions.retain(|session| session.remote == address);
+            if sessions.is_empty() {
+                return Err(ControlError::NotFound(format!(
+                    "no BFD session with {address}; `bgpctl bfd` lists them"
+                )));
+            }
+        }
+        Ok(sessions)
     }
 
     async fn fib(&self) -> Result<Vec<FibRoute>, ControlError> {

@@ -22,6 +22,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
+    bfd::{BfdView, Watched},
     clock::Clock,
     connection::{self, Connection, Happened},
     events::Events,
@@ -49,6 +50,8 @@ pub(super) enum Command {
     Accepted(TcpStream),
     /// An operator, or a reload.
     Event(PeerEvent),
+    /// BFD watches the path from now on, or no longer.
+    Bfd(Option<Watched>),
     /// Somebody asks.
     Ask(Question),
     /// End the session, tell the RIB, and end the task.
@@ -109,6 +112,7 @@ pub(super) struct Surroundings {
     pub(super) shards: Vec<Shard>,
     pub(super) events: Events,
     pub(super) notices: mpsc::Sender<Notice>,
+    pub(super) bfd: Option<Watched>,
 }
 
 type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
@@ -127,6 +131,7 @@ pub(super) struct PeerTask {
     /// Orders for shards whose queues are full. While there are any, nothing is read from the peer.
     pending: VecDeque<(usize, Order)>,
     told_converged: bool,
+    bfd: BfdView,
     end: End,
 }
 
@@ -146,6 +151,7 @@ impl PeerTask {
         dynamic: bool,
         around: Surroundings,
     ) -> (Self, PeerHandle) {
+        let bfd = BfdView::new(around.bfd.clone());
         let (sender, commands) = mpsc::channel(COMMANDS);
         let task = Self {
             peer,
@@ -159,6 +165,7 @@ impl PeerTask {
             established: None,
             pending: VecDeque::new(),
             told_converged: false,
+            bfd,
             end: End::NotYet,
         };
         (task, PeerHandle(sender))
@@ -200,6 +207,7 @@ impl PeerTask {
                 (id, happened) = connection::next(&mut self.connections, may_read), if !self.connections.is_empty() => {
                     self.happened(id, happened);
                 }
+                news = self.bfd.next() => self.event(PeerEvent::Bfd(news)),
                 result = dialled(&mut self.dialling) => self.dialled(result),
                 () = outbox_ready(self.established.as_ref()) => {}
                 () = async { sleep_until(deadline.expect("guarded")).await }, if deadline.is_some() => self.event(PeerEvent::Tick),
@@ -226,6 +234,13 @@ impl PeerTask {
                 }
             }
             Command::Event(event) => self.event(event),
+            Command::Bfd(watched) => {
+                self.bfd = BfdView::new(watched);
+                // The watch starts with what is known.
+                if !self.bfd.is_on() {
+                    self.event(PeerEvent::Bfd(BfdView::UNKNOWN));
+                }
+            }
             Command::Ask(question) => {
                 let queued = self
                     .established

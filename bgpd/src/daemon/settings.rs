@@ -76,6 +76,12 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
     }
 }
 
+/// How long the neighbour's OPEN waits for BFD, if it does.
+pub(super) fn strict_bfd(neighbor: &Neighbor) -> Option<Duration> {
+    let bfd = &neighbor.bfd;
+    (bfd.enabled && bfd.strict).then(|| Duration::from_secs(bfd.strict_hold_time.into()))
+}
+
 fn limits(neighbor: &Neighbor) -> Vec<PrefixLimit> {
     let limit = |entry: &config::FamilyConfig| {
         Some(PrefixLimit {
@@ -110,6 +116,7 @@ fn session(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> Sessi
             Mode::Active
         },
         capabilities: capabilities(neighbor, around),
+        strict_bfd: strict_bfd(neighbor),
         seed: u64::from(router_id.as_u32()) << 32 | u64::from(id.0),
         ..SessionConfig::new(neighbor.local_as, peer_as, router_id)
     }

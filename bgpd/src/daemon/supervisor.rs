@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use super::{
+    bfd::Bfd,
     clock::Clock,
     door::{Board, Door, Request, Running},
     events::Events,
@@ -150,6 +151,7 @@ impl Supervisor {
             events,
             fib: kernel.as_ref().map(|(fib, _)| fib.clone()),
             requests: request_sender,
+            bfd: Bfd::new(clock),
         };
         let mut supervisor = Self {
             path,
@@ -327,6 +329,7 @@ impl Supervisor {
             shards: self.door.shards.clone(),
             events: self.door.events.clone(),
             notices: self.notice_sender.clone(),
+            bfd: self.door.bfd.watch(id, neighbor),
         };
         let span = info_span!("peer", addr = %neighbor.address, asn = %neighbor.peer_as);
         span.in_scope(|| settings::say_policies(neighbor));
@@ -352,6 +355,7 @@ impl Supervisor {
             return;
         };
         self.awaited.remove(&running.id);
+        self.door.bfd.unwatch(running.id);
         running.handle.finish(reason).await;
         if !running.dynamic {
             for listener in &self.listeners {
@@ -422,6 +426,7 @@ impl Supervisor {
                     .find(|(_, running)| running.id == id)
                     .map(|(address, _)| *address);
                 if let Some(address) = address {
+                    self.door.bfd.unwatch(id);
                     self.doors.close(address);
                     self.door.write().peers.remove(&address);
                 }
@@ -470,6 +475,8 @@ impl Supervisor {
         info!("shutting down");
         // Nobody reads them any more; a task must not wait for that.
         self.notices.close();
+        // First of all: what ends now is no failure.
+        self.door.bfd.stop().await;
         let config = Arc::clone(&self.door.read().config);
         if config.fib.as_ref().is_some_and(|fib| fib.persist) {
             // Before the sessions end: the kernel keeps what they brought.

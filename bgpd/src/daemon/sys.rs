@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Socket options that no crate wraps: TCP MD5 signatures (RFC 2385) and the minimum TTL of GTSM (RFC 5082).
+//! What no crate wraps: TCP MD5 signatures (RFC 2385), the minimum TTL of GTSM (RFC 5082), threads that do not wait for
+//! others.
 //!
 //! The only unsafe code of this crate. It refuses to know why a key or a TTL is wanted.
-#![expect(unsafe_code, reason = "setsockopt of options without a safe wrapper")]
+#![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 use std::{
     io, mem,
@@ -77,6 +78,34 @@ pub(super) fn set_minimum_ttl(socket: BorrowedFd<'_>, peer: IpAddr, minimum: u8)
         IpAddr::V4(_) => set(socket, libc::IPPROTO_IP, IP_MINTTL, &value),
         IpAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT, &value),
     }
+}
+
+/// How a thread comes before others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Urgency {
+    /// `SCHED_RR`: before everything that is not real-time.
+    RealTime,
+    /// With this niceness, among all the others.
+    Nice(i32),
+}
+
+/// Lets the calling thread come before others, as far as the process may.
+pub(super) fn make_thread_urgent() -> Urgency {
+    // SAFETY: all-zero octets are a valid value of this plain C struct.
+    let mut priority: libc::sched_param = unsafe { mem::zeroed() };
+    priority.sched_priority = 10;
+    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: zero is the calling thread, the pointer is to a live struct.
+    if unsafe { libc::sched_setscheduler(0, policy, &raw const priority) } == 0 {
+        return Urgency::RealTime;
+    }
+    // The lowest that is allowed: none of them harms.
+    let nice = (-20..0).find(|nice| {
+        // SAFETY: no pointers; on Linux zero is the calling thread.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, *nice) == 0 }
+    });
+    // SAFETY: no pointers.
+    Urgency::Nice(nice.unwrap_or_else(|| unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }))
 }
 
 fn set<T>(
@@ -183,6 +212,22 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    #[test]
+    fn a_thread_is_made_urgent_and_no_other() {
+        let policy = || {
+            // SAFETY: no pointers; zero is the calling thread.
+            unsafe { libc::sched_getscheduler(0) & !libc::SCHED_RESET_ON_FORK }
+        };
+        let (urgency, inside) = std::thread::spawn(move || (make_thread_urgent(), policy()))
+            .join()
+            .unwrap();
+        match urgency {
+            Urgency::RealTime => assert_eq!(inside, libc::SCHED_RR),
+            Urgency::Nice(nice) => assert!((-20..=19).contains(&nice) && inside != libc::SCHED_RR),
+        }
+        assert_ne!(policy(), libc::SCHED_RR);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a [`super::Peer`] is told, what it wants done, and what it counts.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use bgp_fsm::{ConnectionId, Direction, State, StopReason};
 use bgp_proto::{Family, MessageKind};
@@ -56,8 +56,23 @@ pub enum PeerEvent {
         /// How many.
         count: u64,
     },
+    /// What BFD knows of the path.
+    Bfd(BfdNews),
+    /// BFD is a condition of a session, and waited for this long; or it is none.
+    StrictBfd(Option<Duration>),
     /// A deadline has passed.
     Tick,
+}
+
+/// What BFD knows of the path to a neighbour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BfdNews {
+    /// It works.
+    pub up: bool,
+    /// It worked and failed, if no operator took it down; it may work again.
+    pub failed: bool,
+    /// A failure is one of the path, not of the neighbour's control plane (the C bit, RFC 5882 §4.3).
+    pub independent: bool,
 }
 
 /// What a [`super::Peer`] wants done, in this order.

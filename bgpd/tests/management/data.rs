@@ -12,8 +12,8 @@ use bgp_proto::{
     Prefix, RouterId,
 };
 use bgpd::control::{
-    FamilyStatus, FibRoute, FibState, LastError, MessageCounts, NextHopStatus, PeerStatus, Route,
-    RouteSource, SessionState, Way,
+    BfdStatus, FamilyStatus, FibRoute, FibState, LastError, MessageCounts, NextHopStatus,
+    PeerStatus, Route, RouteSource, SessionState, Way,
 };
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -161,6 +161,66 @@ pub(crate) fn next_hops() -> Vec<NextHopStatus> {
             ..next_hop("2001:db8::7", None, 0)
         },
     ]
+}
+
+pub(crate) fn bfd() -> Vec<BfdStatus> {
+    let hundred = bfd::Interval::from_millis(100);
+    let settings = bfd::Settings {
+        desired_min_tx: hundred,
+        required_min_rx: hundred,
+        ..bfd::Settings::default()
+    };
+    let up = BfdStatus {
+        local: Some(ip("192.0.2.10")),
+        interface: Some("eth0".to_owned()),
+        state: bfd::State::Up,
+        since: Duration::from_secs(4000),
+        remote_state: bfd::State::Up,
+        remote_independent: true,
+        discriminator: bfd::Discriminator::new(7),
+        remote_discriminator: bfd::Discriminator::new(9),
+        settings,
+        remote_intervals: Some((
+            settings.multiplier,
+            hundred,
+            bfd::Interval::from_micros(33_333),
+        )),
+        transmit_interval: Some(Duration::from_millis(100)),
+        detection_time: Some(Duration::from_millis(300)),
+        counters: bfd::Counters {
+            received: 40_000,
+            sent: 41_000,
+            ups: 2,
+            downs: 1,
+        },
+        ..BfdStatus::new(ip("192.0.2.1"))
+    };
+    let failed = BfdStatus {
+        local: Some(ip("192.0.2.10")),
+        multihop: true,
+        diagnostic: bfd::Diagnostic::DETECTION_TIME_EXPIRED,
+        since: Duration::from_secs(3),
+        discriminator: bfd::Discriminator::new(8),
+        transmit_interval: Some(Duration::from_secs(1)),
+        counters: bfd::Counters {
+            downs: 1,
+            ..up.counters
+        },
+        ..BfdStatus::new(ip("198.51.100.2"))
+    };
+    let told = BfdStatus {
+        interface: Some("eth1".to_owned()),
+        diagnostic: bfd::Diagnostic::NEIGHBOR_SIGNALED_DOWN,
+        remote_state: bfd::State::AdminDown,
+        remote_diagnostic: bfd::Diagnostic::ADMINISTRATIVELY_DOWN,
+        remote_discriminator: bfd::Discriminator::new(10),
+        ..BfdStatus::new(ip("203.0.113.3"))
+    };
+    let nowhere = BfdStatus {
+        problem: Some("203.0.113.9 is in no subnet of ours".to_owned()),
+        ..BfdStatus::new(ip("203.0.113.9"))
+    };
+    vec![up, failed, told, nowhere]
 }
 
 pub(crate) fn fib() -> Vec<FibRoute> {

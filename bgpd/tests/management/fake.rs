@@ -15,15 +15,15 @@ use bgp_proto::{Asn, PathAttributes, Prefix};
 use bgpd::{
     api::{Control, Listeners, Watchers, serve_on},
     control::{
-        ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus, PeerOrder,
-        PeerStatus, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Status, Table,
-        WatchEvent, WatchFilter,
+        BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
+        PeerOrder, PeerStatus, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource,
+        Status, Table, WatchEvent, WatchFilter,
     },
 };
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::data::{fib, id, ip, numbered, peers, prefix, routes};
+use crate::data::{bfd, fib, id, ip, numbered, peers, prefix, routes};
 
 /// The fake daemon.
 #[derive(Clone, Default)]
@@ -209,6 +209,19 @@ impl Control for Fake {
             kernel,
             advertised_to: vec![ip("192.0.2.2"), ip("2001:db8::2")],
         })
+    }
+
+    async fn bfd(&self, address: Option<IpAddr>) -> Result<Vec<BfdStatus>, ControlError> {
+        let mut sessions = if self.empty { Vec::new() } else { bfd() };
+        if let Some(address) = address {
+            sessions.retain(|session| session.remote == address);
+            if sessions.is_empty() {
+                return Err(ControlError::NotFound(format!(
+                    "no BFD session with {address}; `bgpctl bfd` lists them"
+                )));
+            }
+        }
+        Ok(sessions)
     }
 
     async fn fib(&self) -> Result<Vec<FibRoute>, ControlError> {

@@ -94,6 +94,7 @@ pub(super) fn mesh<'t>(
     );
     let hold_time = super::session::hold_time(notes, root.get("mesh.timers.hold-time"));
     let restart_time = notes.number(root.get("mesh.graceful-restart.restart-time"), 0..=4095);
+    let bfd = super::bfd::bfd(notes, |key| root.get(&format!("mesh.bfd.{key}")));
     let modes = [
         ("full-mesh", MeshMode::FullMesh),
         ("route-reflector", MeshMode::RouteReflector),
@@ -135,6 +136,7 @@ pub(super) fn mesh<'t>(
         nodes: members,
         hold_time,
         restart_time,
+        bfd,
         auth_password,
     })
 }

@@ -3,7 +3,7 @@
 
 use super::{
     super::neighbor::{Gateway, GracefulRestart, LocalAddress, Neighbor, NextHopMode},
-    Maybe, Notes, Scope,
+    Maybe, Notes, Scope, bfd,
     neighbors::Context,
     policy, terms,
 };
@@ -51,6 +51,7 @@ pub(super) fn fill<'t>(
     timers(notes, scope, &mut peer);
     hops(notes, scope, &mut peer);
     peer.graceful_restart = graceful_restart(notes, scope);
+    peer.bfd = bfd::bfd(notes, |key| scope.get(&format!("bfd.{key}")));
     families(notes, scope, &mut peer);
     let internal = peer.is_internal();
     let mut policy =

@@ -136,8 +136,16 @@ impl Supervisor {
             return;
         };
         let (import, export) = settings::policies(neighbor);
-        running.neighbor = Arc::new(neighbor.clone());
         let handle = running.handle.clone();
+        if running.neighbor.bfd != neighbor.bfd {
+            let watched = self.door.bfd.watch(running.id, neighbor);
+            let strict = settings::strict_bfd(neighbor);
+            handle
+                .tell(Command::Event(PeerEvent::StrictBfd(strict)))
+                .await;
+            handle.tell(Command::Bfd(watched)).await;
+        }
+        running.neighbor = Arc::new(neighbor.clone());
         self.door.write().peers.insert(neighbor.address, running);
         let terms = Box::new(neighbor.terms.clone());
         for event in [
