@@ -2,6 +2,7 @@
 //! `cargo xtask`: the project's own commands.
 
 mod cluster;
+mod dependencies;
 mod packages;
 mod purity;
 mod test;
@@ -29,6 +30,8 @@ enum Task {
     Test,
     /// What no compiler checks: sizes, licence lines, names, links
     Tidy,
+    /// Licences and origins of the crates we build upon
+    Dependencies,
     /// The pure crates build without std, bgpd embeds without a runtime
     Purity,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Cluster(arguments) => cluster::run(arguments),
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
+        Task::Dependencies => dependencies::run(),
         Task::Purity => purity::run(),
     };
     match result {

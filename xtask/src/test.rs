@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{cargo, cargo_with, cluster, packages, purity, tidy};
+use crate::{cargo, cargo_with, cluster, dependencies, packages, purity, tidy};
 
 /// Debian packages that the tests run against or with.
 const PACKAGES: &[&str] = &[
@@ -31,6 +31,7 @@ const STAGES: &[Stage] = &[
     ("packages", || packages::ensure(PACKAGES)),
     ("fmt", || cargo(&["fmt", "--all", "--check"])),
     ("tidy", tidy::run),
+    ("dependencies", dependencies::run),
     ("purity", purity::run),
     ("clippy", || {
         cargo(&[
