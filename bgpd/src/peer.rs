@@ -13,7 +13,7 @@ use bgp_proto::{
     Verdict,
 };
 use bytes::{Bytes, BytesMut};
-use rib::{Input, Policy, RouteBatch, Source};
+use rib::{Input, PathsSent, Policy, RouteBatch, Source};
 
 mod bfd;
 mod complaints;
@@ -123,6 +123,7 @@ impl Peer {
             PeerEvent::Policy { import, export } => self.policy(import, export),
             PeerEvent::Weight(weight) => self.weight(weight),
             PeerEvent::Terms(terms) => self.terms(terms),
+            PeerEvent::PathsSent(paths) => self.paths_sent(paths),
             PeerEvent::Prefixes {
                 shard,
                 family,
@@ -450,6 +451,14 @@ impl Peer {
         if self.known_to_rib {
             let id = self.settings.id;
             self.orders.push(PeerOrder::Rib(Input::Terms(id, terms)));
+        }
+    }
+
+    fn paths_sent(&mut self, paths: Vec<(Family, PathsSent)>) {
+        self.settings.paths_sent.clone_from(&paths);
+        if self.known_to_rib {
+            let input = Input::PathsSent(self.settings.id, paths);
+            self.orders.push(PeerOrder::Rib(input));
         }
     }
 

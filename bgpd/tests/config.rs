@@ -523,3 +523,64 @@ fn the_examples_load_without_warnings() {
         assert!(!here.neighbors.is_empty(), "{name}");
     }
 }
+
+#[test]
+fn several_paths_are_sent_as_the_family_the_neighbour_or_its_group_says() {
+    use rib::PathsSent::{All, Best, Ecmp};
+    let text = |first: &str, group: &str| {
+        format!(
+            r#"
+[global]
+as = 64512
+router-id = "192.0.2.1"
+
+[[peer-groups]]
+peer-group-name = "clients"
+peer-as = 64512
+add-paths = {{ {group} }}
+
+[[neighbors]]
+neighbor-address = "192.0.2.2"
+peer-group = "clients"
+[[neighbors.afi-safis]]
+afi-safi-name = "ipv4-unicast"
+add-paths = {{ {first} }}
+[[neighbors.afi-safis]]
+afi-safi-name = "ipv6-unicast"
+
+[[neighbors]]
+neighbor-address = "192.0.2.3"
+peer-group = "clients"
+"#
+        )
+    };
+    let sent = |first: &str, group: &str| {
+        let config = parse(&text(first, group));
+        let families = config.neighbors.iter().flat_map(|peer| &peer.families);
+        families
+            .map(|family| family.add_path_send)
+            .collect::<Vec<_>>()
+    };
+    let number = |number| std::num::NonZeroU8::new(number).unwrap();
+    let (two, four) = (Some(Best(number(2))), Some(Best(number(4))));
+    assert_eq!(sent("receive = true", ""), [None, None, None]);
+    assert_eq!(sent("", "send-max = 4"), [four, four, four]);
+    assert_eq!(sent("send-max = 2", "send-max = 4"), [two, four, four]);
+    assert_eq!(sent("send-max = 0", "send-max = 4"), [None, four, four]);
+    assert_eq!(sent("send-max = 2", ""), [two, None, None]);
+    let all = [Some(All); 3];
+    assert_eq!(sent("", "send = \"all\""), all);
+    let (some, any) = (Some(Ecmp(number(3))), Some(Ecmp(number(255))));
+    assert_eq!(sent("send-max = 3", "send = \"ecmp\""), [some, any, any]);
+
+    let change = |old: &str, new: &str| changes(&text(old, ""), &text(new, ""));
+    let updated = ["neighbour 192.0.2.2 updated (add-paths.send)"];
+    assert_eq!(change("send-max = 2", "send-max = 3"), updated);
+    assert_eq!(change("send-max = 2", "send = \"all\""), updated);
+    let restarted = ["neighbour 192.0.2.2 restarted (afi-safis)"];
+    assert_eq!(change("", "send-max = 3"), restarted);
+    assert_eq!(
+        change("send-max = 3", "send-max = 3, receive = true"),
+        restarted
+    );
+}

@@ -135,6 +135,7 @@ fn peer(number: u32) -> PeerInfo {
         terms: rib::Terms::default(),
         shared_subnets: Vec::new(),
         weight: 0,
+        paths_sent: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use bgp_proto::{
 };
 
 use crate::{
-    NextHopMode, PeerInfo, Policy, Relation, Source, Verdict,
+    NextHopMode, PathsSent, PeerInfo, Policy, Relation, Source, Verdict,
     path::Path,
     peer::own_next_hop,
     policy::{Draft, Facts, SeenNeighbor, Watch},
@@ -63,6 +63,8 @@ pub(crate) struct GroupKey {
     pub(crate) export: Policy,
     pub(crate) neighbor: SeenNeighbor,
     shared_subnets: Vec<Prefix>,
+    /// Families with path identifiers.
+    paths_sent: Vec<(Family, PathsSent)>,
 }
 
 impl GroupKey {
@@ -75,6 +77,19 @@ impl GroupKey {
         for family in &mut negotiated.families {
             family.add_path_receive = false;
         }
+        let with_ids = negotiated
+            .families
+            .iter()
+            .filter(|entry| entry.add_path_send);
+        let paths_sent = with_ids.map(|entry| {
+            let mut wanted = peer.paths_sent.iter();
+            let wanted = wanted.find(|(family, _)| *family == entry.family);
+            (
+                entry.family,
+                wanted.map_or_else(PathsSent::default, |(_, paths)| *paths),
+            )
+        });
+        let paths_sent = paths_sent.collect();
         Self {
             relation: peer.relation,
             as_path: PathRules::new(peer),
@@ -86,12 +101,20 @@ impl GroupKey {
             export: peer.export.clone(),
             neighbor: SeenNeighbor::new(&peer.export, peer.address),
             shared_subnets: peer.shared_subnets.clone(),
+            paths_sent,
         }
     }
 
     /// The AS that this group takes us for.
     pub(crate) fn local_as(&self) -> Asn {
         self.as_path.local_as
+    }
+
+    /// Which paths of a prefix this group is told, in a family with path identifiers.
+    pub(crate) fn paths_sent(&self, family: Family) -> Option<PathsSent> {
+        let mut known = self.paths_sent.iter();
+        let (_, paths) = known.find(|(known, _)| *known == family)?;
+        Some(*paths)
     }
 
     pub(crate) fn has_family(&self, family: Family) -> bool {

@@ -15,48 +15,31 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::{
-    Attributes, Output, PeerId, Recipients, Source, Transmit, attributes::Interner,
-    export::GroupKey, path::Path, policy::Memo, rib::Around,
+    Attributes, Output, PeerId, Source,
+    attributes::Interner,
+    export::GroupKey,
+    path::{Entry, Path},
+    policy::Memo,
+    rib::Around,
 };
 
-/// Prefixes that one feed looks at in one drain.
+mod adj_out;
+mod pack;
+mod several;
+
+pub(crate) use adj_out::{AdjOut, Nlri, Told};
+use pack::{Pack, To};
+pub use several::PathsSent;
+
+/// Routes that one feed looks at in one drain.
 const FEED_CHUNK: usize = 4096;
-
-/// What the group has been told about a prefix.
-#[derive(Clone, Debug)]
-pub(crate) struct Told {
-    pub(crate) attributes: Attributes,
-    /// The neighbour it comes from, if that is one: it is not told.
-    pub(crate) from: Option<PeerId>,
-}
-
-impl Told {
-    fn reaches(&self, peer: PeerId) -> bool {
-        self.from != Some(peer)
-    }
-}
-
-/// Who gets a message.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum To {
-    All,
-    AllBut(PeerId),
-    Only(PeerId),
-}
-
-/// Messages in the making: prefixes by what they share.
-#[derive(Debug, Default)]
-struct Pack {
-    announce: Announcements,
-    withdraw: BTreeMap<(Family, To), Vec<Prefix>>,
-}
 
 /// A walk through the Adj-RIB-Out for the members that need it from the same place.
 #[derive(Debug)]
 struct Feed {
     family: Family,
-    /// The last prefix that was looked at.
-    after: Option<Prefix>,
+    /// The last route that was looked at.
+    after: Option<Nlri>,
     /// Its members have not been told anything of the family yet.
     is_first: bool,
     members: BTreeSet<PeerId>,
@@ -65,9 +48,9 @@ struct Feed {
 /// What a member that is not in the stream has missed.
 #[derive(Debug, Default)]
 pub(crate) struct Missed {
-    prefixes: BTreeSet<Prefix>,
+    routes: BTreeSet<Nlri>,
     /// Feeds that it was in.
-    feeds: Vec<(Family, Option<Prefix>)>,
+    feeds: Vec<(Family, Option<Nlri>)>,
     /// It reads again: the next drain brings it up to date.
     is_reading: bool,
 }
@@ -80,9 +63,7 @@ pub(crate) struct Group {
     members: BTreeSet<PeerId>,
     /// Members that are not in the stream: they don't read, or have just begun to.
     behind: BTreeMap<PeerId, Missed>,
-    pub(crate) told: BTreeMap<Prefix, Told>,
-    /// Prefixes told, by family and by where they come from.
-    counts: BTreeMap<(Family, Option<PeerId>), u64>,
+    pub(crate) told: AdjOut,
     feeds: Vec<Feed>,
     pack: Pack,
     /// Attribute sets as this group is sent them, by number, family and source, within one drain.
@@ -93,9 +74,6 @@ pub(crate) struct Group {
     live: BTreeMap<Family, Arc<[PeerId]>>,
 }
 
-/// Prefixes by what their messages share: the attributes, by number, and the recipients.
-type Announcements = BTreeMap<(u64, Family, To), (Option<Attributes>, Vec<Prefix>)>;
-
 impl Group {
     pub(crate) fn new(key: GroupKey) -> Self {
         Self {
@@ -103,8 +81,7 @@ impl Group {
             key,
             members: BTreeSet::new(),
             behind: BTreeMap::new(),
-            told: BTreeMap::new(),
-            counts: BTreeMap::new(),
+            told: AdjOut::default(),
             feeds: Vec::new(),
             pack: Pack::default(),
             exported: HashMap::with_hasher(FixedState::default()),
@@ -177,13 +154,13 @@ impl Group {
         self.feed(peer, family, None, false);
     }
 
-    fn resume(&mut self, peer: PeerId, feeds: Vec<(Family, Option<Prefix>)>) {
+    fn resume(&mut self, peer: PeerId, feeds: Vec<(Family, Option<Nlri>)>) {
         for (family, after) in feeds {
             self.feed(peer, family, after, false);
         }
     }
 
-    fn feed(&mut self, peer: PeerId, family: Family, after: Option<Prefix>, is_first: bool) {
+    fn feed(&mut self, peer: PeerId, family: Family, after: Option<Nlri>, is_first: bool) {
         self.live.clear();
         match self
             .feeds
@@ -234,56 +211,91 @@ impl Group {
                 continue;
             };
             let mut pack = Pack::default();
-            for prefix in missed.prefixes {
-                match self.told_to(peer, prefix) {
-                    Some(told) => pack.announce(prefix, &told.attributes, To::Only(peer)),
-                    None => pack.withdraw(prefix, To::Only(peer)),
+            for nlri in missed.routes {
+                match self.told_to(peer, nlri) {
+                    Some(told) => pack.announce(nlri, &told.attributes, To::Only(peer)),
+                    None => pack.withdraw(nlri, To::Only(peer)),
                 }
             }
             let only: Arc<[PeerId]> = Arc::from([peer]);
-            self.write(pack, |_, _| Arc::clone(&only), out);
+            pack.write(&self.writer, |_| Arc::clone(&only), out);
             self.live.clear();
             self.resume(peer, missed.feeds);
         }
     }
 
-    /// What the group is to be told of a prefix with this best path.
-    pub(crate) fn export(
+    /// Tells what is to be told of a prefix now.
+    pub(crate) fn update(
         &mut self,
         prefix: Prefix,
-        best: Option<&Path>,
+        entry: &Entry,
+        around: Around<'_>,
+        interner: &mut Interner,
+    ) {
+        let family = prefix.family();
+        if !self.key.has_family(family) {
+            return;
+        }
+        let Some(paths) = self.key.paths_sent(family) else {
+            let best = entry.best();
+            let told = best.and_then(|best| self.export(prefix, best, around, interner));
+            self.tell((prefix, 0), told);
+            return;
+        };
+        let before: Vec<u32> = self.told.identifiers(prefix).collect();
+        let mut now: Vec<(u32, Told)> = Vec::new();
+        paths.choose(entry, &around, |path| {
+            let told = self.export(prefix, path, around, interner);
+            let is_told = told.is_some();
+            now.extend(told.map(|told| (path.sent_id, told)));
+            is_told
+        });
+        for id in before {
+            if now.iter().all(|(told, _)| *told != id) {
+                self.tell((prefix, id), None);
+            }
+        }
+        for (id, told) in now {
+            self.tell((prefix, id), Some(told));
+        }
+    }
+
+    /// How the group is told of a path, if it is.
+    fn export(
+        &mut self,
+        prefix: Prefix,
+        path: &Path,
         around: Around<'_>,
         interner: &mut Interner,
     ) -> Option<Told> {
         let family = prefix.family();
-        let best = best.filter(|_| self.key.has_family(family))?;
-        let reflection = around.telling(&self.key, best).ok()?;
-        let key = (best.attributes.0.number, family, best.source);
+        let reflection = around.telling(&self.key, path).ok()?;
+        let key = (path.attributes.0.number, family, path.source);
         if self.key.export.has_statements() {
-            let facts = around.export_facts(prefix, best, &self.key);
-            let key = (key.0, facts.preference, best.source);
+            let facts = around.export_facts(prefix, path, &self.key);
+            let key = (key.0, facts.preference, path.source);
             let attributes = self.under_policy.get(key, &facts, |watch| {
-                let made = self.key.under_policy(best, &facts, reflection, watch);
+                let made = self.key.under_policy(path, &facts, reflection, watch);
                 made.map(|attributes| interner.intern(attributes))
             });
             return Some(Told {
                 attributes: attributes?,
-                from: best.source.peer(),
+                from: path.source.peer(),
             });
         }
         let attributes = self.exported.entry(key).or_insert_with(|| {
-            let made = self.key.attributes(best, family, reflection);
+            let made = self.key.attributes(path, family, reflection);
             made.map(|attributes| interner.intern(attributes))
         });
         Some(Told {
             attributes: attributes.clone()?,
-            from: best.source.peer(),
+            from: path.source.peer(),
         })
     }
 
-    /// Changes what the group is told about a prefix.
-    pub(crate) fn tell(&mut self, prefix: Prefix, new: Option<Told>) {
-        let old = self.told.get(&prefix).cloned();
+    /// Changes what the group is told about a route.
+    fn tell(&mut self, nlri: Nlri, new: Option<Told>) {
+        let old = self.told.get(nlri).cloned();
         match (&old, &new) {
             (None, None) => return,
             (Some(old), Some(new)) if old.attributes == new.attributes => {
@@ -292,26 +304,22 @@ impl Group {
                 }
                 // Only the neighbours that it comes from notice.
                 self.only(old.from, |pack, to| {
-                    pack.announce(prefix, &new.attributes, to);
+                    pack.announce(nlri, &new.attributes, to);
                 });
-                self.only(new.from, |pack, to| pack.withdraw(prefix, to));
+                self.only(new.from, |pack, to| pack.withdraw(nlri, to));
             }
             (old, Some(new)) => {
-                self.pack.announce(prefix, &new.attributes, but(new.from));
+                self.pack.announce(nlri, &new.attributes, To::but(new.from));
                 if old.as_ref().is_some_and(|old| old.from != new.from) {
-                    self.only(new.from, |pack, to| pack.withdraw(prefix, to));
+                    self.only(new.from, |pack, to| pack.withdraw(nlri, to));
                 }
             }
-            (Some(old), None) => self.pack.withdraw(prefix, but(old.from)),
+            (Some(old), None) => self.pack.withdraw(nlri, To::but(old.from)),
         }
         for missed in self.behind.values_mut() {
-            missed.prefixes.insert(prefix);
+            missed.routes.insert(nlri);
         }
-        self.count(prefix, old.as_ref(), new.as_ref());
-        match new {
-            Some(new) => self.told.insert(prefix, new),
-            None => self.told.remove(&prefix),
-        };
+        self.told.set(nlri, new);
     }
 
     fn only(&mut self, peer: Option<PeerId>, pack: impl FnOnce(&mut Pack, To)) {
@@ -320,30 +328,15 @@ impl Group {
         }
     }
 
-    fn count(&mut self, prefix: Prefix, old: Option<&Told>, new: Option<&Told>) {
-        let family = prefix.family();
-        if let Some(old) = old
-            && let Some(count) = self.counts.get_mut(&(family, old.from))
-        {
-            *count -= 1;
-        }
-        if let Some(new) = new {
-            *self.counts.entry((family, new.from)).or_default() += 1;
-        }
+    /// Whether a member has been told of a route, and how.
+    fn told_to(&self, peer: PeerId, nlri: Nlri) -> Option<&Told> {
+        self.told.get(nlri).filter(|told| told.reaches(peer))
     }
 
-    /// Prefixes of a family that a member has been told.
-    pub(crate) fn advertised(&self, peer: PeerId, family: Family) -> u64 {
-        let all = self
-            .counts
-            .iter()
-            .filter(|((known, from), _)| *known == family && *from != Some(peer));
-        all.map(|(_, count)| count).sum()
-    }
-
-    /// Whether a member has been told of a prefix, and how.
-    pub(crate) fn told_to(&self, peer: PeerId, prefix: Prefix) -> Option<&Told> {
-        self.told.get(&prefix).filter(|told| told.reaches(peer))
+    /// Members that have been told of a prefix.
+    pub(crate) fn knowing(&self, prefix: Prefix) -> impl Iterator<Item = PeerId> + '_ {
+        let knows = move |peer: &PeerId| self.told.of(prefix).any(|told| told.reaches(*peer));
+        self.members.iter().copied().filter(knows)
     }
 
     /// Drops what was packed: the feed of whoever joins brings it.
@@ -355,12 +348,12 @@ impl Group {
 
     /// Takes in a member of another group with what it has missed there: it is sent the difference.
     pub(crate) fn take_over(&mut self, peer: PeerId, mut missed: Missed, old: &Self) {
-        let differs = |prefix: &Prefix| {
-            let (before, now) = (old.told_to(peer, *prefix), self.told_to(peer, *prefix));
+        let differs = |nlri: &Nlri| {
+            let (before, now) = (old.told_to(peer, *nlri), self.told_to(peer, *nlri));
             before.map(|told| &told.attributes) != now.map(|told| &told.attributes)
         };
-        let all = old.told.keys().chain(self.told.keys()).copied();
-        missed.prefixes.extend(all.filter(differs));
+        let all = old.told.keys().chain(self.told.keys());
+        missed.routes.extend(all.filter(differs));
         self.live.clear();
         self.members.insert(peer);
         self.behind.insert(peer, missed);
@@ -390,24 +383,12 @@ impl Group {
         let Some(feed) = self.feeds.get_mut(number) else {
             return;
         };
-        let from = feed
-            .after
-            .map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
-        let mut looked_at = 0;
-        let mut last = None;
-        for (prefix, told) in self
-            .told
-            .range((from, core::ops::Bound::Unbounded))
-            .take(FEED_CHUNK)
-        {
-            looked_at += 1;
-            last = Some(*prefix);
-            if prefix.family() == feed.family {
-                self.pack
-                    .announce(*prefix, &told.attributes, but(told.from));
-            }
-        }
-        feed.after = if looked_at == FEED_CHUNK { last } else { None };
+        let (pack, family) = (&mut self.pack, feed.family);
+        feed.after = if self.key.paths_sent(family).is_some() {
+            pack_chunk(pack, family, self.told.several_after(feed.after))
+        } else {
+            pack_chunk(pack, family, self.told.single_after(feed.after))
+        };
     }
 
     fn send_feed(&mut self, number: usize, out: &mut Output) {
@@ -416,116 +397,55 @@ impl Group {
         };
         let members: Arc<[PeerId]> = feed.members.iter().copied().collect();
         let pack = core::mem::take(&mut self.pack);
-        self.write(pack, |_, _| Arc::clone(&members), out);
+        pack.write(&self.writer, |_| Arc::clone(&members), out);
         // Whoever has had the first part is in the stream from now on.
         self.live.clear();
     }
 
     fn send(&mut self, out: &mut Output) {
         let pack = core::mem::take(&mut self.pack);
-        self.write(pack, Self::live, out);
-    }
-
-    /// Who is in the stream of a family: neither behind nor before the first part of the first feed, which brings all.
-    fn live(&mut self, family: Family) -> Arc<[PeerId]> {
-        if let Some(live) = self.live.get(&family) {
-            return Arc::clone(live);
-        }
-        let begins = |feed: &&Feed| feed.family == family && feed.is_first && feed.after.is_none();
-        let waits = |peer: &PeerId| {
-            let mut feeds = self.feeds.iter().filter(begins);
-            feeds.any(|feed| feed.members.contains(peer))
+        let (members, behind, feeds) = (&self.members, &self.behind, &self.feeds);
+        let live = &mut self.live;
+        let of_family = |family| {
+            let list = live
+                .entry(family)
+                .or_insert_with(|| in_stream(family, members, behind, feeds));
+            Arc::clone(list)
         };
-        let in_stream = |peer: &&PeerId| !self.behind.contains_key(*peer) && !waits(peer);
-        let live: Arc<[PeerId]> = self.members.iter().filter(in_stream).copied().collect();
-        self.live.insert(family, Arc::clone(&live));
-        live
-    }
-
-    fn write(
-        &mut self,
-        pack: Pack,
-        members: impl Fn(&mut Self, Family) -> Arc<[PeerId]>,
-        out: &mut Output,
-    ) {
-        for ((family, to), prefixes) in pack.withdraw {
-            let members = members(self, family);
-            self.write_withdrawals(family, &prefixes, &to.resolve(&members), out);
-        }
-        for ((_, family, to), (attributes, prefixes)) in pack.announce {
-            let members = members(self, family);
-            let (recipients, Some(attributes)) = (to.resolve(&members), attributes) else {
-                continue;
-            };
-            if recipients.is_empty() {
-                continue;
-            }
-            let list = prefixes.iter().map(|prefix| (0, *prefix));
-            let sent = self.writer.announce(&attributes, family, list, |message| {
-                out.transmit.push(Transmit {
-                    recipients: recipients.clone(),
-                    message,
-                });
-            });
-            if sent.is_err() {
-                // Others keep it; these had something older, or nothing.
-                out.too_large += prefixes.len() as u64;
-                self.write_withdrawals(family, &prefixes, &recipients, out);
-            }
-        }
-    }
-
-    fn write_withdrawals(
-        &self,
-        family: Family,
-        prefixes: &[Prefix],
-        to: &Recipients,
-        out: &mut Output,
-    ) {
-        if to.is_empty() {
-            return;
-        }
-        let list = prefixes.iter().map(|prefix| (0, *prefix));
-        self.writer.withdraw(family, list, |message| {
-            out.transmit.push(Transmit {
-                recipients: to.clone(),
-                message,
-            });
-        });
+        pack.write(&self.writer, of_family, out);
     }
 }
 
-impl Pack {
-    fn announce(&mut self, prefix: Prefix, attributes: &Attributes, to: To) {
-        let (set, prefixes) = self
-            .announce
-            .entry((attributes.0.number, prefix.family(), to))
-            .or_default();
-        set.get_or_insert_with(|| attributes.clone());
-        prefixes.push(prefix);
-    }
-
-    fn withdraw(&mut self, prefix: Prefix, to: To) {
-        self.withdraw
-            .entry((prefix.family(), to))
-            .or_default()
-            .push(prefix);
-    }
+/// Who is in the stream of a family: neither behind nor before the first part of the first feed, which brings all.
+fn in_stream(
+    family: Family,
+    members: &BTreeSet<PeerId>,
+    behind: &BTreeMap<PeerId, Missed>,
+    feeds: &[Feed],
+) -> Arc<[PeerId]> {
+    let begins = |feed: &&Feed| feed.family == family && feed.is_first && feed.after.is_none();
+    let waits = |peer: &PeerId| {
+        let mut feeds = feeds.iter().filter(begins);
+        feeds.any(|feed| feed.members.contains(peer))
+    };
+    let in_stream = |peer: &&PeerId| !behind.contains_key(*peer) && !waits(peer);
+    members.iter().filter(in_stream).copied().collect()
 }
 
-fn but(from: Option<PeerId>) -> To {
-    from.map_or(To::All, To::AllBut)
-}
-
-impl To {
-    fn resolve(self, members: &Arc<[PeerId]>) -> Recipients {
-        match self {
-            Self::All => Recipients::new(Arc::clone(members), None),
-            Self::AllBut(peer) => Recipients::new(Arc::clone(members), Some(peer)),
-            Self::Only(peer) if members.binary_search(&peer).is_ok() => {
-                Recipients::new(Arc::from([peer]), None)
-            }
-            Self::Only(_) => Recipients::default(),
+/// Packs the next routes of a family. Returns the last one, if there may be more.
+fn pack_chunk<'a>(
+    pack: &mut Pack,
+    family: Family,
+    routes: impl Iterator<Item = (Nlri, &'a Told)>,
+) -> Option<Nlri> {
+    let mut looked_at = 0;
+    let mut last = None;
+    for (nlri, told) in routes.take(FEED_CHUNK) {
+        looked_at += 1;
+        last = Some(nlri);
+        if nlri.0.family() == family {
+            pack.announce(nlri, &told.attributes, To::but(told.from));
         }
     }
+    last.filter(|_| looked_at == FEED_CHUNK)
 }

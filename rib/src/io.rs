@@ -9,8 +9,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::{
-    Attributes, Disposition, KernelAttributes, PeerId, PeerInfo, Policy, RouteBatch, Selection,
-    Source, Terms,
+    Attributes, Disposition, KernelAttributes, PathsSent, PeerId, PeerInfo, Policy, RouteBatch,
+    Selection, Source, Terms,
 };
 
 /// Whether an address can be reached.
@@ -58,6 +58,8 @@ pub enum Input {
     Selection(Selection),
     /// New terms with a neighbour whose session stays.
     Terms(PeerId, Box<Terms>),
+    /// Which paths a neighbour is told that takes several.
+    PathsSent(PeerId, Vec<(Family, PathsSent)>),
 }
 
 /// A message for some neighbours.

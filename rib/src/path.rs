@@ -51,6 +51,8 @@ impl fmt::Display for Unusable {
 pub(crate) struct Path {
     pub(crate) source: Source,
     pub(crate) path_id: u32,
+    /// The path identifier that it is sent with to neighbours that take several paths.
+    pub(crate) sent_id: u32,
     pub(crate) attributes: Attributes,
     pub(crate) disposition: Disposition,
     pub(crate) since: Instant,
@@ -105,6 +107,8 @@ pub(crate) struct Entry {
     pub(crate) best: Option<u32>,
     /// What the forwarding table has of it is remembered already; an entry without paths stays until the next drain.
     pub(crate) is_dirty: bool,
+    /// The identifier that a path was given last.
+    last_id: u32,
 }
 
 impl Entry {
@@ -147,6 +151,20 @@ impl Entry {
         self.best.map_or_else(Places::new, |best| {
             decision::level(&self.paths, best as usize, context)
         })
+    }
+
+    /// The identifier that the path at this place, or else a new one, is sent with. Those that have become free come
+    /// up again as late as possible (RFC 7911 §6).
+    pub(crate) fn sent_id(&mut self, place: Option<usize>) -> u32 {
+        if let Some(path) = place.and_then(|place| self.paths.get(place)) {
+            return path.sent_id;
+        }
+        loop {
+            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+            if self.paths.iter().all(|path| path.sent_id != self.last_id) {
+                return self.last_id;
+            }
+        }
     }
 
     pub(crate) fn place(&self, source: Source, path_id: u32) -> Option<usize> {

@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bgp_proto::{Asn, ClusterId, Family, Negotiated, NextHop, Prefix, RouterId};
 
-use crate::{PeerId, Policy, Preferences, Selection, Terms};
+use crate::{PathsSent, PeerId, Policy, Preferences, Selection, Terms};
 
 /// What a neighbour is to us.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -69,6 +69,8 @@ pub struct PeerInfo {
     pub weight: u16,
     /// What else is agreed with it.
     pub terms: Terms,
+    /// Which paths of a prefix it is told in families that it takes several in; the best where nothing is said.
+    pub paths_sent: Vec<(Family, PathsSent)>,
 }
 
 impl PeerInfo {
@@ -152,7 +154,7 @@ pub struct FamilyCounts {
     pub received: u64,
     /// Of these, accepted.
     pub accepted: u64,
-    /// Prefixes in the Adj-RIB-Out.
+    /// Paths in the Adj-RIB-Out.
     pub advertised: u64,
 }
 

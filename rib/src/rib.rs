@@ -10,8 +10,8 @@ use bgp_proto::{Family, Instant, Prefix};
 use smallvec::SmallVec;
 
 use crate::{
-    FibChange, FibPath, FibRoute, Input, Output, PeerId, PeerInfo, Policy, RibConfig, Selection,
-    Source, Totals,
+    FibChange, FibPath, FibRoute, Input, Output, PathsSent, PeerId, PeerInfo, Policy, RibConfig,
+    Selection, Source, Totals,
     attributes::Interner,
     export::GroupKey,
     group::Group,
@@ -106,6 +106,7 @@ impl Rib {
             Input::Weight(id, weight) => self.change_weight(id, weight),
             Input::Selection(selection) => self.change_selection(selection),
             Input::Terms(id, terms) => self.change_terms(id, *terms),
+            Input::PathsSent(id, paths) => self.change_paths_sent(id, paths),
         }
     }
 
@@ -134,8 +135,7 @@ impl Rib {
                 list.push(FibChange { prefix, best });
             }
             for group in &mut self.groups {
-                let told = group.export(prefix, entry.best(), around, &mut self.interner);
-                group.tell(prefix, told);
+                group.update(prefix, entry, around, &mut self.interner);
             }
             if entry.paths.is_empty() {
                 self.table.remove(&prefix);
@@ -151,6 +151,7 @@ impl Rib {
         let entry = self.table.entry(prefix).or_default();
         let place = entry.place(path.source, path.path_id);
         let around = around!(self);
+        path.sent_id = entry.sent_id(place);
         let old = place.and_then(|place| entry.paths.get(place));
         let is_same = old.is_some_and(|old| old.is_like(&path));
         match old.filter(|_| is_same) {
@@ -330,6 +331,17 @@ impl Rib {
         })
     }
 
+    fn change_paths_sent(&mut self, id: PeerId, paths: Vec<(Family, PathsSent)>) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        peer.info.paths_sent = paths;
+        let (key, is_up) = (GroupKey::new(&peer.info), peer.is_up);
+        if is_up {
+            self.change_group(id, key);
+        }
+    }
+
     fn group_of(&mut self, id: PeerId, order: impl FnOnce(&mut Group)) {
         if let Some(group) = self.groups.iter_mut().find(|group| group.has(id)) {
             order(group);
@@ -352,8 +364,7 @@ impl Rib {
         let around = around!(self);
         // What is dirty comes with the next drain.
         for (prefix, entry) in self.table.iter().filter(|(_, entry)| !entry.is_dirty) {
-            let told = group.export(*prefix, entry.best(), around, &mut self.interner);
-            group.tell(*prefix, told);
+            group.update(*prefix, entry, around, &mut self.interner);
         }
         // Nobody has joined yet: the feed of the first member brings it.
         group.forget_messages();
@@ -392,16 +403,9 @@ impl Rib {
     }
 
     pub(crate) fn prefixes_told(&self, prefix: Prefix) -> BTreeSet<PeerId> {
-        let told =
-            |group: &&Group, id: &PeerId| group.has(*id) && group.told_to(*id, prefix).is_some();
         self.groups
             .iter()
-            .flat_map(|group| {
-                self.peers
-                    .keys()
-                    .filter(move |id| told(&group, id))
-                    .copied()
-            })
+            .flat_map(|group| group.knowing(prefix))
             .collect()
     }
 }

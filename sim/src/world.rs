@@ -136,6 +136,7 @@ impl World {
             weight: 0,
             terms: rib::Terms::default(),
             shared_subnets: Vec::new(),
+            paths_sent: Vec::new(),
             siblings: Vec::new(),
             shards: 1,
         }

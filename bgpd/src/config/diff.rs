@@ -3,9 +3,11 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
+use rib::PathsSent;
+
 use super::{
     model::{Config, Fib, Log, Pool, StaticRoute, StaticTarget},
-    neighbor::{DynamicNeighbor, Neighbor},
+    neighbor::{DynamicNeighbor, FamilyConfig, Neighbor},
 };
 
 /// One thing to do so that the running speaker is as the new configuration says.
@@ -198,7 +200,7 @@ fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
         ),
         (old.next_hop == new.next_hop, "next-hop"),
         (old.gateway == new.gateway, "gateway"),
-        (old.families == new.families, "afi-safis"),
+        (agreed(old) == agreed(new), "afi-safis"),
         (old.allow_own_as == new.allow_own_as, "allow-own-as"),
         (
             old.graceful_restart == new.graceful_restart,
@@ -213,9 +215,20 @@ fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
         (old.weight == new.weight, "weight"),
         (old.terms == new.terms, "terms"),
         (old.bfd == new.bfd, "bfd"),
+        (old.families == new.families, "add-paths.send"),
         (old.import == new.import, "default-import-policy"),
         (old.export == new.export, "default-export-policy"),
     ])
+}
+
+/// Its families, as far as the session agrees on them: not which paths are sent if several are, nor how many.
+fn agreed(neighbor: &Neighbor) -> Vec<FamilyConfig> {
+    let families = neighbor.families.iter();
+    let without_number = |family: &FamilyConfig| FamilyConfig {
+        add_path_send: family.add_path_send.map(|_| PathsSent::All),
+        ..*family
+    };
+    families.map(without_number).collect()
 }
 
 /// What can not change while we run.

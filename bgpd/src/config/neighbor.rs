@@ -5,6 +5,7 @@ use std::{fmt, net::IpAddr};
 
 use bgp_proto::{Asn, Family};
 use ipnetwork::IpNetwork;
+use rib::PathsSent;
 
 /// A neighbour, with all defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,6 +164,8 @@ pub struct FamilyConfig {
     pub family: Family,
     /// It may send several paths of a prefix (RFC 7911).
     pub add_path_receive: bool,
+    /// It is told several paths of a prefix, if it takes them: these.
+    pub add_path_send: Option<PathsSent>,
     /// More prefixes end the session.
     pub max_prefixes: Option<u32>,
     /// Percent of `max_prefixes` from which on we warn.
@@ -177,6 +180,7 @@ impl FamilyConfig {
         Self {
             family,
             add_path_receive: false,
+            add_path_send: None,
             max_prefixes: None,
             threshold: None,
             restart: None,

@@ -2,6 +2,7 @@
 //! Values as what they mean. Every reader answers `None` for a value that is not there, and for one that is wrong and has
 //! been noted.
 
+mod add_paths;
 mod bfd;
 mod global;
 mod kubernetes;

@@ -180,7 +180,8 @@ const NEIGHBORS: Entries = &[
         ),
     ),
     ("neighbors.add-paths.receive", Implemented),
-    ("neighbors.add-paths.send-max", Refused(ABSENT)),
+    ("neighbors.add-paths.send-max", Implemented),
+    ("neighbors.add-paths.send", Implemented),
     (
         "neighbors.error-handling.treat-as-withdraw",
         Accepted("has no effect: RFC 7606 is always followed"),
@@ -230,7 +231,8 @@ const FAMILIES: Entries = &[
         Implemented,
     ),
     ("neighbors.afi-safis.add-paths.receive", Implemented),
-    ("neighbors.afi-safis.add-paths.send-max", Refused(ABSENT)),
+    ("neighbors.afi-safis.add-paths.send-max", Implemented),
+    ("neighbors.afi-safis.add-paths.send", Implemented),
     (
         "neighbors.afi-safis.mp-graceful-restart.*",
         Accepted(EVERY_FAMILY),

@@ -11,7 +11,7 @@ use bgp_proto::{
     AddPath, AddPathDirection, AsPath, Capability, Family, GracefulRestart, HoldTime, NextHop,
     Origin, PathAttributes, RestartFamily,
 };
-use rib::{Disposition, NextHopMode, PeerId, Policy, RibConfig, RouteBatch};
+use rib::{Disposition, NextHopMode, PathsSent, PeerId, Policy, RibConfig, RouteBatch};
 use tracing::warn;
 
 use super::{
@@ -67,6 +67,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         shared_subnets: on_link
             .filter_map(|(_, network)| prefix(*network))
             .collect(),
+        paths_sent: paths_sent(neighbor),
         siblings: siblings(around.host),
         shards: around.shards,
     };
@@ -80,6 +81,14 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
 pub(super) fn strict_bfd(neighbor: &Neighbor) -> Option<Duration> {
     let bfd = &neighbor.bfd;
     (bfd.enabled && bfd.strict).then(|| Duration::from_secs(bfd.strict_hold_time.into()))
+}
+
+/// Which paths the neighbour is told in families that it may take several in.
+pub(super) fn paths_sent(neighbor: &Neighbor) -> Vec<(Family, PathsSent)> {
+    let families = neighbor.families.iter();
+    families
+        .filter_map(|entry| Some((entry.family, entry.add_path_send?)))
+        .collect()
 }
 
 fn limits(neighbor: &Neighbor) -> Vec<PrefixLimit> {
@@ -152,16 +161,18 @@ fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capabili
             families: families.iter().copied().map(entry).collect(),
         }));
     }
-    let receive = neighbor
-        .families
-        .iter()
-        .filter(|entry| entry.add_path_receive);
-    let add_path: Vec<AddPath> = receive
-        .map(|entry| AddPath {
-            family: entry.family,
-            direction: AddPathDirection::Receive,
-        })
-        .collect();
+    let direction =
+        |entry: &config::FamilyConfig| match (entry.add_path_receive, entry.add_path_send) {
+            (true, Some(_)) => Some(AddPathDirection::Both),
+            (true, None) => Some(AddPathDirection::Receive),
+            (false, Some(_)) => Some(AddPathDirection::Send),
+            (false, None) => None,
+        };
+    let entries = neighbor.families.iter().filter_map(|entry| {
+        let family = entry.family;
+        direction(entry).map(|direction| AddPath { family, direction })
+    });
+    let add_path: Vec<AddPath> = entries.collect();
     if !add_path.is_empty() {
         capabilities.push(Capability::AddPath(add_path));
     }

@@ -6,7 +6,7 @@ use std::{net::IpAddr, time::Duration};
 use bgp_fsm::{ConnectionId, Direction, State, StopReason};
 use bgp_proto::{Family, MessageKind};
 use bytes::Bytes;
-use rib::{Input, Policy, Terms};
+use rib::{Input, PathsSent, Policy, Terms};
 
 /// What the driver tells a [`super::Peer`]. Octets are given with [`super::Peer::read`].
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub enum PeerEvent {
     Weight(u16),
     /// New terms: the session stays.
     Terms(Box<Terms>),
+    /// Which paths it is told, in families that it takes several in.
+    PathsSent(Vec<(Family, PathsSent)>),
     /// The RIB has so many prefixes of the neighbour.
     Prefixes {
         /// Which shard says so.

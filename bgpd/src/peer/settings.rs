@@ -8,7 +8,7 @@ use std::{
 
 use bgp_fsm::SessionConfig;
 use bgp_proto::{Capability, Family, Negotiated, NextHop, Open};
-use rib::{Disposition, NextHopMode, PeerId, PeerInfo, Policy, Relation, Terms};
+use rib::{Disposition, NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Terms};
 
 /// What a neighbour's configuration comes to.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct PeerSettings {
     pub terms: Terms,
     /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
     pub shared_subnets: Vec<bgp_proto::Prefix>,
+    /// Which paths of a prefix it is told, by family, if it takes several (RFC 7911).
+    pub paths_sent: Vec<(Family, PathsSent)>,
     /// Addresses of ours, each with another one of the same interface: next hops of the other family.
     pub siblings: Vec<(IpAddr, IpAddr)>,
     /// Shards that will each report their part of the initial table.
@@ -75,6 +77,7 @@ impl PeerSettings {
             weight: 0,
             terms: Terms::default(),
             shared_subnets: Vec::new(),
+            paths_sent: Vec::new(),
             siblings: Vec::new(),
             shards: 1,
         }
@@ -140,6 +143,7 @@ impl PeerSettings {
             terms: self.terms.clone(),
             shared_subnets: self.shared_subnets.clone(),
             weight: self.weight,
+            paths_sent: self.paths_sent.clone(),
         }
     }
 

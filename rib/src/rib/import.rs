@@ -57,6 +57,7 @@ impl Rib {
             let path = Path {
                 source,
                 path_id,
+                sent_id: 0,
                 attributes: arrival.attributes,
                 disposition: arrival.disposition,
                 since: now,

@@ -12,7 +12,7 @@ use crate::{
     Disposition, Explanation, FamilyCounts, PeerId, PrefixFilter, RoutePage, RouteQuery, RouteView,
     Source, Table, Totals, Unusable,
     decision::{self, Context as _},
-    group::Told,
+    group::{Nlri, Told},
     path::{Entry, Path},
 };
 
@@ -114,7 +114,7 @@ impl Rib {
         let group = self.groups.iter().find(|group| group.has(id));
         let count = |family| {
             let mut counts = *counters.of(family);
-            counts.advertised = group.map_or(0, |group| group.advertised(id, family));
+            counts.advertised = group.map_or(0, |group| group.told.count(id, family));
             (family, counts)
         };
         Self::families().map(count).to_vec()
@@ -141,34 +141,41 @@ impl Rib {
         let Some(group) = self.groups.iter().find(|group| group.has(id)) else {
             return page;
         };
-        for (prefix, told) in group.told.range(range(query)) {
-            if page.routes.len() >= query.limit {
-                page.next = page.routes.last().map(|view: &RouteView| view.prefix);
+        for (nlri, told) in group.told.range(range(query).0) {
+            let last = page.routes.last().map(|view: &RouteView| view.prefix);
+            // A page ends with a whole prefix.
+            if page.routes.len() >= query.limit && last != Some(nlri.0) {
+                page.next = last;
                 break;
             }
-            if ends_before(query, *prefix) {
+            if ends_before(query, nlri.0) {
                 break;
             }
-            if wanted(query, *prefix) && told.from != Some(id) {
-                page.routes.push(self.told_view(*prefix, told));
+            if wanted(query, nlri.0) && told.reaches(id) {
+                page.routes.push(self.told_view(nlri, told));
             }
         }
         page
     }
 
-    fn told_view(&self, prefix: Prefix, told: &Told) -> RouteView {
-        let best = self.table.get(&prefix).and_then(Entry::best);
+    fn told_view(&self, (prefix, path_id): Nlri, told: &Told) -> RouteView {
+        let entry = self.table.get(&prefix);
+        let best = entry.and_then(Entry::best);
+        let path = match path_id {
+            0 => best,
+            id => entry.and_then(|entry| entry.paths.iter().find(|path| path.sent_id == id)),
+        };
         RouteView {
             prefix,
-            path_id: 0,
-            source: best.map_or(Source::Static, |path| path.source),
+            path_id,
+            source: path.map_or(Source::Static, |path| path.source),
             disposition: Disposition::Via(told.attributes.next_hop),
             attributes: told.attributes.clone(),
-            best: true,
+            best: path_id == 0 || best.is_some_and(|best| best.sent_id == path_id),
             multipath: false,
             unusable: None,
-            stale: best.is_some_and(|path| path.stale),
-            since: best.map_or(Instant::ZERO, |path| path.since),
+            stale: path.is_some_and(|path| path.stale),
+            since: path.map_or(Instant::ZERO, |path| path.since),
         }
     }
 

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod add_path;
 mod decision;
 mod feed;
 mod model;

@@ -3,8 +3,9 @@
 //! forwarding table too, and eight shards say the same as one.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroU8,
 };
 
 use bgp_proto::{
@@ -14,8 +15,8 @@ use bgp_proto::{
 use bytes::Bytes;
 use proptest::prelude::*;
 use rib::{
-    Disposition, FibRoute, Input, NextHopMode, NextHopState, PeerId, PeerInfo, Policy, Relation,
-    RibConfig, RouteBatch, Source,
+    Disposition, FibRoute, Input, NextHopMode, NextHopState, PathsSent, PeerId, PeerInfo, Policy,
+    Relation, RibConfig, RouteBatch, Source,
 };
 
 use crate::{
@@ -52,14 +53,15 @@ enum Op {
     Down(u32),
     Lost(u32),
     Sweep(u32),
-    Announce(u32, Vec<u8>, Look),
-    Withdraw(u32, Vec<u8>),
+    Announce(u32, Vec<u8>, u32, Look),
+    Withdraw(u32, Vec<u8>, u32),
     Local(u8, u8, bool),
     Refresh(u32),
     Congested(u32),
     Drained(u32),
     Hop(u8, Option<u32>),
     Policy(u32, u8, u8),
+    Paths(u32, PathsSent),
     Drain,
 }
 
@@ -71,6 +73,8 @@ struct Session {
     shared: bool,
     allow_own_as: u8,
     export: u8,
+    /// Families that it takes several paths in, and which.
+    several: (bool, bool, PathsSent),
 }
 
 /// Half of all announcements are alike, so that ties have to be broken and paths shared.
@@ -131,34 +135,48 @@ fn session() -> impl Strategy<Value = Session> {
         any::<bool>(),
         0_u8..2,
         prop_oneof![6 => Just(0_u8), 1 => Just(1), 1 => Just(2)],
+        (any::<bool>(), any::<bool>(), paths_sent()),
     )
         .prop_map(
-            |(four_octet_as, ipv6, next_hop, shared, allow_own_as, export)| Session {
+            |(four_octet_as, ipv6, next_hop, shared, allow_own_as, export, several)| Session {
                 four_octet_as,
                 ipv6,
                 next_hop,
                 shared,
                 allow_own_as,
                 export,
+                several,
             },
         )
+}
+
+fn paths_sent() -> impl Strategy<Value = PathsSent> {
+    let limit = || (1_u8..4).prop_map(|limit| NonZeroU8::new(limit).unwrap());
+    prop_oneof![
+        Just(PathsSent::All),
+        limit().prop_map(PathsSent::Best),
+        limit().prop_map(PathsSent::Ecmp),
+    ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let peer = 1..=PEERS;
     let prefixes = prop::collection::vec(0_u8..12, 1..5);
+    let id = prop_oneof![2 => Just(0_u32), 1 => 1_u32..3];
     prop_oneof![
         6 => (peer.clone(), session()).prop_map(|(peer, session)| Op::Up(peer, session)),
         2 => peer.clone().prop_map(Op::Down),
         1 => peer.clone().prop_map(Op::Lost),
         2 => peer.clone().prop_map(Op::Sweep),
-        16 => (peer.clone(), prefixes.clone(), look()).prop_map(|(peer, list, look)| Op::Announce(peer, list, look)),
-        6 => (peer.clone(), prefixes).prop_map(|(peer, list)| Op::Withdraw(peer, list)),
+        16 => (peer.clone(), prefixes.clone(), id.clone(), look())
+            .prop_map(|(peer, list, id, look)| Op::Announce(peer, list, id, look)),
+        6 => (peer.clone(), prefixes, id).prop_map(|(peer, list, id)| Op::Withdraw(peer, list, id)),
         3 => (0_u8..4, 0_u8..12, any::<bool>()).prop_map(|(source, prefix, gone)| Op::Local(source, prefix, gone)),
         2 => peer.clone().prop_map(Op::Refresh),
         3 => peer.clone().prop_map(Op::Congested),
         3 => peer.clone().prop_map(Op::Drained),
         8 => (0_u8..8, prop::option::weighted(0.8, 0_u32..2)).prop_map(|(hop, metric)| Op::Hop(hop, metric)),
+        2 => (peer.clone(), paths_sent()).prop_map(|(peer, paths)| Op::Paths(peer, paths)),
         3 => (peer, 0_u8..2, 0_u8..3).prop_map(|(peer, import, export)| Op::Policy(peer, import, export)),
         8 => Just(Op::Drain),
     ]
@@ -250,6 +268,12 @@ fn info(number: u32, session: &Session) -> PeerInfo {
     }
     info.allow_own_as = session.allow_own_as;
     info.export = policy(session.export);
+    let (v4, v6, paths) = session.several;
+    let families = &mut info.negotiated.families;
+    for (family, several) in families.iter_mut().zip([v4, v6]) {
+        family.add_path_send = several;
+        info.paths_sent.push((family.family, paths));
+    }
     info
 }
 
@@ -263,7 +287,9 @@ struct Run {
 impl Run {
     fn new(config: &RibConfig) -> Self {
         Self {
-            worlds: vec![World::new(config.clone(), 1), World::new(config.clone(), 8)],
+            worlds: [1, 3, 8]
+                .map(|shards| World::new(config.clone(), shards))
+                .into(),
             oracle: Oracle::new(config),
             congested: BTreeSet::new(),
         }
@@ -290,7 +316,8 @@ impl Run {
             | Op::Lost(number)
             | Op::Sweep(number)
             | Op::Announce(number, ..)
-            | Op::Withdraw(number, _)
+            | Op::Withdraw(number, ..)
+            | Op::Paths(number, _)
             | Op::Refresh(number)
             | Op::Congested(number)
             | Op::Drained(number)
@@ -307,12 +334,15 @@ impl Run {
                 self.tell(&Input::SweepStale(id, Family::IPV4_UNICAST));
                 self.tell(&Input::SweepStale(id, Family::IPV6_UNICAST));
             }
-            Op::Announce(number, list, look) if is_up => self.announce(*number, list, look),
-            Op::Withdraw(_, list) if is_up => {
+            Op::Announce(number, list, path_id, look) if is_up => {
+                self.announce(*number, list, *path_id, look);
+            }
+            Op::Withdraw(_, list, path_id) if is_up => {
                 let mut batch = RouteBatch::new(Source::Bgp(id));
                 for number in list {
-                    batch.withdraw(prefix(*number), 0);
-                    self.oracle.withdraw(Source::Bgp(id), prefix(*number));
+                    batch.withdraw(prefix(*number), *path_id);
+                    self.oracle
+                        .withdraw(Source::Bgp(id), (prefix(*number), *path_id));
                 }
                 self.tell(&Input::Routes(batch));
             }
@@ -324,11 +354,16 @@ impl Run {
             Op::Policy(_, import, export) if is_up => {
                 self.tell(&Input::Policy(id, policy(*import), policy(*export)));
             }
+            Op::Paths(_, paths) if is_up => {
+                let families = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+                let paths = families.map(|family| (family, *paths)).to_vec();
+                self.tell(&Input::PathsSent(id, paths));
+            }
             _ => {}
         }
     }
 
-    fn announce(&mut self, number: u32, list: &[u8], look: &Look) {
+    fn announce(&mut self, number: u32, list: &[u8], path_id: u32, look: &Look) {
         let source = Source::Bgp(PeerId(number));
         let mut batch = RouteBatch::new(source);
         let (v4, v6) = (
@@ -342,9 +377,9 @@ impl Run {
         for number in list {
             let prefix = prefix(*number);
             let ipv6 = prefix.family() == Family::IPV6_UNICAST;
-            batch.announce(prefix, 0, paths[usize::from(ipv6)]);
-            self.oracle
-                .announce(source, prefix, if ipv6 { v6.clone() } else { v4.clone() });
+            batch.announce(prefix, path_id, paths[usize::from(ipv6)]);
+            let attributes = if ipv6 { v6.clone() } else { v4.clone() };
+            self.oracle.announce(source, (prefix, path_id), attributes);
         }
         self.tell(&Input::Routes(batch));
     }
@@ -359,7 +394,7 @@ impl Run {
         let mut batch = RouteBatch::new(source);
         if gone {
             batch.withdraw(prefix, 0);
-            self.oracle.withdraw(source, prefix);
+            self.oracle.withdraw(source, (prefix, 0));
         } else {
             let unspecified = match prefix {
                 Prefix::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -370,7 +405,7 @@ impl Run {
             attributes.med = (source == Source::Static).then_some(7);
             let path = batch.push_path(attributes.clone(), Disposition::Blackhole);
             batch.announce(prefix, 0, path);
-            self.oracle.announce(source, prefix, attributes);
+            self.oracle.announce(source, (prefix, 0), attributes);
         }
         self.tell(&Input::Routes(batch));
     }
@@ -402,12 +437,26 @@ impl Run {
                 if neighbour.is_congested {
                     continue;
                 }
-                let expected = self.oracle.heard(*id);
-                let prefixes: BTreeSet<_> = neighbour.heard.keys().chain(expected.keys()).collect();
+                let mut heard: BTreeMap<_, (bool, Vec<_>)> = BTreeMap::new();
+                for ((prefix, path_id), attributes) in &neighbour.heard {
+                    let (has_ids, list) = heard.entry(*prefix).or_default();
+                    *has_ids |= *path_id != 0;
+                    list.push(attributes.clone());
+                }
+                let mut expected = self.oracle.heard(*id);
+                for (_, list) in heard.values_mut().chain(expected.values_mut()) {
+                    list.sort_by_cached_key(|attributes| format!("{attributes:?}"));
+                }
+                let prefixes: BTreeSet<_> = heard.keys().chain(expected.keys()).collect();
                 for prefix in prefixes {
-                    let (heard, expected) = (neighbour.heard.get(prefix), expected.get(prefix));
+                    let (heard, expected) = (heard.get(prefix), expected.get(prefix));
                     assert_eq!(heard, expected, "{prefix} at {id:?} in world {number}");
                 }
+                let views = world.adj_out(*id);
+                assert_eq!(views, neighbour.heard, "as asked, {id:?}, world {number}");
+                let told = world.rib.counts(*id);
+                let told: u64 = told.iter().map(|(_, counts)| counts.advertised).sum();
+                assert_eq!(told, views.len() as u64, "{id:?} in world {number}");
                 let families = if neighbour.fed.is_empty() {
                     "none"
                 } else {

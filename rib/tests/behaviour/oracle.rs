@@ -10,10 +10,11 @@ use std::{
 
 use bgp_proto::{ClusterId, Community, Family, NextHop, PathAttributes, Prefix};
 use rib::{
-    Input, NextHopMode, NextHopState, PeerId, PeerInfo, Policy, Relation, RibConfig, Source,
+    Input, NextHopMode, NextHopState, PathsSent, PeerId, PeerInfo, Policy, Relation, RibConfig,
+    Source,
 };
 
-use crate::world::{Heard, LOCAL_AS, LOCAL_V4, LOCAL_V6};
+use crate::world::{LOCAL_AS, LOCAL_V4, LOCAL_V6};
 
 /// The Partial bit (RFC 4271 §4.3).
 const PARTIAL: u8 = 0x20;
@@ -21,6 +22,7 @@ const PARTIAL: u8 = 0x20;
 #[derive(Clone, Debug)]
 struct Path {
     source: Source,
+    id: u32,
     attributes: PathAttributes,
     is_stale: bool,
 }
@@ -91,25 +93,36 @@ impl Oracle {
                     info.export = export.clone();
                 }
             }
+            Input::PathsSent(id, paths) => {
+                if let Some(info) = self.known.get_mut(id) {
+                    info.paths_sent.clone_from(paths);
+                }
+            }
             Input::NextHops(states) => self.hops.extend(states.iter().copied()),
             _ => {}
         }
     }
 
-    pub(crate) fn announce(&mut self, source: Source, prefix: Prefix, attributes: PathAttributes) {
-        self.withdraw(source, prefix);
+    pub(crate) fn announce(
+        &mut self,
+        source: Source,
+        (prefix, id): (Prefix, u32),
+        attributes: PathAttributes,
+    ) {
+        self.withdraw(source, (prefix, id));
         self.paths.entry(prefix).or_default().push(Path {
             source,
+            id,
             attributes,
             is_stale: false,
         });
     }
 
-    pub(crate) fn withdraw(&mut self, source: Source, prefix: Prefix) {
+    pub(crate) fn withdraw(&mut self, source: Source, (prefix, id): (Prefix, u32)) {
         self.paths
             .entry(prefix)
             .or_default()
-            .retain(|path| path.source != source);
+            .retain(|path| (path.source, path.id) != (source, id));
     }
 
     fn remove(&mut self, which: impl Fn(&Path, Prefix) -> bool) {
@@ -141,7 +154,7 @@ impl Oracle {
             if matches!(best.source, Source::Kernel | Source::Direct) {
                 continue;
             }
-            level.retain(|path| path.source != best.source);
+            level.retain(|path| (path.source, path.id) != (best.source, best.id));
             level.insert(0, best);
             // The same way twice is one way.
             let mut ways = BTreeSet::new();
@@ -152,23 +165,60 @@ impl Oracle {
         all
     }
 
-    /// What a neighbour must have heard when all is told.
-    pub(crate) fn heard(&self, peer: PeerId) -> Heard {
+    /// What a neighbour must have heard when all is told: with path identifiers, or without.
+    pub(crate) fn heard(&self, peer: PeerId) -> BTreeMap<Prefix, (bool, Vec<PathAttributes>)> {
         let info = &self.known[&peer];
-        let prefixes = self.paths.keys();
-        prefixes
-            .filter_map(|prefix| Some((*prefix, self.told(*prefix, &self.best(*prefix)?, info)?)))
-            .collect()
+        let mut all = BTreeMap::new();
+        for prefix in self.paths.keys() {
+            let told = |path: &Path| self.told(*prefix, path, info);
+            let not_own = |path: &Path| path.source != Source::Bgp(peer);
+            let family = info.negotiated.family(prefix.family());
+            let (has_ids, list) = if family.is_some_and(|family| family.add_path_send) {
+                // Which are told does not depend on whose they are: all neighbours of a kind share the choice.
+                let mut chosen = self.chosen(*prefix, info);
+                chosen.retain(not_own);
+                (true, chosen.iter().filter_map(told).collect())
+            } else {
+                let best = self.decide(*prefix).0.filter(not_own);
+                (false, best.iter().filter_map(told).collect::<Vec<_>>())
+            };
+            if !list.is_empty() {
+                all.insert(*prefix, (has_ids, list));
+            }
+        }
+        all
     }
 
-    fn best(&self, prefix: Prefix) -> Option<Path> {
-        self.decide(prefix).0
+    /// Paths for a neighbour that takes several.
+    fn chosen(&self, prefix: Prefix, to: &PeerInfo) -> Vec<Path> {
+        let mut wanted = to.paths_sent.iter();
+        let wanted = wanted.find(|(family, _)| *family == prefix.family());
+        let is_told = |path: &Path| self.told(prefix, path, to).is_some();
+        let paths = self.paths.get(&prefix).into_iter().flatten();
+        let mut usable: Vec<Path> = paths.filter_map(|path| self.import(path)).collect();
+        let (candidates, limit) = match wanted.map_or_else(PathsSent::default, |(_, paths)| *paths)
+        {
+            PathsSent::All => (usable, usize::MAX),
+            PathsSent::Ecmp(limit) => (self.decide(prefix).1, limit.get().into()),
+            PathsSent::Best(limit) => {
+                let mut ranked = Vec::new();
+                while let Some(best) = self.choose(usable.clone()).0 {
+                    usable.retain(|path| (path.source, path.id) != (best.source, best.id));
+                    ranked.push(best);
+                }
+                (ranked, limit.get().into())
+            }
+        };
+        candidates.into_iter().filter(is_told).take(limit).collect()
     }
 
     /// The best path, and those that only ties were left to tell from it.
     fn decide(&self, prefix: Prefix) -> (Option<Path>, Vec<Path>) {
         let paths = self.paths.get(&prefix).into_iter().flatten();
-        let mut left: Vec<Path> = paths.filter_map(|path| self.import(path)).collect();
+        self.choose(paths.filter_map(|path| self.import(path)).collect())
+    }
+
+    fn choose(&self, mut left: Vec<Path>) -> (Option<Path>, Vec<Path>) {
         keep(&mut left, |path| match path.source {
             Source::Direct => 1,
             Source::Static => 2,
@@ -206,7 +256,8 @@ impl Oracle {
         });
         keep(&mut left, |path| path.attributes.cluster_list.len());
         keep(&mut left, |path| self.sender(path).map(|info| info.address));
-        assert!(left.len() < 2, "two paths of one source");
+        keep(&mut left, |path| path.id);
+        assert!(left.len() < 2, "the same path twice");
         (left.pop(), level)
     }
 
@@ -220,6 +271,7 @@ impl Oracle {
             id,
             path.attributes.cluster_list.len(),
             sender.map(|info| info.address),
+            path.id,
         )
     }
 
@@ -271,7 +323,6 @@ impl Oracle {
             || to.export == Policy::reject_all()
             || matches!(path.source, Source::Kernel | Source::Direct)
                 && to.export == Policy::accept_all()
-            || path.source == Source::Bgp(to.id)
             || has(Community::NO_ADVERTISE)
             || is_external && (has(Community::NO_EXPORT) || has(Community::NO_EXPORT_SUBCONFED))
         {

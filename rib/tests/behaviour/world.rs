@@ -12,8 +12,8 @@ use bgp_proto::{
 };
 use bytes::BytesMut;
 use rib::{
-    Disposition, FibRoute, Input, NextHopMode, Output, PeerId, PeerInfo, Policy, Relation,
-    RibConfig, RouteBatch, Shards, Source,
+    Disposition, FibRoute, Input, NextHopMode, Output, PathsSent, PeerId, PeerInfo, Policy,
+    Relation, RibConfig, RouteBatch, RouteQuery, Shards, Source, Table,
 };
 
 /// Our AS in all tests.
@@ -25,8 +25,8 @@ pub(crate) const LOCAL_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
 /// Our IPv6 address towards all neighbours.
 pub(crate) const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xfe);
 
-/// A neighbour's routes, as it has understood them.
-pub(crate) type Heard = BTreeMap<Prefix, PathAttributes>;
+/// A neighbour's routes, as it has understood them, by prefix and path identifier.
+pub(crate) type Heard = BTreeMap<(Prefix, u32), PathAttributes>;
 
 /// A neighbour.
 #[derive(Debug)]
@@ -161,16 +161,27 @@ impl World {
     }
 
     pub(crate) fn announce(&mut self, source: Source, prefix: &str, attributes: PathAttributes) {
-        self.step(Input::Routes(announcement(
-            source,
-            prefix.parse().unwrap(),
-            attributes,
-        )));
+        self.announce_path(source, prefix, 0, attributes);
+    }
+
+    pub(crate) fn announce_path(
+        &mut self,
+        source: Source,
+        prefix: &str,
+        id: u32,
+        attributes: PathAttributes,
+    ) {
+        let nlri = (prefix.parse().unwrap(), id);
+        self.step(Input::Routes(announcement(source, nlri, attributes)));
     }
 
     pub(crate) fn withdraw(&mut self, source: Source, prefix: &str) {
+        self.withdraw_path(source, prefix, 0);
+    }
+
+    pub(crate) fn withdraw_path(&mut self, source: Source, prefix: &str, id: u32) {
         let mut batch = RouteBatch::new(source);
-        batch.withdraw(prefix.parse().unwrap(), 0);
+        batch.withdraw(prefix.parse().unwrap(), id);
         self.step(Input::Routes(batch));
     }
 
@@ -183,9 +194,48 @@ impl World {
         &self.neighbours[&PeerId(peer)].heard
     }
 
+    /// What the RIB says a neighbour has heard; asked for in small pages.
+    pub(crate) fn adj_out(&self, peer: PeerId) -> Heard {
+        let mut heard = Heard::new();
+        let mut query = RouteQuery {
+            table: Table::AdjOut(peer),
+            family: None,
+            prefix: None,
+            best_only: false,
+            after: None,
+            limit: 2,
+        };
+        loop {
+            let page = self.rib.routes(&query);
+            let views = page.routes.into_iter();
+            heard.extend(views.map(|view| {
+                let mut attributes = view.attributes.as_ref().clone();
+                // Set where it is written (RFC 4271 §9).
+                attributes
+                    .unknown
+                    .iter_mut()
+                    .for_each(|it| it.flags |= 0x20);
+                ((view.prefix, view.path_id), attributes)
+            }));
+            query.after = page.next;
+            if page.next.is_none() {
+                return heard;
+            }
+        }
+    }
+
     /// What a neighbour has heard of one prefix.
     pub(crate) fn heard_of(&self, peer: u32, prefix: &str) -> Option<&PathAttributes> {
-        self.heard(peer).get(&prefix.parse().unwrap())
+        self.heard(peer).get(&(prefix.parse().unwrap(), 0))
+    }
+
+    /// Path identifiers with which a neighbour has heard of one prefix, and where the paths begin: the first AS.
+    pub(crate) fn identifiers(&self, peer: u32, prefix: &str) -> BTreeMap<u32, Option<Asn>> {
+        let prefix: Prefix = prefix.parse().unwrap();
+        let heard = self.heard(peer).range((prefix, 0)..=(prefix, u32::MAX));
+        heard
+            .map(|((_, id), attributes)| (*id, attributes.as_path.neighbor_as()))
+            .collect()
     }
 }
 
@@ -202,14 +252,15 @@ impl Neighbour {
         let update = Update::decode(frame.body(), &self.session).expect("a valid UPDATE");
         assert_eq!(update.verdict(), Verdict::Accept, "{:?}", update.faults());
         assert_eq!(update.end_of_rib(), None, "End-of-RIB is the driver's");
-        for (_, prefix) in update.withdrawn().flat_map(|block| block.prefixes()) {
-            if self.heard.remove(&prefix).is_none() {
+        for (id, prefix) in update.withdrawn().flat_map(|block| block.prefixes()) {
+            if self.heard.remove(&(prefix, id)).is_none() {
                 self.needless += 1;
             }
         }
         for (attributes, block) in update.announced() {
-            for (_, prefix) in block.prefixes() {
-                if self.heard.insert(prefix, attributes.clone()).as_ref() == Some(attributes) {
+            for (id, prefix) in block.prefixes() {
+                if self.heard.insert((prefix, id), attributes.clone()).as_ref() == Some(attributes)
+                {
                     self.needless += 1;
                 }
             }
@@ -229,7 +280,7 @@ fn their_side(ours: &Negotiated) -> Negotiated {
 /// A batch of one route.
 pub(crate) fn announcement(
     source: Source,
-    prefix: Prefix,
+    (prefix, path_id): (Prefix, u32),
     attributes: PathAttributes,
 ) -> RouteBatch {
     let mut batch = RouteBatch::new(source);
@@ -238,7 +289,7 @@ pub(crate) fn announcement(
         _ => Disposition::Blackhole,
     };
     let path = batch.push_path(attributes, disposition);
-    batch.announce(prefix, 0, path);
+    batch.announce(prefix, path_id, path);
     batch
 }
 
@@ -295,7 +346,18 @@ pub(crate) fn peer(number: u32, relation: Relation) -> PeerInfo {
         terms: rib::Terms::default(),
         shared_subnets: Vec::new(),
         weight: 0,
+        paths_sent: Vec::new(),
     }
+}
+
+/// A neighbour that takes several paths of a prefix.
+pub(crate) fn several(number: u32, relation: Relation, paths: PathsSent) -> PeerInfo {
+    let mut info = peer(number, relation);
+    for family in &mut info.negotiated.families {
+        family.add_path_send = true;
+        info.paths_sent.push((family.family, paths));
+    }
+    info
 }
 
 /// Attributes of a route from a neighbour of ours.

@@ -9,6 +9,7 @@ use super::{
         neighbor::{FamilyConfig, PeerPolicy, PolicyOrigin},
     },
     Node, Notes, Scope,
+    add_paths::AddPaths,
 };
 
 /// What a neighbour, its group or the whole speaker says about `direction` ("import" or "export"), or else RFC 8212.
@@ -45,9 +46,7 @@ pub(super) fn families<'t>(
     if tables.is_empty() {
         return None;
     }
-    let general = notes
-        .boolean(scope.get("add-paths.receive"))
-        .unwrap_or(false);
+    let general = AddPaths::read(notes, |key| scope.get(key));
     let mut families: Vec<FamilyConfig> = Vec::new();
     for table in tables {
         let Some(config) = family(notes, table, general) else {
@@ -67,7 +66,11 @@ pub(super) fn families<'t>(
     Some(families)
 }
 
-fn family<'t>(notes: &mut Notes<'t>, table: &Node<'t>, add_path: bool) -> Option<FamilyConfig> {
+fn family<'t>(
+    notes: &mut Notes<'t>,
+    table: &Node<'t>,
+    general: AddPaths<'t>,
+) -> Option<FamilyConfig> {
     let enabled = notes.boolean(table.get("enabled")).unwrap_or(true);
     let name = notes.text(table.get("afi-safi-name"));
     if table.get("afi-safi-name").is_none() {
@@ -81,7 +84,7 @@ fn family<'t>(notes: &mut Notes<'t>, table: &Node<'t>, add_path: bool) -> Option
     let threshold = notes.number(table.get("prefix-limit.shutdown-threshold-pct"), 0..=100);
     let restart: Option<u32> =
         notes.number(table.get("prefix-limit.restart-timer"), 0..=u32::MAX.into());
-    let receive = notes.boolean(table.get("add-paths.receive"));
+    let add_paths = AddPaths::read(notes, |key| table.get(key)).or(general);
     if !enabled {
         return None;
     }
@@ -96,7 +99,8 @@ fn family<'t>(notes: &mut Notes<'t>, table: &Node<'t>, add_path: bool) -> Option
     };
     Some(FamilyConfig {
         family,
-        add_path_receive: receive.unwrap_or(add_path),
+        add_path_receive: add_paths.receive(),
+        add_path_send: add_paths.send(notes),
         max_prefixes: limit.filter(|limit| *limit > 0),
         threshold: threshold.filter(|percent| *percent > 0),
         restart: restart.filter(|seconds| *seconds > 0),

@@ -3,7 +3,9 @@
 
 use super::{
     super::neighbor::{Gateway, GracefulRestart, LocalAddress, Neighbor, NextHopMode},
-    Maybe, Notes, Scope, bfd,
+    Maybe, Notes, Scope,
+    add_paths::AddPaths,
+    bfd,
     neighbors::Context,
     policy, terms,
 };
@@ -184,10 +186,10 @@ fn families<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbo
         peer.families = families;
         return;
     }
-    let receive = notes
-        .boolean(scope.get("add-paths.receive"))
-        .unwrap_or(false);
+    let add_paths = AddPaths::read(notes, |key| scope.get(key));
+    let send = add_paths.send(notes);
     for family in &mut peer.families {
-        family.add_path_receive = receive;
+        family.add_path_receive = add_paths.receive();
+        family.add_path_send = send;
     }
 }

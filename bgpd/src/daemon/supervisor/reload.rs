@@ -152,6 +152,7 @@ impl Supervisor {
             PeerEvent::Policy { import, export },
             PeerEvent::Weight(neighbor.weight),
             PeerEvent::Terms(terms),
+            PeerEvent::PathsSent(settings::paths_sent(neighbor)),
         ] {
             handle.tell(Command::Event(event)).await;
         }
