@@ -215,7 +215,10 @@ fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
         (old.weight == new.weight, "weight"),
         (old.terms == new.terms, "terms"),
         (old.bfd == new.bfd, "bfd"),
-        (old.families == new.families, "add-paths.send"),
+        (
+            old.families == new.families || agreed(old) != agreed(new),
+            "add-paths.send",
+        ),
         (old.import == new.import, "default-import-policy"),
         (old.export == new.export, "default-export-policy"),
     ])
