@@ -13,7 +13,7 @@ use bgpd::{
     speaker::{Speaker, SpeakerOrder},
 };
 use bytes::BytesMut;
-use rib::{Disposition, NextHopMode, PeerId, Policy, RibConfig, RouteBatch, Source};
+use rib::{Disposition, PeerId, RibConfig, RouteBatch, Source};
 
 use crate::network::{Arrival, End, Fault, Network};
 
@@ -124,21 +124,8 @@ impl World {
             ..SessionConfig::new(here.asn, PeerAs::Exact(there.asn), here.router_id)
         };
         PeerSettings {
-            limits: Vec::new(),
-            id: peer_id(of),
-            address: address(of).into(),
-            session,
             route_reflector_client: client,
-            next_hop: NextHopMode::Auto,
-            import: Policy::accept_all(),
-            export: Policy::accept_all(),
-            allow_own_as: 0,
-            weight: 0,
-            terms: rib::Terms::default(),
-            shared_subnets: Vec::new(),
-            paths_sent: Vec::new(),
-            siblings: Vec::new(),
-            shards: 1,
+            ..PeerSettings::new(peer_id(of), address(of).into(), session)
         }
     }
 
