@@ -80,6 +80,15 @@ impl ExtendedCommunity {
     pub fn is_transitive(self) -> bool {
         self.0[0] & 0x40 == 0
     }
+
+    /// The bandwidth of the link that a route came by, in octets a second (draft-ietf-idr-link-bandwidth), if it says so
+    /// in the transitive or the other form. Not checked: it may be no number.
+    pub fn link_bandwidth(self) -> Option<f32> {
+        match self.0 {
+            [0x00 | 0x40, 0x04, _, _, octets @ ..] => Some(f32::from_be_bytes(octets)),
+            _ => None,
+        }
+    }
 }
 
 impl FromStr for ExtendedCommunity {

@@ -15,6 +15,8 @@ use rib::{Disposition, FibChange, FibRoute, Source};
 
 use crate::config::{Encapsulation, EncapsulationMode, Pool};
 
+mod weights;
+
 /// Turns best paths into kernel routes, and does it again for those that a change of our subnets concerns.
 #[derive(Debug, Default)]
 pub struct Kernel {
@@ -104,13 +106,18 @@ impl Kernel {
 
     fn target(&self, prefix: Prefix, best: &FibRoute) -> Option<Target> {
         let mut hops = Vec::new();
-        for path in &best.paths {
+        let weights = weights::weights(&best.paths);
+        for (path, weight) in best.paths.iter().zip(weights) {
             match path.disposition {
                 Disposition::Blackhole => return Some(Target::Blackhole),
                 Disposition::Unreachable => return Some(Target::Unreachable),
                 Disposition::Prohibit => return Some(Target::Prohibit),
-                Disposition::Device(index) => hops.push(Hop::device(self.interfaces.get(&index)?)),
-                Disposition::Via(next_hop) => hops.push(self.hop(prefix, next_hop, best.source)),
+                Disposition::Device(index) => {
+                    hops.push(Hop::device(self.interfaces.get(&index)?).weighing(weight));
+                }
+                Disposition::Via(next_hop) => {
+                    hops.push(self.hop(prefix, next_hop, best.source).weighing(weight));
+                }
             }
         }
         hops.sort();

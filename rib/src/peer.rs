@@ -125,6 +125,8 @@ pub struct RibConfig {
     pub next_hop_tracking: bool,
     /// Most paths of a prefix in use at once (ECMP).
     pub max_paths: usize,
+    /// The same of prefixes whose best path is internal.
+    pub max_internal_paths: usize,
     /// How the best path is chosen.
     pub selection: Selection,
     /// What goes into the forwarding table. It can change what [`crate::FibPath::kernel`] says, and nothing else.
@@ -141,6 +143,7 @@ impl RibConfig {
             preferences: Preferences::default(),
             next_hop_tracking: false,
             max_paths: 1,
+            max_internal_paths: 1,
             selection: Selection::default(),
             kernel_export: Policy::accept_all(),
         }

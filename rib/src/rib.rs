@@ -433,7 +433,8 @@ fn fib_route(prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<FibRou
     }
     let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
     paths.push(fib_path(prefix, best, around)?);
-    if around.config.max_paths > 1 && entry.paths.len() > 1 {
+    let most = around.max_paths(best);
+    if most > 1 && entry.paths.len() > 1 {
         let level = entry.level(&around);
         let others = level.iter().skip(1);
         let others = others.filter_map(|place| entry.paths.get(*place));
@@ -442,7 +443,7 @@ fn fib_route(prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<FibRou
             let is_new = paths
                 .iter()
                 .all(|other| other.disposition != path.disposition);
-            if is_new && paths.len() < around.config.max_paths {
+            if is_new && paths.len() < most {
                 paths.push(path);
             }
         }

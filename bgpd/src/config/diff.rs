@@ -248,7 +248,10 @@ fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         (was.bind_device == is.bind_device, "global.bind-to-device"),
         (was.shards == is.shards, "global.shards"),
-        (was.max_paths == is.max_paths, "global.use-multiple-paths"),
+        (
+            (was.max_paths, was.max_internal_paths) == (is.max_paths, is.max_internal_paths),
+            "global.use-multiple-paths",
+        ),
         (old.api == new.api, "api"),
         (old.fib.is_some() == new.fib.is_some(), "fib"),
     ])

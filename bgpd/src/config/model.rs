@@ -60,6 +60,8 @@ pub struct Global {
     pub shards: Option<usize>,
     /// Most paths of a prefix that are used at once.
     pub max_paths: usize,
+    /// The same where the best path is of iBGP.
+    pub max_internal_paths: usize,
     /// How the best path is chosen.
     pub selection: rib::Selection,
     /// RFC 8212: without a policy, eBGP neither takes nor gives routes.

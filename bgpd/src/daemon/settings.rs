@@ -258,6 +258,7 @@ pub(super) fn rib_config(config: &Config) -> RibConfig {
         cluster_id: global.cluster_id(),
         next_hop_tracking: config.fib.is_some(),
         max_paths: global.max_paths,
+        max_internal_paths: global.max_internal_paths,
         selection: global.selection,
         ..RibConfig::new(global.asn, global.router_id())
     }

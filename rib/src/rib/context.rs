@@ -116,6 +116,16 @@ impl Around<'_> {
         self.peer(source)?.info.path_in(received)
     }
 
+    /// Most paths of a prefix in use at once.
+    pub(crate) fn max_paths(&self, best: &Path) -> usize {
+        let is_internal = best.source.peer().is_some() && !self.is_external(best);
+        if is_internal {
+            self.config.max_internal_paths
+        } else {
+            self.config.max_paths
+        }
+    }
+
     /// How a group is told of a best path, if it is: plainly, or reflected.
     pub(crate) fn telling(
         &self,

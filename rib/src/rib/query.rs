@@ -180,12 +180,10 @@ impl Rib {
     }
 
     fn views(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
-        let level = if self.config.max_paths > 1 && entry.best.is_some() {
-            entry
-                .level(&self.around())
-                .into_iter()
-                .take(self.config.max_paths)
-                .collect()
+        let most = entry.best().map_or(1, |best| self.around().max_paths(best));
+        let level = if most > 1 {
+            let level = entry.level(&self.around()).into_iter();
+            level.take(most).collect()
         } else {
             SmallVec::<[usize; 4]>::new()
         };

@@ -121,9 +121,9 @@ proptest! {
     fn the_order_of_arrival_never_matters(paths in prop::collection::vec(path(), 2..5)) {
         let said = external_ones_without_internal_attributes(paths);
         let orders = permutations(said.len());
-        let first = tell(&orders[0], &said, RibConfig { max_paths: 4, ..config() });
+        let first = tell(&orders[0], &said, RibConfig { max_paths: 4, max_internal_paths: 4, ..config() });
         for order in &orders[1..] {
-            let other = tell(order, &said, RibConfig { max_paths: 4, ..config() });
+            let other = tell(order, &said, RibConfig { max_paths: 4, max_internal_paths: 4, ..config() });
             prop_assert_eq!(verdict(&first), verdict(&other));
             prop_assert_eq!(&first.forwarding, &other.forwarding);
             prop_assert_eq!(first.heard(5), other.heard(5));
@@ -147,7 +147,7 @@ proptest! {
         };
         prop_assert!(selection.is_independent_of_arrival());
         let said = external_ones_without_internal_attributes(paths);
-        let config = || RibConfig { max_paths: 4, selection, ..config() };
+        let config = || RibConfig { max_paths: 4, max_internal_paths: 4, selection, ..config() };
         let orders = permutations(said.len());
         let first = tell(&orders[0], &said, config());
         for order in &orders[1..] {

@@ -515,10 +515,11 @@ fn used(route: &FibRoute) -> Vec<(Source, PathAttributes)> {
     route.paths.iter().map(path).collect()
 }
 
-fn run(ops: &[Op], tracking: bool, max_paths: usize) {
+fn run(ops: &[Op], tracking: bool, max_paths: (usize, usize)) {
     let config = RibConfig {
         next_hop_tracking: tracking,
-        max_paths,
+        max_paths: max_paths.0,
+        max_internal_paths: max_paths.1,
         ..config()
     };
     let mut run = Run::new(&config);
@@ -532,12 +533,12 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn incremental_is_what_a_computation_from_scratch_says(ops in prop::collection::vec(op(), 1..60), max_paths in 1_usize..4) {
+    fn incremental_is_what_a_computation_from_scratch_says(ops in prop::collection::vec(op(), 1..60), max_paths in (1_usize..4, 1_usize..4)) {
         run(&ops, false, max_paths);
     }
 
     #[test]
-    fn and_so_it_is_with_next_hops_tracked(ops in prop::collection::vec(op(), 1..60), max_paths in 1_usize..4) {
+    fn and_so_it_is_with_next_hops_tracked(ops in prop::collection::vec(op(), 1..60), max_paths in (1_usize..4, 1_usize..4)) {
         run(&ops, true, max_paths);
     }
 }

@@ -13,6 +13,7 @@ fn tracking(max_paths: usize) -> World {
     let config = RibConfig {
         next_hop_tracking: true,
         max_paths,
+        max_internal_paths: max_paths,
         ..config()
     };
     let mut world = World::new(config, 1);

@@ -31,7 +31,8 @@ struct Path {
 #[derive(Debug)]
 pub(crate) struct Oracle {
     pub(crate) is_tracking: bool,
-    max_paths: usize,
+    /// Of external and other paths, and of internal ones.
+    max_paths: (usize, usize),
     /// What is known of neighbours, also of those that are only stale.
     known: BTreeMap<PeerId, PeerInfo>,
     up: BTreeMap<PeerId, bool>,
@@ -43,7 +44,7 @@ impl Oracle {
     pub(crate) fn new(config: &RibConfig) -> Self {
         Self {
             is_tracking: config.next_hop_tracking,
-            max_paths: config.max_paths,
+            max_paths: (config.max_paths, config.max_internal_paths),
             known: BTreeMap::new(),
             up: BTreeMap::new(),
             paths: BTreeMap::new(),
@@ -156,11 +157,15 @@ impl Oracle {
             }
             level.retain(|path| (path.source, path.id) != (best.source, best.id));
             level.insert(0, best);
+            let most = match self.relation(&level[0]) {
+                Some(Relation::Internal | Relation::Client) => self.max_paths.1,
+                _ => self.max_paths.0,
+            };
             // The same way twice is one way.
             let mut ways = BTreeSet::new();
             level.retain(|path| ways.insert(path.attributes.next_hop));
             let used = level.into_iter().map(|path| (path.source, path.attributes));
-            all.insert(*prefix, used.take(self.max_paths).collect());
+            all.insert(*prefix, used.take(most).collect());
         }
         all
     }

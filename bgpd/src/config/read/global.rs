@@ -16,6 +16,7 @@ use super::{
 const SEVERAL_PATHS: usize = 16;
 
 pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
+    let (max_paths, max_internal_paths) = max_paths(notes, root);
     Global {
         asn: asn(notes, root),
         router_id: router_id(notes, root),
@@ -24,7 +25,8 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
         listen_addresses: listen_addresses(notes, root),
         bind_device: notes.name(root.get("global.bind-to-device")),
         shards: notes.number(root.get("global.shards"), 1..=1024),
-        max_paths: max_paths(notes, root),
+        max_paths,
+        max_internal_paths,
         selection: selection(notes, root),
         ebgp_requires_policy: notes
             .boolean(root.get("global.ebgp-requires-policy"))
@@ -160,22 +162,17 @@ fn selection<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Selection {
     selection
 }
 
-fn max_paths<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> usize {
+/// Most paths in use at once, of eBGP and of iBGP.
+fn max_paths<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> (usize, usize) {
     let enabled = notes.boolean(root.get("global.use-multiple-paths.enabled"));
-    let limit = |notes: &mut Notes<'t>, key| notes.number::<usize>(root.get(key), 1..=256);
-    let external = limit(notes, "global.use-multiple-paths.ebgp.maximum-paths");
-    let internal = limit(notes, "global.use-multiple-paths.ibgp.maximum-paths");
-    if let (Some(one), Some(two)) = (external, internal)
-        && one != two
-        && let Some(value) = root.get("global.use-multiple-paths.ibgp.maximum-paths")
-    {
-        notes.warning(
-            value.span(),
-            "there is one limit for eBGP and iBGP: the larger one counts",
-        );
-    }
+    let mut limit = |key| {
+        let limit = notes.number::<usize>(root.get(key), 1..=256);
+        limit.unwrap_or(SEVERAL_PATHS)
+    };
+    let external = limit("global.use-multiple-paths.ebgp.maximum-paths");
+    let internal = limit("global.use-multiple-paths.ibgp.maximum-paths");
     match enabled {
-        Some(true) => external.max(internal).unwrap_or(SEVERAL_PATHS),
-        _ => 1,
+        Some(true) => (external, internal),
+        _ => (1, 1),
     }
 }
