@@ -189,13 +189,6 @@ impl<'a, C: Context> Comparison<'a, C> {
             Ties::Survivors => {
                 !self.selection.deterministic_med || !self.is_beaten_by_med(path, all)
             }
-            Ties::BestOfEachAs => {
-                let is_better = |other: &Path| {
-                    other.attributes.0.neighbor == path.attributes.0.neighbor
-                        && self.all(plain(other), plain(path)).is_lt()
-                };
-                !self.selection.deterministic_med || !all.iter().any(is_better)
-            }
             Ties::SameMed => self.med(best) == self.med(path),
         }
     }

@@ -68,6 +68,11 @@ impl GoBgp {
         })
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -232,15 +232,13 @@ impl<C: Context> Comparison<'_, C> {
         let was_best = place.is_some() && place == *best;
         let old = place.filter(|place| *place < paths.len());
         let old = old.map(|place| paths.remove(place));
-        if wins || was_best || paths.is_empty() {
-            paths.insert(0, path);
-            *best = if wins {
-                self.usable_first(paths)
-            } else {
-                self.along_the_list(paths)
-            };
-        } else {
-            paths.insert(1, path);
+        let last = paths.len();
+        let at = if wins { 0 } else { place.unwrap_or(last) };
+        paths.insert(at.min(last), path);
+        if wins {
+            *best = self.usable_first(paths);
+        } else if was_best {
+            *best = self.along_the_list(paths);
         }
         old
     }

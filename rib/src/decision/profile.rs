@@ -139,8 +139,7 @@ impl Profile {
 
     pub(super) fn ties(self) -> Ties {
         match self {
-            Self::Rfc => Ties::Survivors,
-            Self::Bird => Ties::BestOfEachAs,
+            Self::Rfc | Self::Bird => Ties::Survivors,
             Self::GoBgp => Ties::SameMed,
             Self::Frr => Ties::LevelWithBest,
         }
@@ -152,7 +151,7 @@ impl Profile {
 pub(crate) enum Election {
     /// All at once: whoever is beaten at a step is out.
     Elimination,
-    /// A new path against the best one. When that goes, along the list, which has the best first and the new second.
+    /// A new path against the best one. When that goes, along the list, which has the best first and the new last.
     Challenge,
     /// Along the list from the newest to the oldest, the winner of each pair against the next.
     Walk,
@@ -167,8 +166,6 @@ pub(super) enum Ties {
     Survivors,
     /// Those that the best one does not beat before ties are broken.
     LevelWithBest,
-    /// The same; with deterministic MEDs one of each neighbour AS.
-    BestOfEachAs,
     /// Those with the same MED too, whatever the neighbour AS, and whatever the interior cost.
     SameMed,
 }
@@ -217,7 +214,9 @@ impl Selection {
     }
 
     pub(super) fn election(self) -> Election {
-        if self.deterministic_med || self.always_compare_med {
+        let compares_all = self.always_compare_med
+            && (self.external_compare_router_id || self.profile != Profile::Bird);
+        if self.deterministic_med || compares_all {
             Election::Elimination
         } else {
             self.profile.election()
