@@ -98,22 +98,57 @@ impl Frr {
         Self::launch(netns, &lines.join("\n"), &[], helpers)
     }
 
+    /// Starts it with zebra and bfdd, which has a configuration of its own.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start_with_bfd(netns: &Netns, config: &str, bfd: &str) -> Result<Self> {
+        let folder = netns.file("frr");
+        std::fs::create_dir_all(&folder)?;
+        let mut helpers = Vec::new();
+        for (program, config) in [("zebra", ""), ("bfdd", bfd)] {
+            let file = folder.join(format!("{program}.conf"));
+            std::fs::write(&file, format!("hostname {}\n{config}\n", netns.short()))?;
+            run_words("chown", ["-R", "frr:frr", &folder.to_string_lossy()])?;
+            let mut command = netns.command(format!("/usr/lib/frr/{program}"));
+            command.args(["-P", "0"]).arg("-f").arg(&file);
+            command.arg("-i").arg(folder.join(format!("{program}.pid")));
+            command.arg("--vty_socket").arg(&folder);
+            command.arg("-z").arg(folder.join("zserv.api"));
+            if program == "bfdd" {
+                command.arg("--bfdctl").arg(folder.join("bfdd.sock"));
+            }
+            helpers.push(netns.start(&mut command, program)?);
+            let socket = folder.join(format!("{program}.vty"));
+            until(program, PATIENCE, || {
+                anyhow::ensure!(socket.exists(), "no {}", socket.display());
+                Ok(())
+            })?;
+        }
+        Self::launch(netns, config, &[], helpers)
+    }
+
     /// A command for `vtysh`.
     ///
     /// # Errors
     /// FRR does not answer.
     pub fn ctl(&self, command: &str) -> Result<String> {
-        run_words(
-            "vtysh",
-            [
-                "--vty_socket",
-                &self.folder.to_string_lossy(),
-                "-d",
-                "bgpd",
-                "-c",
-                command,
-            ],
-        )
+        self.vtysh("bgpd", &[command])
+    }
+
+    /// Commands for bfdd, one after the other.
+    ///
+    /// # Errors
+    /// FRR does not answer.
+    pub fn bfd(&self, commands: &[&str]) -> Result<String> {
+        self.vtysh("bfdd", commands)
+    }
+
+    fn vtysh(&self, program: &str, commands: &[&str]) -> Result<String> {
+        let folder = self.folder.to_string_lossy();
+        let words = ["--vty_socket", &folder, "-d", program];
+        let commands = commands.iter().flat_map(|command| ["-c", command]);
+        run_words("vtysh", words.into_iter().chain(commands))
     }
 
     /// Waits until FRR has a best route.
