@@ -121,8 +121,7 @@ fn ours_with(extra: &str, gateway: &str) -> String {
     let neighbor = |number: u8| {
         format!(
             "[[neighbors]]\nneighbor-address = \"192.0.2.{number}\"\npeer-as = 64512\ngateway = \"{gateway}\"\n\
-             transport = {{ local-address = \"192.0.2.100\" }}\ntimers = {{ connect-retry = 1 }}\n\
-             graceful-restart = {{ enabled = false }}\n"
+             transport = {{ local-address = \"192.0.2.100\" }}\ntimers = {{ connect-retry = 1 }}\n"
         )
     };
     format!(
@@ -139,7 +138,7 @@ fn router_config(number: u8) -> String {
          protocol static lower {{ disabled; ipv4; route 203.0.113.0/24 blackhole; }}\n\
          protocol static upper {{ disabled; ipv4; route 198.51.100.0/24 blackhole; }}\n\
          protocol bgp ours {{ local 192.0.2.{number} as 64512; neighbor 192.0.2.100 as 64512; multihop;\n\
-         connect retry time 1; connect delay time 1; error wait time 1, 2; graceful restart off;\n\
+         connect retry time 1; connect delay time 1; error wait time 1, 2;\n\
          ipv4 {{ import all; export filter {{ if source != RTS_STATIC then reject;\n\
          if net = 198.51.100.0/24 then bgp_next_hop = 203.0.113.7; accept; }}; }}; }}\n"
     )
@@ -263,5 +262,40 @@ fn packets_go_to_the_neighbour_where_it_is_the_gateway() -> Result<()> {
         route[0]["next_hop"] == "203.0.113.7" && route[0]["target"] == "via 192.0.2.2",
         "what is announced on stays as it was: {route}"
     );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_restart_removes_no_route_that_is_reached_through_others() -> Result<()> {
+    let mut site = Site::build("")?;
+    site.routers[0].ctl("enable upper")?;
+    site.routers[1].ctl("enable lower")?;
+    site.kernel_has("198.51.100.0/24", "via 10.0.2.2 dev eth2")?;
+    for _ in 0..5 {
+        let file = site.us.file("monitor.txt");
+        let mut monitor = site.us.command("ip");
+        monitor.args(["monitor", "route"]);
+        monitor.stdout(std::fs::File::create(&file)?);
+        let mut monitor = monitor.spawn()?;
+        std::thread::sleep(Duration::from_millis(300));
+        let sweeps = |bgpd: &Bgpd| {
+            bgpd.log()
+                .matches("stale kernel routes are removed")
+                .count()
+        };
+        let before = sweeps(&site.bgpd);
+        site.bgpd.crash_and_restart()?;
+        let over = until("it has converged", SOON, || {
+            ensure!(sweeps(&site.bgpd) > before, "{}", site.bgpd.log());
+            Ok(())
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        monitor.kill()?;
+        monitor.wait()?;
+        over?;
+        let seen = std::fs::read_to_string(&file)?;
+        ensure!(!seen.contains("Deleted"), "{seen}");
+    }
     Ok(())
 }

@@ -101,6 +101,9 @@ pub(super) enum FibOrder {
     Pools(Vec<Pool>),
 }
 
+/// Routes through routes through routes: so far they are followed before what is stale is removed.
+const ROUNDS: usize = 16;
+
 /// The kernel task.
 pub(super) struct FibTask {
     pub(super) fib: Fib,
@@ -144,12 +147,15 @@ impl FibTask {
         self.fib.shutdown().await;
     }
 
-    async fn push_down(&mut self) {
+    /// Hands down what the RIB wants. Says whether that included next hops.
+    async fn push_down(&mut self) -> bool {
         let changes = self.changes.take();
+        let has_next_hops = !changes.track.is_empty();
         let mut best: Vec<FibChange> = changes.best.into_values().collect();
         best.sort_by_key(|change| change.prefix);
         self.fib.apply(self.kernel.best_changed(best)).await;
         self.track(changes.track).await;
+        has_next_hops
     }
 
     async fn track(&mut self, changes: HashMap<(usize, IpAddr), Tracking>) {
@@ -190,9 +196,31 @@ impl FibTask {
 
     async fn obey(&mut self, order: FibOrder) {
         match order {
-            FibOrder::Converged => self.fib.converged().await,
+            FibOrder::Converged => self.converged().await,
             FibOrder::Pools(pools) => self.fib.apply(self.kernel.pools_changed(pools)).await,
         }
+    }
+
+    /// Everything that the RIB will want is wanted before the rest is removed: its routes wait for what is known of their next
+    /// hops, and that may depend on other routes of it.
+    async fn converged(&mut self) {
+        for _ in 0..ROUNDS {
+            for shard in &self.shards {
+                if shard.drained().await.is_err() {
+                    return;
+                }
+            }
+            let asked = self.push_down().await;
+            let mut news = self.fib.next_hops().await;
+            news.retain(|(address, way)| self.next_hops.known.get(address) != Some(&state(way)));
+            if news.is_empty() && !asked {
+                break;
+            }
+            if self.next_hops(&news).await.is_err() {
+                return;
+            }
+        }
+        self.fib.converged().await;
     }
 
     async fn pass_up(&mut self, event: FibEvent) -> Result<(), Gone> {
@@ -264,12 +292,7 @@ impl FibTask {
     async fn next_hops(&mut self, changes: &[(IpAddr, Reachability)]) -> Result<(), Gone> {
         let states: Vec<(IpAddr, NextHopState)> = changes
             .iter()
-            .map(|(address, reachability)| match reachability {
-                Reachability::Reachable { metric, .. } => {
-                    (*address, NextHopState::Reachable { metric: *metric })
-                }
-                Reachability::Unreachable => (*address, NextHopState::Unreachable),
-            })
+            .map(|(address, reachability)| (*address, state(reachability)))
             .filter(|(address, _)| self.next_hops.wanted.contains_key(address))
             .collect();
         self.next_hops.known.extend(states.iter().copied());
@@ -279,6 +302,14 @@ impl FibTask {
                 .await?;
         }
         Ok(())
+    }
+}
+
+/// What the RIB wants to know of the way to a next hop.
+fn state(reachability: &Reachability) -> NextHopState {
+    match reachability {
+        Reachability::Reachable { metric, .. } => NextHopState::Reachable { metric: *metric },
+        Reachability::Unreachable => NextHopState::Unreachable,
     }
 }
 

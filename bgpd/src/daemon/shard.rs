@@ -35,6 +35,8 @@ pub(super) enum Order {
     PeerUp(Box<PeerInfo>, Arc<Outbox>),
     /// Somebody asks.
     Ask(Question),
+    /// Somebody waits until what was ordered before has been drained.
+    Drained(oneshot::Sender<()>),
 }
 
 /// What a shard tells the rest of the daemon, apart from what goes to the peers. Must not wait.
@@ -67,6 +69,7 @@ impl Shard {
             number,
             outboxes: HashMap::new(),
             congested: HashSet::new(),
+            waiting: Vec::new(),
             sink,
         };
         thread::Builder::new()
@@ -105,6 +108,16 @@ impl Shard {
         self.order(Order::Ask(question)).await?;
         receiver.await.map_err(|_| Gone)
     }
+
+    /// Waits until the kernel's side has been told what follows from all that was ordered before.
+    ///
+    /// # Errors
+    /// The shard is gone: the daemon ends.
+    pub(super) async fn drained(&self) -> Result<(), Gone> {
+        let (answer, receiver) = oneshot::channel();
+        self.order(Order::Drained(answer)).await?;
+        receiver.await.map_err(|_| Gone)
+    }
 }
 
 /// The shard's thread has ended.
@@ -131,6 +144,8 @@ struct Worker<S> {
     number: usize,
     outboxes: HashMap<PeerId, Arc<Outbox>>,
     congested: HashSet<PeerId>,
+    /// Those who wait for the end of the turn.
+    waiting: Vec<oneshot::Sender<()>>,
     sink: S,
 }
 
@@ -185,6 +200,7 @@ impl<S: Sink> Worker<S> {
                 self.report(id, |_| 0);
             }
             Order::Ask(question) => question(&self.rib),
+            Order::Drained(answer) => self.waiting.push(answer),
         }
     }
 
@@ -242,6 +258,10 @@ impl<S: Sink> Worker<S> {
             }
         }
         self.sink.turn(&self.rib, output);
+        for answer in self.waiting.drain(..) {
+            // Who waited may have left.
+            let _ = answer.send(());
+        }
         let now = self.clock.now();
         for id in late {
             if let Some(outbox) = self.outboxes.get(&id) {
@@ -270,6 +290,45 @@ mod tests {
     impl Sink for Broken {
         fn turn(&mut self, _: &Rib, _: &mut Output) {
             panic!("as it was ordered");
+        }
+    }
+
+    /// Takes its time, and counts what it was told to install.
+    struct Slow(Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Sink for Slow {
+        fn turn(&mut self, _: &Rib, output: &mut Output) {
+            thread::sleep(Duration::from_millis(20));
+            let installed = output.install.drain(..).count();
+            self.0
+                .fetch_add(installed, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_drain_finds_everything_told() {
+        let told = Arc::default();
+        let id = RouterId::new(Ipv4Addr::LOCALHOST).unwrap();
+        let config = RibConfig::new(Asn(64512), id);
+        let shard = Shard::start(0, config, Clock::new(), Slow(Arc::clone(&told))).unwrap();
+        for number in 1..=10 {
+            let mut batch = rib::RouteBatch::new(rib::Source::Static);
+            let next_hop = bgp_proto::NextHop::V4(Ipv4Addr::UNSPECIFIED);
+            let attributes = bgp_proto::PathAttributes::new(
+                bgp_proto::Origin::Igp,
+                bgp_proto::AsPath::empty(),
+                next_hop,
+            );
+            let path = batch.push_path(attributes, rib::Disposition::Blackhole);
+            batch.announce(format!("10.{number}.0.0/16").parse().unwrap(), 0, path);
+            assert!(
+                shard
+                    .order(Order::Input(Input::Routes(batch)))
+                    .await
+                    .is_ok()
+            );
+            shard.drained().await.unwrap();
+            assert_eq!(told.load(std::sync::atomic::Ordering::SeqCst), number);
         }
     }
 

@@ -448,12 +448,6 @@ impl Supervisor {
         if !std::mem::replace(&mut self.door.write().converging, false) {
             return;
         }
-        // The shards have had all routes before they answer; then the kernel task has them too.
-        for shard in &self.door.shards {
-            if shard.ask(|_| ()).await.is_err() {
-                return;
-            }
-        }
         if let Some(fib) = &self.fib {
             info!(why, "converged: stale kernel routes are removed");
             // A kernel task that has ended has nothing to sweep.
