@@ -11,6 +11,7 @@ mod error;
 mod host;
 mod model;
 mod neighbor;
+mod policy;
 mod read;
 mod registry;
 mod terms;
@@ -23,7 +24,7 @@ use std::{
 
 use toml::de::DeTable;
 
-pub use diff::{ConfigChange, diff};
+pub use diff::{ConfigChange, diff, needs_new_session};
 pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
 pub use model::{
@@ -32,7 +33,11 @@ pub use model::{
 };
 pub use neighbor::{
     Bfd, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LocalAddress, Neighbor,
-    NextHopMode, PeerPolicy, PolicyOrigin, Secret,
+    NextHopMode, Secret,
+};
+pub use policy::{
+    Clause, DefinedSet, FamilyPolicy, PeerPolicy, Policies, PolicyDefinition, PolicyOrigin,
+    PolicyStatement, SetKind,
 };
 
 use tree::Notes;

@@ -313,7 +313,7 @@ fn changes_are_as_small_as_they_can_be() {
         (
             "\"reject-route\"",
             "\"accept-route\"",
-            "neighbour 192.0.2.3 updated (default-import-policy)",
+            "neighbour 192.0.2.3 updated (import-policy)",
         ),
         (
             "as = 64512\nrouter-id = \"192.0.2.1\"",

@@ -8,6 +8,7 @@ use rib::PathsSent;
 use super::{
     model::{Config, Fib, Log, Pool, StaticRoute, StaticTarget},
     neighbor::{DynamicNeighbor, FamilyConfig, Neighbor},
+    policy::PeerPolicy,
 };
 
 /// One thing to do so that the running speaker is as the new configuration says.
@@ -39,6 +40,8 @@ pub enum ConfigChange {
     PoolsChanged(Vec<Pool>),
     /// How the kernel is used, as it is now.
     FibChanged(Fib),
+    /// What goes to the kernel, as it is now.
+    KernelPolicyChanged(PeerPolicy),
     /// How the best path is chosen, as it is now.
     SelectionChanged(rib::Selection),
     /// All dynamic neighbours, as they are now.
@@ -79,6 +82,9 @@ impl fmt::Display for ConfigChange {
                 write!(f, "route selection changed (profile {})", selection.profile)
             }
             Self::FibChanged(_) => f.write_str("kernel routing (fib) changed"),
+            Self::KernelPolicyChanged(policy) => {
+                write!(f, "policy of the kernel's routes changed (now {policy})")
+            }
             Self::DynamicChanged(ranges) => {
                 write!(f, "dynamic neighbours changed (now {})", ranges.len())
             }
@@ -119,10 +125,17 @@ pub fn diff(old: &Config, new: &Config) -> Vec<ConfigChange> {
     if old.pools != new.pools {
         changes.push(ConfigChange::PoolsChanged(new.pools.clone()));
     }
-    if let (Some(was), Some(is)) = (&old.fib, &new.fib)
-        && was != is
-    {
-        changes.push(ConfigChange::FibChanged(is.clone()));
+    if let (Some(was), Some(is)) = (&old.fib, &new.fib) {
+        let as_was = Fib {
+            export: was.export.clone(),
+            ..is.clone()
+        };
+        if *was != as_was {
+            changes.push(ConfigChange::FibChanged(is.clone()));
+        }
+        if was.export != is.export {
+            changes.push(ConfigChange::KernelPolicyChanged(is.export.clone()));
+        }
     }
     let gone = old
         .static_routes
@@ -166,6 +179,11 @@ fn peers(old: &Config, new: &Config, changes: &mut Vec<ConfigChange>) {
             });
         }
     }
+}
+
+/// Whether a neighbour's session has to be set up anew for it to be as `new` says.
+pub fn needs_new_session(old: &Neighbor, new: &Neighbor) -> bool {
+    !session_keys(old, new).is_empty()
 }
 
 /// The names of the parts that differ.
@@ -219,8 +237,8 @@ fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
             old.families == new.families || agreed(old) != agreed(new),
             "add-paths.send",
         ),
-        (old.import == new.import, "default-import-policy"),
-        (old.export == new.export, "default-export-policy"),
+        (old.import == new.import, "import-policy"),
+        (old.export == new.export, "export-policy"),
     ])
 }
 

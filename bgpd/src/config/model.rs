@@ -14,6 +14,7 @@ use ipnetwork::IpNetwork;
 use super::{
     error::Warning,
     neighbor::{Bfd, DynamicNeighbor, Neighbor, Secret},
+    policy::{PeerPolicy, Policies},
 };
 
 /// A configuration without errors.
@@ -29,6 +30,8 @@ pub struct Config {
     pub fib: Option<Fib>,
     /// Routes that we originate.
     pub static_routes: Vec<StaticRoute>,
+    /// Sets and policies.
+    pub policies: Policies,
     /// Address pools and how packets into them travel.
     pub pools: Vec<Pool>,
     /// Nodes that know each other from one list.
@@ -137,6 +140,8 @@ pub struct Fib {
     pub resolve_via_default: bool,
     /// How long a start waits for neighbours before what a previous run has left is removed.
     pub deferral: Duration,
+    /// Which best paths go to the kernel, and how.
+    pub export: PeerPolicy,
 }
 
 impl Default for Fib {
@@ -150,6 +155,7 @@ impl Default for Fib {
             persist: true,
             resolve_via_default: true,
             deferral: Duration::from_secs(120),
+            export: PeerPolicy::standard(true),
         }
     }
 }

@@ -7,6 +7,8 @@ use bgp_proto::{Asn, Family};
 use ipnetwork::IpNetwork;
 use rib::PathsSent;
 
+use super::policy::PeerPolicy;
+
 /// A neighbour, with all defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbor {
@@ -116,7 +118,7 @@ impl Neighbor {
             },
             graceful_restart: GracefulRestart::default(),
             bfd: Bfd::default(),
-            import: policy,
+            import: policy.clone(),
             export: policy,
         }
     }
@@ -240,51 +242,6 @@ impl Default for Bfd {
             passive: false,
         }
     }
-}
-
-/// All or nothing, and why.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PeerPolicy {
-    /// Routes pass.
-    pub accept: bool,
-    /// Who said so.
-    pub origin: PolicyOrigin,
-}
-
-impl PeerPolicy {
-    /// Nothing is configured, and RFC 8212 is followed.
-    pub fn standard(internal: bool) -> Self {
-        let origin = if internal {
-            PolicyOrigin::Default
-        } else {
-            PolicyOrigin::Rfc8212
-        };
-        Self {
-            accept: internal,
-            origin,
-        }
-    }
-}
-
-impl fmt::Display for PeerPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.accept, self.origin) {
-            (true, _) => "accept",
-            (false, PolicyOrigin::Rfc8212) => "reject: eBGP without a policy (RFC 8212)",
-            (false, _) => "reject: configured",
-        })
-    }
-}
-
-/// Who decided on a policy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PolicyOrigin {
-    /// Nobody: routes pass where nothing else is said.
-    Default,
-    /// The file.
-    Explicit,
-    /// RFC 8212: eBGP without a policy.
-    Rfc8212,
 }
 
 /// Neighbours that connect from anywhere in a prefix.

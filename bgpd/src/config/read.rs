@@ -7,6 +7,7 @@ mod bfd;
 mod global;
 mod kubernetes;
 mod neighbors;
+mod policies;
 mod policy;
 mod routes;
 mod session;
@@ -70,11 +71,14 @@ pub(super) fn config<'t>(
     passwords: Passwords<'_>,
 ) -> Config {
     let global = global::read(notes, root);
+    let library = policies::library(notes, root);
+    policies::general(notes, root, &library);
     let groups = neighbors::groups(notes, root);
     let context = neighbors::Context {
         global: &global,
         root,
         groups: &groups,
+        library: &library,
         passwords,
     };
     neighbors::unused_groups(notes, &context);
@@ -86,7 +90,7 @@ pub(super) fn config<'t>(
         kubernetes::mesh_or_neighbor(notes, root, mesh, &neighbors);
     }
     Config {
-        fib: routes::fib(notes, root),
+        fib: routes::fib(notes, root, &library),
         static_routes: routes::statics(notes, root),
         api: routes::api(notes, root),
         log: routes::log(notes, root),
@@ -96,6 +100,7 @@ pub(super) fn config<'t>(
         dynamic_neighbors,
         pools,
         mesh,
+        policies: library.into_shown(),
     }
 }
 

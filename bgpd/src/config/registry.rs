@@ -3,6 +3,8 @@
 //!
 //! Paths are without the optional tables `config`. `*` at the end of a path stands for everything below.
 
+mod policies;
+
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum State {
@@ -26,7 +28,8 @@ pub(super) enum Found {
     Table,
 }
 
-const POLICY: &str = "policies other than default-import-policy and default-export-policy are not implemented in this version";
+const IN_POLICY: &str =
+    "GoBGP's policies of route server clients: import-policy-list works for every neighbour";
 const ABSENT: &str = "not implemented in this version";
 const NONE: &str = "has no effect";
 const WITH_PARENT: &str = "belongs to a feature that is not implemented in this version";
@@ -100,9 +103,9 @@ const GLOBAL: Entries = &[
     ),
     ("global.apply-policy.default-import-policy", Implemented),
     ("global.apply-policy.default-export-policy", Implemented),
-    ("global.apply-policy.import-policy-list", Refused(POLICY)),
-    ("global.apply-policy.export-policy-list", Refused(POLICY)),
-    ("global.apply-policy.in-policy-list", Refused(POLICY)),
+    ("global.apply-policy.import-policy-list", Implemented),
+    ("global.apply-policy.export-policy-list", Implemented),
+    ("global.apply-policy.in-policy-list", Refused(IN_POLICY)),
     (
         "global.apply-policy.default-in-policy",
         Accepted("has no effect: there are no route servers"),
@@ -196,9 +199,9 @@ const NEIGHBORS: Entries = &[
     ("neighbors.graceful-restart.*", Accepted(NONE)),
     ("neighbors.apply-policy.default-import-policy", Implemented),
     ("neighbors.apply-policy.default-export-policy", Implemented),
-    ("neighbors.apply-policy.import-policy-list", Refused(POLICY)),
-    ("neighbors.apply-policy.export-policy-list", Refused(POLICY)),
-    ("neighbors.apply-policy.in-policy-list", Refused(POLICY)),
+    ("neighbors.apply-policy.import-policy-list", Implemented),
+    ("neighbors.apply-policy.export-policy-list", Implemented),
+    ("neighbors.apply-policy.in-policy-list", Refused(IN_POLICY)),
     (
         "neighbors.apply-policy.default-in-policy",
         Accepted("has no effect: there are no route servers"),
@@ -245,7 +248,30 @@ const FAMILIES: Entries = &[
         "neighbors.afi-safis.route-target-membership.*",
         Accepted(NONE),
     ),
-    ("neighbors.afi-safis.apply-policy.*", Refused(POLICY)),
+    (
+        "neighbors.afi-safis.apply-policy.import-policy-list",
+        Implemented,
+    ),
+    (
+        "neighbors.afi-safis.apply-policy.export-policy-list",
+        Implemented,
+    ),
+    (
+        "neighbors.afi-safis.apply-policy.default-import-policy",
+        Implemented,
+    ),
+    (
+        "neighbors.afi-safis.apply-policy.default-export-policy",
+        Implemented,
+    ),
+    (
+        "neighbors.afi-safis.apply-policy.in-policy-list",
+        Refused(IN_POLICY),
+    ),
+    (
+        "neighbors.afi-safis.apply-policy.default-in-policy",
+        Accepted("has no effect: there are no route servers"),
+    ),
     (
         "neighbors.afi-safis.route-selection-options.*",
         Accepted(NONE),
@@ -302,6 +328,8 @@ const OURS: Entries = &[
     ("fib.persist", Implemented),
     ("fib.resolve-via-default", Implemented),
     ("fib.deferral", Implemented),
+    ("fib.apply-policy.export-policy-list", Implemented),
+    ("fib.apply-policy.default-export-policy", Implemented),
     ("static-routes", List),
     ("static-routes.prefix", Implemented),
     ("static-routes.blackhole", Implemented),
@@ -341,11 +369,6 @@ const OURS: Entries = &[
 ];
 
 const ELSEWHERE: Entries = &[
-    (
-        "defined-sets.*",
-        Accepted("has no effect: nothing can use it, policies are not implemented in this version"),
-    ),
-    ("policy-definitions.*", Refused(POLICY)),
     ("rpki-servers.*", Refused(ABSENT)),
     ("bmp-servers.*", Refused(ABSENT)),
     ("mrt-dump.*", Refused(ABSENT)),
@@ -358,13 +381,14 @@ const ELSEWHERE: Entries = &[
     ("collector.*", Accepted(NONE)),
 ];
 
-const ALL: [Entries; 7] = [
+const ALL: [Entries; 8] = [
     GLOBAL,
     NEIGHBORS,
     NEIGHBORS_ONLY,
     FAMILIES,
     GROUPS,
     OURS,
+    policies::POLICIES,
     ELSEWHERE,
 ];
 

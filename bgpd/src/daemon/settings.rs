@@ -225,17 +225,16 @@ fn endpoint(neighbor: &Neighbor) -> Endpoint {
 /// Import and export policy of a neighbour. What is learned from the kernel is learned to be announced: `[fib]` says by
 /// interface what that is, and by default it is nothing.
 pub(super) fn policies(neighbor: &Neighbor) -> (Policy, Policy) {
-    let policy = |accept: bool| {
-        if accept {
-            Policy::accept_all()
-        } else {
-            Policy::reject_all()
-        }
-    };
     (
-        policy(neighbor.import.accept),
-        policy(neighbor.export.accept).redistributing(),
+        neighbor.import.program.clone(),
+        neighbor.export.program.clone().redistributing(),
     )
+}
+
+/// What of the table goes to the kernel.
+pub(super) fn kernel_policy(config: &Config) -> Policy {
+    let fib = config.fib.as_ref();
+    fib.map_or_else(Policy::accept_all, |fib| fib.export.program.clone())
 }
 
 /// Says in the log what RFC 8212 does to an external neighbour without policy.
@@ -260,6 +259,7 @@ pub(super) fn rib_config(config: &Config) -> RibConfig {
         max_paths: global.max_paths,
         max_internal_paths: global.max_internal_paths,
         selection: global.selection,
+        kernel_export: kernel_policy(config),
         ..RibConfig::new(global.asn, global.router_id())
     }
 }

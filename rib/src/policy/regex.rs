@@ -53,10 +53,15 @@ impl Regex {
             .start_kind(StartKind::Unanchored)
             .dfa_size_limit(Some(LARGEST))
             .determinize_size_limit(Some(LARGEST));
+        let parsed = syntax::parse_with(&with_boundaries(text), &syntax).map_err(|error| {
+            // Before it comes a drawing of the expression; the last line says what is wrong.
+            let said = alloc::format!("{error}");
+            let last = said.lines().last().unwrap_or_default();
+            PatternError::Syntax(last.trim_start_matches("error: ").into())
+        })?;
         let nfa = thompson::Compiler::new()
-            .syntax(syntax)
             .configure(compiler)
-            .build(&with_boundaries(text))
+            .build_from_hir(&parsed)
             .map_err(|error| match error.size_limit() {
                 Some(_) => PatternError::TooComplex,
                 None => PatternError::Syntax(alloc::format!("{error}")),

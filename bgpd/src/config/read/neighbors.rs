@@ -15,6 +15,7 @@ use super::{
     },
     Maybe, Node, Notes, Passwords, Scope,
     kubernetes::overlap,
+    policies::Library,
     session,
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Context<'c, 't> {
     pub(super) global: &'c Global,
     pub(super) root: &'c Node<'t>,
     pub(super) groups: &'c BTreeMap<&'t str, &'c Node<'t>>,
+    pub(super) library: &'c Library<'t>,
     pub(super) passwords: Passwords<'c>,
 }
 

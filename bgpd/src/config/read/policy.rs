@@ -1,41 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Which routes pass, and which families they are of.
+//! Which families are exchanged.
 
 use bgp_proto::Family;
 
-use super::{
-    super::{
-        model::Global,
-        neighbor::{FamilyConfig, PeerPolicy, PolicyOrigin},
-    },
-    Node, Notes, Scope,
-    add_paths::AddPaths,
-};
-
-/// What a neighbour, its group or the whole speaker says about `direction` ("import" or "export"), or else RFC 8212.
-pub(super) fn policy<'t>(
-    notes: &mut Notes<'t>,
-    scope: &Scope<'_, 't>,
-    root: &Node<'t>,
-    global: &Global,
-    key: &str,
-    internal: bool,
-) -> PeerPolicy {
-    let words = [("accept-route", true), ("reject-route", false)];
-    let own = notes.choice(scope.get(key), &words);
-    let general = notes.choice(root.get(&format!("global.{key}")), &words);
-    match own.or(general) {
-        Some(accept) => PeerPolicy {
-            accept,
-            origin: PolicyOrigin::Explicit,
-        },
-        None if internal || !global.ebgp_requires_policy => PeerPolicy {
-            accept: true,
-            origin: PolicyOrigin::Default,
-        },
-        None => PeerPolicy::standard(false),
-    }
-}
+use super::{super::neighbor::FamilyConfig, Node, Notes, Scope, add_paths::AddPaths};
 
 /// The families of the neighbour, or of its group; `None` if neither says.
 pub(super) fn families<'t>(

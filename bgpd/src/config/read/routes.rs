@@ -6,9 +6,14 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     super::model::{Api, Fib, Log, LogFormat, LogLevel, StaticRoute, StaticTarget},
     Node, Notes,
+    policies::{self, Library},
 };
 
-pub(super) fn fib<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<Fib> {
+pub(super) fn fib<'t>(
+    notes: &mut Notes<'t>,
+    root: &Node<'t>,
+    library: &Library<'t>,
+) -> Option<Fib> {
     root.table("fib")?;
     let usual = Fib::default();
     let table = notes.number(root.get("fib.table"), 1..=u32::MAX.into());
@@ -39,6 +44,7 @@ pub(super) fn fib<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<Fib> {
         deferral: notes
             .number(root.get("fib.deferral"), 0..=3600)
             .map_or(usual.deferral, Duration::from_secs),
+        export: policies::kernel(notes, root, library),
     })
 }
 

@@ -7,7 +7,7 @@ use super::{
     add_paths::AddPaths,
     bfd,
     neighbors::Context,
-    policy, terms,
+    policies, policy, terms,
 };
 
 /// Fills in what the scope says. `of` has the address and the AS numbers.
@@ -56,10 +56,10 @@ pub(super) fn fill<'t>(
     peer.bfd = bfd::bfd(notes, |key| scope.get(&format!("bfd.{key}")));
     families(notes, scope, &mut peer);
     let internal = peer.is_internal();
-    let mut policy =
-        |key| policy::policy(notes, scope, context.root, context.global, key, internal);
-    peer.import = policy("apply-policy.default-import-policy");
-    peer.export = policy("apply-policy.default-export-policy");
+    let around = (context.root, context.global, context.library);
+    let mut policy = |direction| policies::attached(notes, scope, around, direction, internal);
+    peer.import = policy(policies::Direction::Import);
+    peer.export = policy(policies::Direction::Export);
     peer
 }
 

@@ -90,6 +90,13 @@ impl Supervisor {
                     let _ = shard.order(order).await;
                 }
             }
+            ConfigChange::KernelPolicyChanged(policy) => {
+                for shard in &self.door.shards {
+                    let input = rib::Input::KernelPolicy(policy.program.clone());
+                    // The daemon does not outlive a shard.
+                    let _ = shard.order(Order::Input(input)).await;
+                }
+            }
             ConfigChange::DynamicChanged(ranges) => {
                 self.open_ranges(&old.dynamic_neighbors, &ranges)?;
                 self.review_dynamic(&ranges).await;
@@ -113,21 +120,27 @@ impl Supervisor {
             let around = ranges.iter().filter(|range| range.prefix.contains(address));
             around.max_by_key(|range| range.prefix.prefix())
         };
-        let changed: Vec<(IpAddr, StopReason)> = {
+        let (mut gone, mut updated) = (Vec::new(), Vec::new());
+        {
             let board = self.door.read();
-            let dynamic = board.peers.iter().filter(|(_, running)| running.dynamic);
-            dynamic
-                .filter_map(|(address, running)| match range_of(*address) {
-                    None => Some((*address, StopReason::Deconfigured)),
-                    Some(range) if range.neighbor(*address) != *running.neighbor => {
-                        Some((*address, StopReason::ConfigurationChange))
-                    }
-                    Some(_) => None,
-                })
-                .collect()
-        };
-        for (address, reason) in changed {
+            for (address, running) in board.peers.iter().filter(|(_, running)| running.dynamic) {
+                let Some(range) = range_of(*address) else {
+                    gone.push((*address, StopReason::Deconfigured));
+                    continue;
+                };
+                let neighbor = range.neighbor(*address);
+                if config::needs_new_session(&running.neighbor, &neighbor) {
+                    gone.push((*address, StopReason::ConfigurationChange));
+                } else if neighbor != *running.neighbor {
+                    updated.push(neighbor);
+                }
+            }
+        }
+        for (address, reason) in gone {
             self.remove_peer(address, reason).await;
+        }
+        for neighbor in updated {
+            self.update_peer(&neighbor).await;
         }
     }
 

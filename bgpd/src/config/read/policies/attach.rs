@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `apply-policy`: which policies work where.
+//!
+//! Each key counts by itself: that of the neighbour's family, or else the neighbour's, or else its group's, or else
+//! `global.apply-policy`'s. A list is taken whole; an empty one is no policy.
+
+use bgp_proto::Family;
+use rib::{
+    Policy, Verdict,
+    policy::{Condition, Statement},
+};
+
+use super::{
+    super::{
+        super::{
+            model::Global,
+            policy::{FamilyPolicy, PeerPolicy, PolicyOrigin},
+        },
+        Maybe, Node, Notes, Scope,
+    },
+    Library,
+};
+
+/// Which way routes go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in super::super) enum Direction {
+    /// From the neighbour.
+    Import,
+    /// To it.
+    Export,
+}
+
+impl Direction {
+    fn list(self) -> &'static str {
+        match self {
+            Self::Import => "apply-policy.import-policy-list",
+            Self::Export => "apply-policy.export-policy-list",
+        }
+    }
+
+    fn default(self) -> &'static str {
+        match self {
+            Self::Import => "apply-policy.default-import-policy",
+            Self::Export => "apply-policy.default-export-policy",
+        }
+    }
+}
+
+/// Policies in order.
+#[derive(Clone, Debug, Default)]
+struct List {
+    names: Vec<String>,
+    body: Vec<Statement>,
+}
+
+const WORDS: &[(&str, bool)] = &[("accept-route", true), ("reject-route", false)];
+
+/// The policies that a key names; `None` if it is not there.
+fn list<'t>(notes: &mut Notes<'t>, library: &Library<'t>, value: Maybe<'t>) -> Option<List> {
+    let items = notes.items(value)?;
+    let mut out = List::default();
+    for item in items {
+        let Some((name, statement)) = library.named(notes, Some(item)) else {
+            continue;
+        };
+        if out.names.iter().any(|other| other == name) {
+            let message = format!("policy \"{}\" is there twice", name.escape_debug());
+            notes.error(item.span(), message);
+        }
+        out.names.push(name.to_owned());
+        out.body.push(statement.clone());
+    }
+    Some(out)
+}
+
+/// Errors in `global.apply-policy` are errors even if every neighbour has policies of its own.
+pub(in super::super) fn general<'t>(notes: &mut Notes<'t>, root: &Node<'t>, library: &Library<'t>) {
+    for direction in [Direction::Import, Direction::Export] {
+        let key = |key: &str| root.get(&format!("global.{key}"));
+        list(notes, library, key(direction.list()));
+        notes.choice(key(direction.default()), WORDS);
+    }
+}
+
+fn program(
+    notes: &mut Notes<'_>,
+    library: &Library<'_>,
+    at: std::ops::Range<usize>,
+    body: Vec<Statement>,
+    accept: bool,
+) -> Policy {
+    if body.is_empty() {
+        return PeerPolicy::plain(accept, PolicyOrigin::Explicit).program;
+    }
+    library
+        .program(body, verdict(accept))
+        .unwrap_or_else(|error| {
+            notes.error(at, error.to_string());
+            Policy::reject_all()
+        })
+}
+
+fn verdict(accept: bool) -> Verdict {
+    if accept {
+        Verdict::Accept
+    } else {
+        Verdict::Reject
+    }
+}
+
+/// What works between a neighbour and the table. Without a word anywhere, RFC 8212 decides.
+pub(in super::super) fn attached<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    (root, global, library): (&Node<'t>, &Global, &Library<'t>),
+    direction: Direction,
+    internal: bool,
+) -> PeerPolicy {
+    let general = |key: &str| root.get(&format!("global.{key}"));
+    // Both are read even if only the first counts, so that what is wrong is said.
+    let own = list(notes, library, scope.get(direction.list()));
+    let all = list(notes, library, general(direction.list()));
+    let List { names, mut body } = own.or(all).unwrap_or_default();
+    let own = notes.choice(scope.get(direction.default()), WORDS);
+    let all = notes.choice(general(direction.default()), WORDS);
+    let said = own.or(all);
+    let families = of_families(notes, scope, library, direction);
+    // A list is a policy, and GoBGP accepts what none of its policies decides about.
+    let open = said.unwrap_or(internal || !global.ebgp_requires_policy || !names.is_empty());
+    let origin = if said.is_some() || !names.is_empty() {
+        PolicyOrigin::Explicit
+    } else if open {
+        PolicyOrigin::Default
+    } else {
+        PolicyOrigin::Rfc8212
+    };
+    let mut shown = Vec::new();
+    let mut fronts = Vec::new();
+    for (family, own, default) in families {
+        let is_own = own.is_some();
+        let List {
+            names: listed,
+            body: own_body,
+        } = own.unwrap_or_else(|| List {
+            names: names.clone(),
+            body: body.clone(),
+        });
+        let accept = default.unwrap_or(open || (is_own && said.is_none() && !listed.is_empty()));
+        let end = if accept {
+            Statement::Accept
+        } else {
+            Statement::Reject
+        };
+        let then = own_body.into_iter().chain([end]).collect();
+        fronts.push(Statement::when(Condition::Family(family), then));
+        shown.push(FamilyPolicy {
+            family,
+            policies: listed.into(),
+            accept,
+        });
+    }
+    body.splice(0..0, fronts);
+    let at = scope.span(direction.list());
+    PeerPolicy {
+        accept: open,
+        origin,
+        policies: names.into(),
+        families: shown,
+        program: program(notes, library, at, body, open),
+    }
+}
+
+/// Families that say something of their own.
+fn of_families<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    library: &Library<'t>,
+    direction: Direction,
+) -> Vec<(Family, Option<List>, Option<bool>)> {
+    let mut out = Vec::new();
+    for table in scope.list("afi-safis") {
+        let own = list(notes, library, table.get(direction.list()));
+        let default = notes.choice(table.get(direction.default()), WORDS);
+        let name = table.get("afi-safi-name");
+        let family = name.and_then(|name| name.get_ref().as_str()?.parse().ok());
+        if let (Some(family), true) = (family, own.is_some() || default.is_some()) {
+            out.push((family, own, default));
+        }
+    }
+    out
+}
+
+/// What works between the table and the kernel: everything passes where nothing else is said.
+pub(in super::super) fn kernel<'t>(
+    notes: &mut Notes<'t>,
+    root: &Node<'t>,
+    library: &Library<'t>,
+) -> PeerPolicy {
+    let value = root.get("fib.apply-policy.export-policy-list");
+    let given = list(notes, library, value);
+    let said = notes.choice(root.get("fib.apply-policy.default-export-policy"), WORDS);
+    let at = value.map_or(0..0, toml::Spanned::span);
+    let List { names, body } = given.unwrap_or_default();
+    let accept = said.unwrap_or(true);
+    let origin = if said.is_some() || !names.is_empty() {
+        PolicyOrigin::Explicit
+    } else {
+        PolicyOrigin::Default
+    };
+    PeerPolicy {
+        accept,
+        origin,
+        policies: names.into(),
+        families: Vec::new(),
+        program: program(notes, library, at, body, accept),
+    }
+}
