@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     cluster::run(arguments.options())
 }
 
-/// Always and CrossSubnet with a real `tunl0`, in a virtual machine each.
+/// Always and `CrossSubnet` with a real `tunl0`, in a virtual machine each.
 pub(crate) fn test_in_machines() -> Result<()> {
     for (mode, encap) in [
         (Mode::FullMesh, Encap::Ipip),
@@ -96,13 +96,13 @@ pub(crate) fn test_in_machines() -> Result<()> {
 fn in_a_machine(arguments: Arguments) -> Result<()> {
     packages::ensure(vm::PACKAGES)?;
     cargo(&["build", "--package", "bgpd"])?;
-    let mode = name(arguments.mode)?;
-    let encap = name(arguments.encap.unwrap_or(Encap::CrossSubnet))?;
+    let mode = name(&arguments.mode)?;
+    let encap = name(&arguments.encap.unwrap_or(Encap::CrossSubnet))?;
     vm::run(&["cluster", "--inside", "--mode", &mode, "--encap", &encap])
 }
 
 /// A value as it is written on the command line.
-fn name(value: impl ValueEnum) -> Result<String> {
+fn name(value: &impl ValueEnum) -> Result<String> {
     let value = value.to_possible_value().context("no value is hidden")?;
     Ok(value.get_name().to_owned())
 }

@@ -8,7 +8,9 @@ mod initramfs;
 mod kernel;
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -81,7 +83,8 @@ fn pack(scratch: &Path, kernel: &kernel::Kernel, arguments: &[&str]) -> Result<V
     }
     let mut insert = String::new();
     for module in kernel.modules(MODULES)? {
-        insert += &format!("busybox insmod /modules/{}.ko\n", module.name);
+        // Writing to a String can not fail.
+        let _ = writeln!(insert, "busybox insmod /modules/{}.ko", module.name);
         archive.file(
             &format!("modules/{}.ko", module.name),
             0o644,

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(&file[54..62], "00000005");
         assert_eq!(&file[94..102], "00000004");
         assert!(
-            file[110..].starts_with("a/b\0\0\012345\0\0\0070701"),
+            file[110..].starts_with("a/b\x00\x00\x0012345\x00\x00\x00070701"),
             "{file}"
         );
         assert_eq!(text.matches("070701").count(), 4);
