@@ -353,7 +353,8 @@ impl PeerTask {
                 }
             }
         }
-        if !self.told_converged && self.peer.is_converged() {
+        // Not before the shards have it all.
+        if !self.told_converged && self.pending.is_empty() && self.peer.is_converged() {
             self.told_converged = self
                 .around
                 .notices
