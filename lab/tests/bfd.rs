@@ -324,6 +324,39 @@ fn strict_mode_waits_for_bfd() -> Result<()> {
     kernel_has(&a, "10.2.0.0/16", true)
 }
 
+/// From a peer group, on a single hop and without a neighbour of its own in the file.
+#[test]
+#[ignore = "needs netns"]
+fn a_dynamic_neighbour_is_watched_while_it_is_there() -> Result<()> {
+    let lab = Lab::new("bfd")?;
+    let (a, b) = lab.pair()?;
+    let group = neighbor("", "")
+        .replace("[[neighbors]]", "[[peer-groups]]")
+        .replace("neighbor-address = \"\"", "peer-group-name = \"tor\"");
+    let range = "[[dynamic-neighbors]]\nprefix = \"10.0.0.0/24\"\npeer-group = \"tor\"\n";
+    let us = Bgpd::start(&a, &ours(&[&group, range]))?;
+    ensure!(us.json(&["bfd"])? == serde_json::json!([]));
+    let _bird = Bird::start(&b, &bird("", &bird_bgp("bfd on;")))?;
+    let monitor = Monitor::start(&a)?;
+    fall("a dynamic neighbour", || {
+        until("it is Established", Duration::from_secs(20), || {
+            ensure!(us.state("10.0.0.2")? == "established");
+            Ok(())
+        })?;
+        wait_bfd(&us, "10.0.0.2", "up")?;
+        kernel_has(&a, "10.2.0.0/16", true)?;
+        thread::sleep(Duration::from_millis(1500));
+        let at = deaf(&[&a])?;
+        let time = monitor.removed("10.2.0.0/16", at);
+        until("it is forgotten", Duration::from_secs(5), || {
+            ensure!(us.json(&["bfd"])? == serde_json::json!([]));
+            Ok(())
+        })?;
+        hears(&[&a])?;
+        time
+    })
+}
+
 /// `BGPD_BFD_SECONDS=600 cargo test -p lab --test bfd -- --ignored --nocapture a_busy_machine` is the long form.
 #[test]
 #[ignore = "needs netns"]
