@@ -57,6 +57,8 @@ pub struct SessionConfig {
     pub strict_bfd: Option<Duration>,
     /// Sent in OPEN, besides the four-octet AS capability, which is always there unless [`Self::two_octet_as`].
     pub capabilities: Vec<Capability>,
+    /// With a role among [`Self::capabilities`]: the peer has to have one, too (RFC 9234 §4.2).
+    pub strict_role: bool,
     /// Be a speaker without RFC 6793: for tests of such peers.
     pub two_octet_as: bool,
     /// Where jitter comes from: the same seed gives the same timers.
@@ -81,6 +83,7 @@ impl SessionConfig {
             send_hold: None,
             strict_bfd: None,
             capabilities: Vec::new(),
+            strict_role: false,
             two_octet_as: false,
             seed: 0,
         }

@@ -7,7 +7,7 @@ mod rig;
 use bgp_fsm::{
     Action, Direction, DownReason, Event, Mode, PeerAs, SessionConfig, State, StopReason,
 };
-use bgp_proto::{Asn, Capability, Code, Family, HoldTime, Notification, Open, PeerKind};
+use bgp_proto::{Asn, Capability, Code, Family, HoldTime, Notification, Open, PeerKind, Role};
 use rig::{
     FIRST, LOCAL, Rig, SECOND, closes, codes, config, down, id, notifications, open, sent_open, up,
 };
@@ -97,6 +97,50 @@ fn our_own_identifier_is_refused_inside_the_as_and_fine_outside() {
     assert_eq!(codes(&actions), [(FIRST, Code::OPEN_BAD_IDENTIFIER)]);
     let (rig, _) = answer(config(), open(2));
     assert_eq!(rig.state(), State::OpenConfirm);
+}
+
+#[test]
+fn roles_are_a_pair_or_the_peer_is_told_2_11() {
+    let pairs = [
+        (Role::PROVIDER, Role::CUSTOMER),
+        (Role::CUSTOMER, Role::PROVIDER),
+        (Role::ROUTE_SERVER, Role::ROUTE_SERVER_CLIENT),
+        (Role::ROUTE_SERVER_CLIENT, Role::ROUTE_SERVER),
+        (Role::PEER, Role::PEER),
+    ];
+    let is_refused = |ours: Role, theirs: &[Role], strict_role| {
+        let ours = SessionConfig {
+            capabilities: vec![Capability::Role(ours)],
+            strict_role,
+            ..config()
+        };
+        let mut remote = open(1);
+        let theirs = theirs.iter().map(|role| Capability::Role(*role));
+        remote.capabilities.extend(theirs);
+        let (rig, actions) = answer(ours, remote);
+        let refused = codes(&actions) == [(FIRST, Code::OPEN_ROLE_MISMATCH)];
+        assert_eq!(refused, rig.state() == State::Idle, "{actions:?}");
+        refused
+    };
+    for ours in (0..5).map(Role) {
+        for theirs in (0..6).map(Role) {
+            let fits = pairs.contains(&(ours, theirs));
+            assert_eq!(
+                !is_refused(ours, &[theirs], false),
+                fits,
+                "{ours:?} {theirs:?}"
+            );
+        }
+        assert!(!is_refused(ours, &[], false));
+        assert!(is_refused(ours, &[], true), "strict");
+    }
+    let customer = Role::CUSTOMER;
+    assert!(!is_refused(Role::PROVIDER, &[customer, customer], true));
+    assert!(is_refused(Role::PROVIDER, &[customer, Role::PEER], true));
+    // Without a role of our own, the peer's is of no concern.
+    let mut remote = open(1);
+    remote.capabilities.push(Capability::Role(Role::PEER));
+    assert_eq!(answer(config(), remote).0.state(), State::OpenConfirm);
 }
 
 #[test]

@@ -125,22 +125,39 @@ impl AsPath {
     /// The same path behind `times` times this AS; a segment that is full is followed by a new one (RFC 4271 §5.1.2).
     #[must_use]
     pub fn prepended(&self, asn: Asn, times: usize) -> Self {
+        self.prepended_to(SegmentKind::Sequence, asn, times)
+    }
+
+    /// The same within a confederation: the member AS is in a segment of its own kind (RFC 5065 §4.1).
+    #[must_use]
+    pub fn prepended_member(&self, asn: Asn) -> Self {
+        self.prepended_to(SegmentKind::ConfedSequence, asn, 1)
+    }
+
+    fn prepended_to(&self, kind: SegmentKind, asn: Asn, times: usize) -> Self {
         let mut front: Vec<Asn> = core::iter::repeat_n(asn, times).collect();
         let mut rest = self.segments();
-        let mut path = Self {
-            words: Vec::with_capacity(self.words.len() + times + 1),
-        };
-        if let Some((SegmentKind::Sequence, first)) = rest.clone().next()
+        let mut path = Self::with_capacity(self.words.len() + times + 1);
+        if let Some((first_kind, first)) = rest.clone().next()
+            && first_kind == kind
             && first.len() + times <= SEGMENT
         {
             front.extend_from_slice(first);
             rest.next();
         }
-        path.push_segment(SegmentKind::Sequence, &front);
+        path.push_segment(kind, &front);
         for (kind, asns) in rest {
             path.push_segment(kind, asns);
         }
         path
+    }
+
+    /// The member AS of our confederation that it was learned from, if it was: the first of a first segment of that kind.
+    pub fn neighbor_member(&self) -> Option<Asn> {
+        match self.segments().next() {
+            Some((SegmentKind::ConfedSequence, asns)) => asns.first().copied(),
+            _ => None,
+        }
     }
 
     /// As another AS is told it: what happened inside of a confederation stays there (RFC 5065 §4.1).
@@ -265,6 +282,13 @@ mod tests {
         assert_eq!(mixed.origin_as(), None);
         assert_eq!(mixed.to_string(), "(65001 65002) 1 2 {3,4}");
         assert_eq!(mixed.without_confederation().to_string(), "1 2 {3,4}");
+        assert_eq!(mixed.neighbor_member(), Some(Asn(65001)));
+        let longer = mixed.prepended_member(Asn(65003));
+        assert_eq!(longer.to_string(), "(65003 65001 65002) 1 2 {3,4}");
+        let inside = path(&[1]).prepended_member(Asn(65003));
+        assert_eq!(inside.to_string(), "(65003) 1");
+        assert_eq!(inside.prepended(Asn(2), 1).to_string(), "2 (65003) 1");
+        assert_eq!(path(&[1]).neighbor_member(), None);
     }
 
     #[test]

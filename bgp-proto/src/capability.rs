@@ -100,6 +100,18 @@ impl Role {
     pub const CUSTOMER: Self = Self(3);
     /// Peer.
     pub const PEER: Self = Self(4);
+
+    /// The role of the other side (RFC 9234 §4.2); `None` for one that is not known.
+    pub fn opposite(self) -> Option<Self> {
+        Some(match self {
+            Self::PROVIDER => Self::CUSTOMER,
+            Self::CUSTOMER => Self::PROVIDER,
+            Self::ROUTE_SERVER => Self::ROUTE_SERVER_CLIENT,
+            Self::ROUTE_SERVER_CLIENT => Self::ROUTE_SERVER,
+            Self::PEER => Self::PEER,
+            _ => return None,
+        })
+    }
 }
 
 /// A capability.

@@ -122,7 +122,7 @@ pub struct PeerStatus {
     pub local_as: Asn,
     /// Free text of the configuration.
     pub description: String,
-    /// `external`, `internal`, `client`.
+    /// `external`, `member`, `internal`, `client`.
     pub relation: &'static str,
     /// Accepted by a `[[dynamic-neighbors]]` prefix.
     pub dynamic: bool,
@@ -451,6 +451,8 @@ pub enum PeerOrder {
     RefreshIn,
     /// Send our routes again.
     RefreshOut,
+    /// Both sides are to prefer other ways, or not any more (RFC 8326).
+    GracefulShutdown(bool),
 }
 
 /// Why an order or a question failed.

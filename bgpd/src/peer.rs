@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use bgp_fsm::{Action, ConnectionId, DownReason, Event, Session, State, StopReason};
 use bgp_proto::{
     Capability, Family, Frame, Framer, Instant, Message, MessageKind, Negotiated, NlriBlock,
-    Notification, Open, PathAttributes, RefreshSubtype, RouteRefresh, Update, UpdateWriter,
-    Verdict,
+    Notification, Open, PathAttributes, PeerKind, RefreshSubtype, RouteRefresh, Update,
+    UpdateWriter, Verdict,
 };
 use bytes::{Bytes, BytesMut};
 use rib::{Input, PathsSent, Policy, RouteBatch, Source};
@@ -226,19 +226,17 @@ impl Peer {
             .map(|known| known.local)
     }
 
-    /// `external`, `internal` or `client`, as configured or, for a dynamic neighbour, as learned.
+    /// `external`, `member`, `internal` or `client`, as configured or, for a dynamic neighbour, as learned.
     pub fn relation_name(&self) -> &'static str {
         let asn = match (self.settings.session.peer_as, self.remote()) {
             (bgp_fsm::PeerAs::Exact(asn), _) => Some(asn),
             (bgp_fsm::PeerAs::Any, remote) => remote.map(|remote| remote.asn),
         };
-        match (
-            asn == Some(self.settings.session.local_as),
-            self.settings.route_reflector_client,
-        ) {
-            (false, _) => "external",
-            (true, false) => "internal",
-            (true, true) => "client",
+        match asn.map_or(rib::Relation::External, |asn| self.settings.relation(asn)) {
+            rib::Relation::External => "external",
+            rib::Relation::Member => "member",
+            rib::Relation::Internal => "internal",
+            rib::Relation::Client => "client",
         }
     }
 
@@ -548,10 +546,15 @@ impl Peer {
     fn session_up(
         &mut self,
         connection: ConnectionId,
-        negotiated: Negotiated,
+        mut negotiated: Negotiated,
         remote: Open,
         now: Instant,
     ) {
+        if self.settings.relation(remote.asn) == rib::Relation::Member {
+            // RFC 5065 §4: UPDATEs are those of an internal session.
+            negotiated.kind = PeerKind::Internal;
+            negotiated.aigp = true;
+        }
         let local = self
             .connections
             .iter()

@@ -311,6 +311,16 @@ fn changes_are_as_small_as_they_can_be() {
             "neighbour 192.0.2.3 updated (bfd)",
         ),
         (
+            "peer-as = 64513",
+            "peer-as = 64513\nrole = \"peer\"",
+            "neighbour 192.0.2.3 restarted (role)",
+        ),
+        (
+            "peer-as = 64513",
+            "peer-as = 64513\ngraceful-shutdown = true",
+            "neighbour 192.0.2.3 updated (terms)",
+        ),
+        (
             "\"reject-route\"",
             "\"accept-route\"",
             "neighbour 192.0.2.3 updated (import-policy)",

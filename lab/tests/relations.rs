@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Frr, Lab, until};
+use lab::{Bgpd, Bird, Frr, GoBgp, Lab, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -182,5 +182,201 @@ fn the_path_of_a_route_server_is_taken_where_that_is_agreed() -> Result<()> {
     )?;
     we_have(&us, "10.2.0.0/16", "")?;
     ensure!(established_count(&us)? == 1, "the session has stayed");
+    Ok(())
+}
+
+/// The only path FRR has of a prefix.
+fn frr_route(frr: &Frr, prefix: &str) -> Result<Value> {
+    let text = frr.ctl(&format!("show bgp ipv4 unicast {prefix} json"))?;
+    let table: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+    ensure!(table["paths"][0].is_object(), "{text}");
+    Ok(table["paths"][0].clone())
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn roles_are_agreed_with_frr_and_leaks_marked_and_refused() -> Result<()> {
+    let lab = Lab::new("rel")?;
+    let (a, b) = lab.pair()?;
+    let with = |role: &str| ours(&format!("peer-as = 64513\n{role}"));
+    let us = Bgpd::start(&a, &with("role = \"provider\"\nstrict-role = true"))?;
+    let customer = Frr::start(&b, &frr(64513, 64512, &["local-role customer strict-mode"]))?;
+    us.wait_established("10.0.0.2")?;
+    we_have(&us, "10.2.0.0/16", "64513")?;
+    add(&us, "10.1.0.0/16", "65010")?;
+    frr_has(&customer, "10.1.0.0/16", "64512 65010")?;
+    let text = customer.ctl("show bgp ipv4 unicast 10.1.0.0/16")?;
+    ensure!(text.contains("otc 64512"), "marked by us: {text}");
+    let text = us.ctl(&["neighbor", "10.0.0.2"])?;
+    ensure!(text.contains("role customer: received"), "{text}");
+    drop(customer);
+
+    // It takes itself for a peer: both sides see that this is no pair.
+    let peer = Frr::start(&b, &frr(64513, 64512, &["local-role peer"]))?;
+    until("the role is refused", SOON, || {
+        let neighbor = us.ctl(&["neighbor", "10.0.0.2"])?;
+        ensure!(neighbor.contains("Role Mismatch"), "{neighbor}");
+        Ok(())
+    })?;
+    reload(&us, &with("role = \"peer\""))?;
+    us.wait_established("10.0.0.2")?;
+    we_have(&us, "10.2.0.0/16", "64513")?;
+    // What has been marked elsewhere goes neither up nor across.
+    let route = &us.json(&["route", "10.2.0.0/16"])?[0];
+    ensure!(
+        route["only_to_customer"] == 64513,
+        "marked by both: {route}"
+    );
+    frr_has(&peer, "10.1.0.0/16", "64512 65010")?;
+    drop(peer);
+
+    // A customer that says no role, and is not asked for one.
+    reload(&us, &with("role = \"provider\""))?;
+    let _none = Frr::start(&b, &frr(64513, 64512, &[]))?;
+    us.wait_established("10.0.0.2")?;
+    reload(&us, &with("role = \"provider\"\nstrict-role = true"))?;
+    until("a role is wanted", SOON, || {
+        let neighbor = us.ctl(&["neighbor", "10.0.0.2"])?;
+        ensure!(neighbor.contains("Role Mismatch"), "{neighbor}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn frr_is_told_that_we_leave_and_that_we_stay() -> Result<()> {
+    let lab = Lab::new("rel")?;
+    let (a, b) = lab.pair()?;
+    let us = Bgpd::start(&a, &ours("peer-as = 64513"))?;
+    let frr = Frr::start(&b, &frr(64513, 64512, &[]))?;
+    us.wait_established("10.0.0.2")?;
+    add(&us, "10.1.0.0/16", "65010")?;
+    frr_has(&frr, "10.1.0.0/16", "64512 65010")?;
+    we_have(&us, "10.2.0.0/16", "64513")?;
+    let leaving = |wanted: bool| {
+        until(&format!("leaving is {wanted}"), SOON, || {
+            let path = frr_route(&frr, "10.1.0.0/16")?;
+            let said = path["community"]["string"].as_str().unwrap_or_default();
+            ensure!(said.contains("graceful-shutdown") == wanted, "{path}");
+            let route = &us.json(&["route", "10.2.0.0/16"])?[0];
+            ensure!((route["local_pref"] == 0) == wanted, "{route}");
+            Ok(())
+        })
+    };
+    leaving(false)?;
+    us.ctl(&["neighbor", "10.0.0.2", "graceful-shutdown", "on"])?;
+    leaving(true)?;
+    let text = us.ctl(&["neighbor", "10.0.0.2"])?;
+    ensure!(text.contains("leaving (graceful shutdown)"), "{text}");
+    us.ctl(&["neighbor", "all", "graceful-shutdown", "off"])?;
+    leaving(false)?;
+    reload(
+        &us,
+        &format!("{}graceful-shutdown = true", ours("peer-as = 64513")),
+    )?;
+    leaving(true)?;
+    ensure!(established_count(&us)? == 1, "the session has stayed");
+    Ok(())
+}
+
+/// One neighbour in each of two member ASes, one outside; each is asked for the path of our route and of the others'.
+#[test]
+#[ignore = "needs netns"]
+fn a_confederation_with_frr_bird_and_gobgp() -> Result<()> {
+    let lab = Lab::new("rel")?;
+    let (us, frr_net) = lab.pair()?;
+    let mut nets = vec![frr_net];
+    for number in 1..4 {
+        let net = lab.netns(&format!("n{number}"))?;
+        let ours = format!("eth{number}");
+        lab.cable((&us, &ours), (&net, "eth0"))?;
+        us.ip(&format!("addr add 10.0.{number}.1/24 dev {ours}"))?;
+        net.ip(&format!("addr add 10.0.{number}.2/24 dev eth0"))?;
+        nets.push(net);
+    }
+    // BIRD takes no next hop that it can not reach.
+    let neighbor = |number: u8, asn: u32| {
+        let next_hop = if number == 1 { "self" } else { "auto" };
+        format!(
+            "[[neighbors]]\nneighbor-address = \"10.0.{number}.2\"\npeer-as = {asn}\nnext-hop = \"{next_hop}\"\n"
+        )
+    };
+    // 64513 to 64515 are members; 65000 is not, and knows us as 100.
+    let config = format!(
+        "{GLOBAL}confederation = {{ enabled = true, identifier = 100, member-as-list = [64513, 64514, 64515] }}\n{}{}{}{}",
+        neighbor(0, 64513),
+        neighbor(1, 64514),
+        neighbor(2, 64515),
+        neighbor(3, 65000),
+    );
+    let bgpd = Bgpd::start(&us, &config)?;
+    let frr_config = frr(
+        64513,
+        64512,
+        &[],
+    )
+    .replace(
+        " no bgp ebgp-requires-policy\n",
+        " bgp confederation identifier 100\n bgp confederation peers 64512 64514 64515\n no bgp ebgp-requires-policy\n",
+    );
+    let frr = Frr::start(&nets[0], &frr_config)?;
+    let bird = |local: &str, asn: u32, remote: u32, route: &str, extra: &str| {
+        let us = local.replace(".2", ".1");
+        format!(
+            "router id {local};\nprotocol device {{}}\nprotocol static {{ ipv4; route {route} blackhole; }}\n\
+             protocol bgp ours {{ local {local} as {asn}; neighbor {us} as {remote}; connect retry time 1;\n\
+             connect delay time 1; error wait time 1, 2; {extra} ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n"
+        )
+    };
+    let member = "confederation 100; confederation member yes;";
+    let inside = Bird::start(
+        &nets[1],
+        &bird("10.0.1.2", 64514, 64512, "10.3.0.0/16", member),
+    )?;
+    let gobgp = GoBgp::start(
+        &nets[2],
+        "[global.config]\nas = 64515\nrouter-id = \"10.0.2.2\"\n[global.confederation.config]\nenabled = true\n\
+         identifier = 100\nmember-as-list = [64512, 64513, 64514]\n[[neighbors]]\n\
+         config = { neighbor-address = \"10.0.2.1\", peer-as = 64512 }\ntimers = { config = { connect-retry = 5 } }\n",
+    )?;
+    let outside = Bird::start(&nets[3], &bird("10.0.3.2", 65000, 100, "10.5.0.0/16", ""))?;
+    for number in 0..4 {
+        bgpd.wait_established(&format!("10.0.{number}.2"))?;
+    }
+    gobgp.ctl("global rib add -a ipv4 10.4.0.0/16 nexthop 10.0.2.2")?;
+    add(&bgpd, "10.1.0.0/16", "")?;
+    for (prefix, path) in [
+        ("10.2.0.0/16", "(64513)"),
+        ("10.3.0.0/16", "(64514)"),
+        ("10.4.0.0/16", "(64515)"),
+        ("10.5.0.0/16", "65000"),
+    ] {
+        we_have(&bgpd, prefix, path)?;
+    }
+    frr_has(&frr, "10.1.0.0/16", "(64512)")?;
+    frr_has(&frr, "10.3.0.0/16", "(64512 64514)")?;
+    frr_has(&frr, "10.4.0.0/16", "(64512 64515)")?;
+    frr_has(&frr, "10.5.0.0/16", "(64512) 65000")?;
+    let path = frr_route(&frr, "10.5.0.0/16")?;
+    ensure!(
+        path["locPrf"] == 100,
+        "LOCAL_PREF is told to members: {path}"
+    );
+    let text = inside.wait_route("10.2.0.0/16")?;
+    ensure!(text.contains("BGP.as_path: (64512 64513)"), "{text}");
+    let text = inside.wait_route("10.5.0.0/16")?;
+    ensure!(text.contains("BGP.as_path: (64512) 65000"), "{text}");
+    for (prefix, path) in [
+        ("10.1.0.0/16", "100"),
+        ("10.2.0.0/16", "100"),
+        ("10.4.0.0/16", "100"),
+    ] {
+        let text = outside.wait_route(prefix)?;
+        ensure!(text.contains(&format!("BGP.as_path: {path}\n")), "{text}");
+    }
+    let text = gobgp.wait_route("10.5.0.0/16")?;
+    ensure!(text.contains("(64512) 65000"), "{text}");
+    let text = bgpd.ctl(&["neighbor", "10.0.0.2"])?;
+    ensure!(text.contains("remote AS 64513, member"), "{text}");
     Ok(())
 }

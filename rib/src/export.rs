@@ -13,7 +13,7 @@ use crate::{
     path::Path,
     peer::own_next_hop,
     policy::{Draft, Facts, SeenNeighbor, Watch},
-    terms::PathRules,
+    terms::{OnlyToCustomer, PathRules, leave},
 };
 
 /// Where a path comes from, as the table sees it.
@@ -36,15 +36,16 @@ pub enum Telling {
     Reflected,
 }
 
-/// The table (RFC 4271 §9.2, RFC 4456 §6). Nothing goes back to the neighbour it came from; that is the caller's.
+/// The table (RFC 4271 §9.2, RFC 4456 §6, RFC 5065 §4). Nothing goes back to the neighbour it came from; that is the caller's.
 pub fn who_tells_whom(learned: Learned, to: Relation) -> Telling {
     use {
         Learned::{From, Locally},
-        Relation::{Client, External, Internal},
+        Relation::{Client, External, Internal, Member},
     };
     match (learned, to) {
-        (Locally | From(External), External | Internal | Client)
-        | (From(Internal | Client), External) => Telling::Plain,
+        (Locally | From(External | Member), _) | (From(Internal | Client), External | Member) => {
+            Telling::Plain
+        }
         (From(Internal), Internal) => Telling::No,
         (From(Internal), Client) | (From(Client), Internal | Client) => Telling::Reflected,
     }
@@ -55,6 +56,8 @@ pub fn who_tells_whom(learned: Learned, to: Relation) -> Telling {
 pub(crate) struct GroupKey {
     pub(crate) relation: Relation,
     as_path: PathRules,
+    only_to_customer: OnlyToCustomer,
+    is_leaving: bool,
     pub(crate) negotiated: Negotiated,
     local_v4: Option<Ipv4Addr>,
     local_v6: Option<Ipv6Addr>,
@@ -93,6 +96,8 @@ impl GroupKey {
         Self {
             relation: peer.relation,
             as_path: PathRules::new(peer),
+            only_to_customer: OnlyToCustomer::new(peer),
+            is_leaving: peer.terms.graceful_shutdown,
             negotiated,
             local_v4: peer.local_v4,
             local_v6: peer.local_v6,
@@ -125,12 +130,14 @@ impl GroupKey {
     pub(crate) fn telling(&self, path: &Path, learned: Learned) -> Telling {
         let communities = &path.attributes.communities;
         let external = self.relation == Relation::External;
-        // RFC 1997; without confederations NO_EXPORT_SUBCONFED is the same as NO_EXPORT.
+        // RFC 1997: NO_EXPORT is about the confederation, where there is one, and NO_EXPORT_SUBCONFED about its members.
         let kept = communities.iter().any(|community| match *community {
             Community::NO_ADVERTISE => true,
-            Community::NO_EXPORT | Community::NO_EXPORT_SUBCONFED => external,
+            Community::NO_EXPORT => external,
+            Community::NO_EXPORT_SUBCONFED => external || self.relation == Relation::Member,
             _ => false,
         });
+        let kept = kept || self.only_to_customer.keeps(&path.attributes);
         if kept || !self.export.exports(path.source) {
             return Telling::No;
         }
@@ -163,9 +170,19 @@ impl GroupKey {
                     out.med = None;
                 }
             }
+            Relation::Member => {
+                out.as_path = self.as_path.told_member(&out.as_path);
+                out.local_pref = Some(path.attributes.0.local_pref);
+                out.originator_id = None;
+                out.cluster_list.clear();
+            }
             Relation::Internal | Relation::Client => {
                 out.local_pref = Some(path.attributes.0.local_pref);
             }
+        }
+        self.only_to_customer.mark(&mut out);
+        if self.is_leaving {
+            leave(self.relation, &mut out);
         }
         out.next_hop = self.next_hop(path, family)?;
         Some(out)
@@ -191,6 +208,9 @@ impl GroupKey {
         let mut out = draft.attributes.into_owned();
         if self.relation == Relation::External {
             out.local_pref = None;
+        }
+        if self.is_leaving {
+            leave(self.relation, &mut out);
         }
         self.is_writable(family, out.next_hop).then_some(out)
     }
@@ -242,18 +262,19 @@ mod tests {
     fn the_table_is_that_of_rfc_4456() {
         use {
             Learned::{From, Locally},
-            Relation::{Client, External, Internal},
+            Relation::{Client, External, Internal, Member},
             Telling::{No, Plain, Reflected},
         };
         let rows = [
-            // from                  external internal   client
-            (Locally, [Plain, Plain, Plain]),
-            (From(External), [Plain, Plain, Plain]),
-            (From(Internal), [Plain, No, Reflected]),
-            (From(Client), [Plain, Reflected, Reflected]),
+            // from                  external member internal client
+            (Locally, [Plain, Plain, Plain, Plain]),
+            (From(External), [Plain, Plain, Plain, Plain]),
+            (From(Member), [Plain, Plain, Plain, Plain]),
+            (From(Internal), [Plain, Plain, No, Reflected]),
+            (From(Client), [Plain, Plain, Reflected, Reflected]),
         ];
         for (learned, expected) in rows {
-            let found = [External, Internal, Client].map(|to| who_tells_whom(learned, to));
+            let found = [External, Member, Internal, Client].map(|to| who_tells_whom(learned, to));
             assert_eq!(found, expected, "{learned:?}");
         }
     }

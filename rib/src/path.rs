@@ -21,6 +21,8 @@ pub enum Unusable {
     AsLoop,
     /// The neighbour's AS is not the first in the `AS_PATH` (RFC 4271 §6.3).
     FirstAs,
+    /// It has passed a customer or a peer on its way to us: a leak (RFC 9234 §5).
+    Leak,
     /// It is ours, reflected back (RFC 4456 §8).
     OriginatorLoop,
     /// It has passed our cluster before (RFC 4456 §8).
@@ -37,6 +39,7 @@ impl fmt::Display for Unusable {
             Self::Policy => "rejected by import policy",
             Self::AsLoop => "our own AS is in the AS path",
             Self::FirstAs => "the AS path does not begin with the neighbour's AS",
+            Self::Leak => "a route leak: it was for customers only (OTC)",
             Self::OriginatorLoop => "our own identifier is the ORIGINATOR_ID",
             Self::ClusterLoop => "our own cluster is in the CLUSTER_LIST",
             Self::OwnNextHop => "the next hop is our own address",

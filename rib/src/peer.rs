@@ -13,6 +13,8 @@ use crate::{PathsSent, PeerId, Policy, Preferences, Selection, Terms};
 pub enum Relation {
     /// Another AS.
     External,
+    /// Another member AS of our confederation (RFC 5065).
+    Member,
     /// Our AS, not a client.
     Internal,
     /// Our AS, a client of ours (RFC 4456).
@@ -115,6 +117,8 @@ pub(crate) fn own_next_hop(
 pub struct RibConfig {
     /// Our AS.
     pub local_as: Asn,
+    /// The AS that our confederation is to others, if we are in one: [`Self::local_as`] is a member of it (RFC 5065).
+    pub confederation: Option<Asn>,
     /// Our identifier.
     pub router_id: RouterId,
     /// The cluster that we reflect for (RFC 4456).
@@ -138,6 +142,7 @@ impl RibConfig {
     pub fn new(local_as: Asn, router_id: RouterId) -> Self {
         Self {
             local_as,
+            confederation: None,
             router_id,
             cluster_id: ClusterId(router_id.as_u32()),
             preferences: Preferences::default(),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What is agreed with a neighbour beyond the plain rules of its relation, and what that makes of an `AS_PATH`.
+//! What is agreed with a neighbour beyond the plain rules of its relation, and what that makes of paths.
 
-use bgp_proto::{AsPath, Asn};
+use alloc::borrow::Cow;
 
-use crate::{PeerInfo, Relation, Unusable};
+use bgp_proto::{AsPath, Asn, Community, PathAttributes, Role};
+
+use crate::{PeerInfo, Relation, RibConfig, Unusable};
 
 /// What becomes of the ASes for private use in what an external neighbour is told (RFC 6996 §4).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -15,6 +17,10 @@ pub enum PrivateAs {
 }
 
 /// What is agreed with a neighbour. The default is nothing of it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is agreed on by itself; any combination makes sense"
+)]
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Terms {
     /// An AS of ours that it sees behind [`PeerInfo::local_as`] (RFC 7705 §3.1). `None`: it is hidden.
@@ -25,27 +31,83 @@ pub struct Terms {
     pub private_as: Option<PrivateAs>,
     /// Ours is put in the place of its own in what it is told: several sites with one AS hear of each other.
     pub replace_peer_as: bool,
-    /// Its AS has to be the first in its paths (RFC 4271 §6.3).
+    /// Its AS has to be the first in its paths (RFC 4271 §6.3, RFC 5065 §5).
     pub enforce_first_as: bool,
+    /// Our role towards it, if it is in another AS (RFC 9234).
+    pub role: Option<Role>,
+    /// The session will end soon: both sides are to prefer other ways (RFC 8326).
+    pub graceful_shutdown: bool,
 }
 
 impl PeerInfo {
-    /// What the terms make of a path that this neighbour has sent, if anything.
-    pub(crate) fn path_in(&self, received: &AsPath) -> Option<AsPath> {
-        let is_longer = self.terms.prepend_received && self.relation == Relation::External;
-        is_longer.then(|| received.prepended(self.local_as, 1))
+    /// What the terms make of attributes that this neighbour has sent.
+    pub(crate) fn take_in(&self, attributes: &mut Cow<'_, PathAttributes>) {
+        let is_external = self.relation == Relation::External;
+        // RFC 8326 §4.1: whoever announces this wants others to be preferred. If we are leaving, so do we.
+        let communities = &attributes.communities;
+        let is_leaving = is_external && communities.contains(&Community::GRACEFUL_SHUTDOWN);
+        if is_leaving || self.terms.graceful_shutdown {
+            attributes.to_mut().local_pref = Some(0);
+        }
+        if !is_external {
+            return;
+        }
+        if self.terms.prepend_received {
+            let path = attributes.as_path.prepended(self.local_as, 1);
+            attributes.to_mut().as_path = path;
+        }
+        // RFC 9234 §5: from here on it only goes down.
+        let is_above = matches!(
+            self.terms.role,
+            Some(Role::CUSTOMER | Role::PEER | Role::ROUTE_SERVER_CLIENT)
+        );
+        if is_above && attributes.only_to_customer.is_none() {
+            attributes.to_mut().only_to_customer = Some(self.peer_as);
+        }
     }
 
     /// Why a path as it was received can't be used.
-    pub(crate) fn path_refusal(&self, own: Asn, path: &AsPath) -> Option<Unusable> {
+    pub(crate) fn path_refusal(
+        &self,
+        config: &RibConfig,
+        attributes: &PathAttributes,
+    ) -> Option<Unusable> {
+        let path = &attributes.as_path;
         let allowed = usize::from(self.allow_own_as);
-        if path.count(own) > allowed || path.count(self.local_as) > allowed {
+        let ours = [
+            Some(config.local_as),
+            config.confederation,
+            Some(self.local_as),
+        ];
+        if ours.iter().flatten().any(|asn| path.count(*asn) > allowed) {
             return Some(Unusable::AsLoop);
         }
-        let is_wrong = self.terms.enforce_first_as
-            && self.relation == Relation::External
-            && path.neighbor_as() != Some(self.peer_as);
-        is_wrong.then_some(Unusable::FirstAs)
+        if self.terms.enforce_first_as && !self.begins(path) {
+            return Some(Unusable::FirstAs);
+        }
+        self.is_leak(attributes).then_some(Unusable::Leak)
+    }
+
+    /// Whether a path begins with the neighbour's AS, as it has to from another one.
+    fn begins(&self, path: &AsPath) -> bool {
+        match self.relation {
+            Relation::External => path.neighbor_as() == Some(self.peer_as),
+            Relation::Member => path.neighbor_member() == Some(self.peer_as),
+            Relation::Internal | Relation::Client => true,
+        }
+    }
+
+    /// RFC 9234 §5, on ingress: who has been told that it goes down only has sent it up, or across.
+    fn is_leak(&self, attributes: &PathAttributes) -> bool {
+        let (Relation::External, Some(marked)) = (self.relation, attributes.only_to_customer)
+        else {
+            return false;
+        };
+        match self.terms.role {
+            Some(Role::PROVIDER | Role::ROUTE_SERVER) => true,
+            Some(Role::PEER) => marked != self.peer_as,
+            _ => false,
+        }
     }
 }
 
@@ -74,6 +136,11 @@ impl PathRules {
         }
     }
 
+    /// The path as another member of our confederation is told it (RFC 5065 §4.1).
+    pub(crate) fn told_member(&self, path: &AsPath) -> AsPath {
+        path.prepended_member(self.local_as)
+    }
+
     /// The path as another AS is told it (RFC 4271 §5.1.2, RFC 5065 §4.1).
     pub(crate) fn told_outside(&self, path: &AsPath) -> AsPath {
         let mut told = path.without_confederation();
@@ -92,5 +159,54 @@ impl PathRules {
             told = told.prepended(behind, 1);
         }
         told.prepended(self.local_as, 1)
+    }
+}
+
+/// RFC 9234 §5 on egress. Part of what update groups are told apart by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum OnlyToCustomer {
+    /// No role is known.
+    Nothing,
+    /// Towards a provider, a peer or a route server: nothing that only goes down.
+    Up,
+    /// Towards a customer or a client of ours as a route server: from here on it only goes down.
+    Down(Asn),
+    /// Towards a peer: both.
+    Across(Asn),
+}
+
+impl OnlyToCustomer {
+    pub(crate) fn new(peer: &PeerInfo) -> Self {
+        match peer
+            .terms
+            .role
+            .filter(|_| peer.relation == Relation::External)
+        {
+            Some(Role::CUSTOMER | Role::ROUTE_SERVER_CLIENT) => Self::Up,
+            Some(Role::PROVIDER | Role::ROUTE_SERVER) => Self::Down(peer.local_as),
+            Some(Role::PEER) => Self::Across(peer.local_as),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Whether it is not told.
+    pub(crate) fn keeps(self, attributes: &PathAttributes) -> bool {
+        matches!(self, Self::Up | Self::Across(_)) && attributes.only_to_customer.is_some()
+    }
+
+    pub(crate) fn mark(self, attributes: &mut PathAttributes) {
+        if let Self::Down(asn) | Self::Across(asn) = self {
+            attributes.only_to_customer.get_or_insert(asn);
+        }
+    }
+}
+
+/// Makes a route the last choice of whoever is told it (RFC 8326 §4.2): of our own AS by preference, of others by word.
+pub(crate) fn leave(relation: Relation, attributes: &mut PathAttributes) {
+    let communities = &mut attributes.communities;
+    match relation {
+        Relation::External if communities.contains(&Community::GRACEFUL_SHUTDOWN) => {}
+        Relation::External => communities.push(Community::GRACEFUL_SHUTDOWN),
+        Relation::Member | Relation::Internal | Relation::Client => attributes.local_pref = Some(0),
     }
 }

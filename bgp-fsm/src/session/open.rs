@@ -8,6 +8,7 @@ use super::{
     Notification, OPEN, Open, Phase, Session,
 };
 use crate::PeerAs;
+use bgp_proto::Role;
 
 /// Why a peer's OPEN is not accepted.
 fn objection(session: &Session, open: &Open) -> Option<Notification> {
@@ -22,7 +23,29 @@ fn objection(session: &Session, open: &Open) -> Option<Notification> {
     if open.asn == config.local_as && open.router_id == config.router_id {
         return Some(Notification::new(Code::OPEN_BAD_IDENTIFIER));
     }
-    None
+    role_mismatch(session, open).then(|| Notification::new(Code::OPEN_ROLE_MISMATCH))
+}
+
+/// Whether the roles of both sides are no pair, or the peer has several or, where that is not enough, none (RFC 9234 §4.2).
+fn role_mismatch(session: &Session, open: &Open) -> bool {
+    let config = &session.config;
+    let Some(ours) = roles(&config.capabilities).next() else {
+        return false;
+    };
+    let mut theirs = roles(&open.capabilities);
+    let Some(first) = theirs.next() else {
+        return config.strict_role;
+    };
+    ours.opposite() != Some(first) || theirs.any(|other| other != first)
+}
+
+fn roles(capabilities: &[Capability]) -> impl Iterator<Item = Role> + '_ {
+    capabilities
+        .iter()
+        .filter_map(|capability| match capability {
+            Capability::Role(role) => Some(*role),
+            _ => None,
+        })
 }
 
 impl Session {

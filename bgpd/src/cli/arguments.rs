@@ -165,6 +165,10 @@ pub(super) struct NeighborArgs {
     #[arg(requires = "address")]
     pub order: Option<Order>,
 
+    /// With `graceful-shutdown`
+    #[arg(requires = "order")]
+    pub switch: Option<Switch>,
+
     /// Told to the neighbor with `reset` and `disable` (RFC 9003)
     #[arg(
         long,
@@ -185,6 +189,12 @@ impl NeighborArgs {
         if !self.reason.is_empty() && !takes_reason {
             return Err(Failure::Usage(
                 "--reason goes with `reset` and `disable`".to_owned(),
+            ));
+        }
+        let takes_switch = self.order == Some(Order::GracefulShutdown);
+        if takes_switch != self.switch.is_some() {
+            return Err(Failure::Usage(
+                "it is `graceful-shutdown on` or `graceful-shutdown off`".to_owned(),
             ));
         }
         Ok(())
@@ -211,6 +221,12 @@ impl std::str::FromStr for Whom {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum Order {
     /// Take the session down once; it comes back
     Reset,
@@ -228,6 +244,8 @@ pub(super) enum Order {
     /// Both
     #[value(alias = "refresh")]
     Softreset,
+    /// With `on`, both sides are to prefer other ways; with `off`, not any more
+    GracefulShutdown,
     /// What it has sent
     AdjIn,
     /// What it has been sent

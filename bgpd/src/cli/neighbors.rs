@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Client, Failure, Printer,
-    arguments::{NeighborArgs, Order, Whom},
+    arguments::{NeighborArgs, Order, Switch, Whom},
     columns::{Cell, Columns},
     json, routes,
     status::elapsed,
@@ -54,7 +54,8 @@ pub(super) async fn command(
             .await
         }
         Some(order) => {
-            for order in orders(order, &arguments.reason) {
+            let is_on = arguments.switch == Some(Switch::On);
+            for order in orders(order, &arguments.reason, is_on) {
                 client.order(address, &order).await?;
             }
             if print.json {
@@ -65,7 +66,7 @@ pub(super) async fn command(
     }
 }
 
-fn orders(order: Order, reason: &str) -> Vec<PeerOrder> {
+fn orders(order: Order, reason: &str, is_on: bool) -> Vec<PeerOrder> {
     match order {
         Order::Reset => vec![PeerOrder::Reset(reason.to_owned())],
         Order::Enable => vec![PeerOrder::Enable],
@@ -73,6 +74,7 @@ fn orders(order: Order, reason: &str) -> Vec<PeerOrder> {
         Order::Softresetin => vec![PeerOrder::RefreshIn],
         Order::Softresetout => vec![PeerOrder::RefreshOut],
         Order::Softreset => vec![PeerOrder::RefreshIn, PeerOrder::RefreshOut],
+        Order::GracefulShutdown => vec![PeerOrder::GracefulShutdown(is_on)],
         Order::AdjIn | Order::AdjOut => Vec::new(),
     }
 }

@@ -220,6 +220,9 @@ fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
         (old.gateway == new.gateway, "gateway"),
         (agreed(old) == agreed(new), "afi-safis"),
         (old.allow_own_as == new.allow_own_as, "allow-own-as"),
+        (old.terms.role == new.terms.role, "role"),
+        (old.strict_role == new.strict_role, "strict-role"),
+        (old.is_member == new.is_member, "member-as-list"),
         (
             old.graceful_restart == new.graceful_restart,
             "graceful-restart",
@@ -227,11 +230,19 @@ fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
     ])
 }
 
+/// What may change while the session stays.
+fn terms(neighbor: &Neighbor) -> rib::Terms {
+    rib::Terms {
+        role: None,
+        ..neighbor.terms.clone()
+    }
+}
+
 fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
     different([
         (old.description == new.description, "description"),
         (old.weight == new.weight, "weight"),
-        (old.terms == new.terms, "terms"),
+        (terms(old) == terms(new), "terms"),
         (old.bfd == new.bfd, "bfd"),
         (
             old.families == new.families || agreed(old) != agreed(new),
@@ -259,6 +270,10 @@ fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
         (was.asn == is.asn, "global.as"),
         (was.router_id == is.router_id, "global.router-id"),
         (was.cluster_id == is.cluster_id, "global.cluster-id"),
+        (
+            was.confederation == is.confederation,
+            "global.confederation",
+        ),
         (was.listen_port == is.listen_port, "global.port"),
         (
             was.listen_addresses == is.listen_addresses,

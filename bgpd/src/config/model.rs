@@ -67,6 +67,8 @@ pub struct Global {
     pub max_internal_paths: usize,
     /// How the best path is chosen.
     pub selection: rib::Selection,
+    /// The confederation that we are in (RFC 5065).
+    pub confederation: Option<Confederation>,
     /// RFC 8212: without a policy, eBGP neither takes nor gives routes.
     pub ebgp_requires_policy: bool,
     /// What neighbours are told at the end.
@@ -94,7 +96,32 @@ pub enum RouterIdSource {
     Automatic,
 }
 
+/// A confederation: several ASes that are one to all others (RFC 5065).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Confederation {
+    /// The AS that all of them are to others.
+    pub identifier: Asn,
+    /// The other members.
+    pub members: Vec<Asn>,
+}
+
 impl Global {
+    /// Whether this is another member AS of our confederation.
+    pub fn is_member(&self, asn: Asn) -> bool {
+        let confederation = self.confederation.as_ref();
+        confederation.is_some_and(|confederation| confederation.members.contains(&asn))
+    }
+
+    /// The AS that we are to a neighbour in this AS, unless it has a `local-as`.
+    pub fn as_towards(&self, asn: Asn) -> Asn {
+        match &self.confederation {
+            Some(confederation) if asn != self.asn && !self.is_member(asn) => {
+                confederation.identifier
+            }
+            _ => self.asn,
+        }
+    }
+
     /// Our router id.
     ///
     /// # Panics

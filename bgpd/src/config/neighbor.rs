@@ -58,6 +58,10 @@ pub struct Neighbor {
     pub weight: u16,
     /// What else is agreed with it.
     pub terms: rib::Terms,
+    /// It has to say its role, too (RFC 9234).
+    pub strict_role: bool,
+    /// It is another member of our confederation (RFC 5065).
+    pub is_member: bool,
     /// RFC 4724.
     pub graceful_restart: GracefulRestart,
     /// RFC 5880 to 5883.
@@ -116,6 +120,8 @@ impl Neighbor {
                 enforce_first_as: true,
                 ..rib::Terms::default()
             },
+            strict_role: false,
+            is_member: false,
             graceful_restart: GracefulRestart::default(),
             bfd: Bfd::default(),
             import: policy.clone(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is agreed with a neighbour, in the words of the file.
 
+use bgp_proto::Role;
 use rib::PrivateAs;
 
 use super::Neighbor;
@@ -30,6 +31,21 @@ impl Neighbor {
         if self.allow_own_as > 0 {
             say(true, &format!("our AS allowed {} times", self.allow_own_as));
         }
+        if let Some(role) = terms.role {
+            let strict = if self.strict_role { ", strictly" } else { "" };
+            say(true, &format!("our role {}{strict}", role_name(role)));
+        }
+        say(terms.graceful_shutdown, "leaving (graceful shutdown)");
         words
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::PROVIDER => "provider",
+        Role::ROUTE_SERVER => "rs-server",
+        Role::ROUTE_SERVER_CLIENT => "rs-client",
+        Role::CUSTOMER => "customer",
+        _ => "peer",
     }
 }

@@ -192,7 +192,7 @@ impl Control for Door {
                 .map(|(_, running)| running)
                 .collect(),
         };
-        for running in wanted {
+        for mut running in wanted {
             let events = match &order {
                 PeerOrder::Disable(text) => vec![PeerEvent::Stop(
                     StopReason::AdministrativeShutdown(text.clone()),
@@ -206,6 +206,15 @@ impl Control for Door {
                 }
                 PeerOrder::RefreshIn => vec![PeerEvent::RefreshIn],
                 PeerOrder::RefreshOut => vec![PeerEvent::RefreshOut],
+                PeerOrder::GracefulShutdown(is_leaving) => {
+                    let mut neighbor = running.neighbor.as_ref().clone();
+                    neighbor.terms.graceful_shutdown = *is_leaving;
+                    let terms = Box::new(neighbor.terms.clone());
+                    running.neighbor = Arc::new(neighbor);
+                    let address = running.neighbor.address;
+                    self.write().peers.insert(address, running.clone());
+                    vec![PeerEvent::Terms(terms)]
+                }
             };
             for event in events {
                 running.handle.tell(Command::Event(event)).await;

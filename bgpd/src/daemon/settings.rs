@@ -8,7 +8,7 @@ use std::{
 
 use bgp_fsm::{Mode, PeerAs, SessionConfig};
 use bgp_proto::{
-    AddPath, AddPathDirection, AsPath, Capability, Family, GracefulRestart, HoldTime, NextHop,
+    AddPath, AddPathDirection, AsPath, Asn, Capability, Family, GracefulRestart, HoldTime, NextHop,
     Origin, PathAttributes, RestartFamily,
 };
 use rib::{Disposition, NextHopMode, PathsSent, PeerId, Policy, RibConfig, RouteBatch};
@@ -64,6 +64,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         allow_own_as: neighbor.allow_own_as,
         weight: neighbor.weight,
         terms: neighbor.terms.clone(),
+        members: members(around.config),
         shared_subnets: on_link
             .filter_map(|(_, network)| prefix(*network))
             .collect(),
@@ -89,6 +90,11 @@ pub(super) fn paths_sent(neighbor: &Neighbor) -> Vec<(Family, PathsSent)> {
     families
         .filter_map(|entry| Some((entry.family, entry.add_path_send?)))
         .collect()
+}
+
+fn members(config: &Config) -> Vec<Asn> {
+    let confederation = config.global.confederation.as_ref();
+    confederation.map_or_else(Vec::new, |confederation| confederation.members.clone())
 }
 
 fn limits(neighbor: &Neighbor) -> Vec<PrefixLimit> {
@@ -125,6 +131,7 @@ fn session(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> Sessi
             Mode::Active
         },
         capabilities: capabilities(neighbor, around),
+        strict_role: neighbor.strict_role,
         strict_bfd: strict_bfd(neighbor),
         seed: u64::from(router_id.as_u32()) << 32 | u64::from(id.0),
         ..SessionConfig::new(neighbor.local_as, peer_as, router_id)
@@ -140,6 +147,7 @@ fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capabili
         .collect();
     capabilities.push(Capability::RouteRefresh);
     capabilities.push(Capability::ExtendedMessage);
+    capabilities.extend(neighbor.terms.role.map(Capability::Role));
     if neighbor.address.is_ipv6() && families.contains(&Family::IPV4_UNICAST) {
         let entry = bgp_proto::ExtendedNextHop {
             nlri: Family::IPV4_UNICAST,
@@ -255,6 +263,7 @@ pub(super) fn rib_config(config: &Config) -> RibConfig {
     let global = &config.global;
     RibConfig {
         cluster_id: global.cluster_id(),
+        confederation: global.confederation.as_ref().map(|all| all.identifier),
         next_hop_tracking: config.fib.is_some(),
         max_paths: global.max_paths,
         max_internal_paths: global.max_internal_paths,

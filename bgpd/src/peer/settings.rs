@@ -7,7 +7,7 @@ use std::{
 };
 
 use bgp_fsm::SessionConfig;
-use bgp_proto::{Capability, Family, Negotiated, NextHop, Open};
+use bgp_proto::{Asn, Capability, Family, Negotiated, NextHop, Open};
 use rib::{Disposition, NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Terms};
 
 /// What a neighbour's configuration comes to.
@@ -37,6 +37,8 @@ pub struct PeerSettings {
     pub weight: u16,
     /// What else is agreed with it.
     pub terms: Terms,
+    /// The members of our confederation besides us (RFC 5065).
+    pub members: Vec<Asn>,
     /// The neighbour is on a subnet of ours: other routers' next hops there are passed on (RFC 4271 §5.1.3).
     pub shared_subnets: Vec<bgp_proto::Prefix>,
     /// Which paths of a prefix it is told, by family, if it takes several (RFC 7911).
@@ -76,6 +78,7 @@ impl PeerSettings {
             allow_own_as: 0,
             weight: 0,
             terms: Terms::default(),
+            members: Vec::new(),
             shared_subnets: Vec::new(),
             paths_sent: Vec::new(),
             siblings: Vec::new(),
@@ -106,6 +109,22 @@ impl PeerSettings {
         })
     }
 
+    /// What a neighbour in this AS is to us.
+    pub(super) fn relation(&self, asn: Asn) -> Relation {
+        if asn == self.session.local_as {
+            return if self.route_reflector_client {
+                Relation::Client
+            } else {
+                Relation::Internal
+            };
+        }
+        if self.members.contains(&asn) {
+            Relation::Member
+        } else {
+            Relation::External
+        }
+    }
+
     /// What the RIB has to know of the neighbour in this session.
     pub(super) fn info(
         &self,
@@ -113,14 +132,7 @@ impl PeerSettings {
         remote: &Open,
         local: Option<IpAddr>,
     ) -> PeerInfo {
-        let relation = match (
-            remote.asn == self.session.local_as,
-            self.route_reflector_client,
-        ) {
-            (false, _) => Relation::External,
-            (true, false) => Relation::Internal,
-            (true, true) => Relation::Client,
-        };
+        let relation = self.relation(remote.asn);
         PeerInfo {
             id: self.id,
             address: self.address,

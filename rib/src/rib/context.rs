@@ -4,7 +4,7 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
-use bgp_proto::{AsPath, NextHop, PathAttributes, Prefix};
+use bgp_proto::{NextHop, PathAttributes, Prefix};
 use triomphe::Arc;
 
 use super::{Peer, Rib};
@@ -109,11 +109,6 @@ impl Around<'_> {
             Verdict::Accept if draft.kernel == KernelAttributes::default() => Ok(None),
             Verdict::Accept => Ok(Some(Arc::new(draft.kernel))),
         }
-    }
-
-    /// What a path of this source becomes by the terms with the neighbour, if anything.
-    pub(crate) fn path_in(&self, source: Source, received: &AsPath) -> Option<AsPath> {
-        self.peer(source)?.info.path_in(received)
     }
 
     /// Most paths of a prefix in use at once.

@@ -3,12 +3,12 @@
 
 use alloc::{borrow::Cow, vec::Vec};
 
-use bgp_proto::{Community, Instant, Prefix};
+use bgp_proto::{Instant, Prefix};
 use triomphe::Arc;
 
 use super::{Rib, count};
 use crate::{
-    Disposition, KernelAttributes, PeerId, Policy, Relation, RouteBatch, Source, Unusable, Verdict,
+    Disposition, KernelAttributes, PeerId, Policy, RouteBatch, Source, Unusable, Verdict,
     attributes::Attributes,
     path::{Entry, Imported, Path},
     policy::{Draft, Memo},
@@ -129,16 +129,8 @@ impl Rib {
         mut draft: Draft<'_>,
         refused: Option<Unusable>,
     ) -> Arrival {
-        // RFC 8326 §4.1: whoever announces this wants others to be preferred.
-        let is_leaving = draft
-            .attributes
-            .communities
-            .contains(&Community::GRACEFUL_SHUTDOWN);
-        if is_leaving && self.around().relation(source) == Some(Relation::External) {
-            draft.attributes.to_mut().local_pref = Some(0);
-        }
-        if let Some(path) = self.around().path_in(source, &draft.attributes.as_path) {
-            draft.attributes.to_mut().as_path = path;
+        if let Some(peer) = source.peer().and_then(|id| self.peers.get(&id)) {
+            peer.info.take_in(&mut draft.attributes);
         }
         let attributes = match draft.attributes {
             Cow::Borrowed(_) => received.clone(),
@@ -172,7 +164,7 @@ impl Rib {
     /// Why a path of this source can't be used, whatever its next hop.
     fn refusal(&self, source: Source, attributes: &bgp_proto::PathAttributes) -> Option<Unusable> {
         let peer = &self.peers.get(&source.peer()?)?.info;
-        if let Some(refused) = peer.path_refusal(self.config.local_as, &attributes.as_path) {
+        if let Some(refused) = peer.path_refusal(&self.config, attributes) {
             return Some(refused);
         }
         if attributes.originator_id == Some(self.config.router_id) {

@@ -9,6 +9,7 @@
 )]
 
 mod add_path;
+mod confederation;
 mod decision;
 mod feed;
 mod model;
@@ -16,6 +17,7 @@ mod next_hops;
 mod oracle;
 mod policy;
 mod questions;
+mod roles;
 mod terms;
 mod who_tells_whom;
 mod world;

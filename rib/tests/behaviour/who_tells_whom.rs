@@ -45,7 +45,12 @@ fn reflected(number: u32) -> PathAttributes {
 
 #[test]
 fn who_tells_whom_is_as_in_the_golden() {
-    let relations = [Relation::External, Relation::Internal, Relation::Client];
+    let relations = [
+        Relation::External,
+        Relation::Member,
+        Relation::Internal,
+        Relation::Client,
+    ];
     let mut text = String::new();
     let mut sources: Vec<(String, Source, PathAttributes)> = relations
         .iter()

@@ -328,10 +328,9 @@ pub(crate) fn peer(number: u32, relation: Relation) -> PeerInfo {
         id: PeerId(number),
         address: address(number).into(),
         relation,
-        peer_as: if relation == Relation::External {
-            Asn(65000 + number)
-        } else {
-            LOCAL_AS
+        peer_as: match relation {
+            Relation::External | Relation::Member => Asn(65000 + number),
+            Relation::Internal | Relation::Client => LOCAL_AS,
         },
         local_as: LOCAL_AS,
         router_id: RouterId::new(address(number)).unwrap(),

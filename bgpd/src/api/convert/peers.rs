@@ -193,6 +193,7 @@ fn relation_to(relation: &str) -> v1::Relation {
         "external" => v1::Relation::External,
         "internal" => v1::Relation::Internal,
         "client" => v1::Relation::Client,
+        "member" => v1::Relation::Member,
         _ => v1::Relation::Unspecified,
     }
 }
@@ -202,6 +203,7 @@ fn relation_from(number: i32) -> Result<&'static str, BadMessage> {
         Ok(v1::Relation::External) => Ok("external"),
         Ok(v1::Relation::Internal) => Ok("internal"),
         Ok(v1::Relation::Client) => Ok("client"),
+        Ok(v1::Relation::Member) => Ok("member"),
         Ok(v1::Relation::Unspecified) => Ok("unknown"),
         Err(_) => Err(BadMessage::new(
             "relation",

@@ -153,9 +153,13 @@ pub fn order(message: v1::OrderPeerRequest) -> Result<(Option<IpAddr>, PeerOrder
         Ok(v1::PeerOrder::Enable) => PeerOrder::Enable,
         Ok(v1::PeerOrder::RefreshIn) => PeerOrder::RefreshIn,
         Ok(v1::PeerOrder::RefreshOut) => PeerOrder::RefreshOut,
+        Ok(v1::PeerOrder::GracefulShutdownOn) => PeerOrder::GracefulShutdown(true),
+        Ok(v1::PeerOrder::GracefulShutdownOff) => PeerOrder::GracefulShutdown(false),
         Ok(v1::PeerOrder::Unspecified) | Err(_) => {
-            let problem =
-                format!("{number} is none of DISABLE, ENABLE, RESET, REFRESH_IN, REFRESH_OUT");
+            let problem = format!(
+                "{number} is none of DISABLE, ENABLE, RESET, REFRESH_IN, REFRESH_OUT, \
+                 GRACEFUL_SHUTDOWN_ON, GRACEFUL_SHUTDOWN_OFF"
+            );
             return Err(BadMessage::new("order", problem));
         }
     };
@@ -173,6 +177,8 @@ pub fn order_request(whom: Option<IpAddr>, order: &PeerOrder) -> v1::OrderPeerRe
         PeerOrder::Reset(reason) => (v1::PeerOrder::Reset, reason.as_str()),
         PeerOrder::RefreshIn => (v1::PeerOrder::RefreshIn, ""),
         PeerOrder::RefreshOut => (v1::PeerOrder::RefreshOut, ""),
+        PeerOrder::GracefulShutdown(true) => (v1::PeerOrder::GracefulShutdownOn, ""),
+        PeerOrder::GracefulShutdown(false) => (v1::PeerOrder::GracefulShutdownOff, ""),
     };
     let whom = whom.map_or(Whom::All(true), |address| {
         Whom::Address(address.to_string())

@@ -755,5 +755,6 @@ fn orders() -> impl Strategy<Value = PeerOrder> {
         Just(PeerOrder::Enable),
         Just(PeerOrder::RefreshIn),
         Just(PeerOrder::RefreshOut),
+        any::<bool>().prop_map(PeerOrder::GracefulShutdown),
     ]
 }

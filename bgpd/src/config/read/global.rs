@@ -8,7 +8,7 @@ use rib::{Profile, Selection};
 use toml::de::DeValue;
 
 use super::{
-    super::model::{Global, OnStop, RouterIdSource},
+    super::model::{Confederation, Global, OnStop, RouterIdSource},
     Maybe, Node, Notes,
 };
 
@@ -28,6 +28,7 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
         max_paths,
         max_internal_paths,
         selection: selection(notes, root),
+        confederation: confederation(notes, root),
         ebgp_requires_policy: notes
             .boolean(root.get("global.ebgp-requires-policy"))
             .unwrap_or(true),
@@ -52,6 +53,27 @@ fn asn<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Asn {
     }
     // Stands in while other errors are looked for: nothing is compared with it.
     notes.asn(value).unwrap_or_default()
+}
+
+/// GoBGP's keys. The own AS may be in the list of members.
+fn confederation<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<Confederation> {
+    let value = root.get("global.confederation.enabled");
+    let enabled = notes.boolean(value).unwrap_or(false);
+    let identifier = notes.asn(root.get("global.confederation.identifier"));
+    let list = notes.items(root.get("global.confederation.member-as-list"));
+    let members = list.unwrap_or_default().into_iter();
+    let members = members.filter_map(|item| notes.asn(Some(item))).collect();
+    if enabled && root.get("global.confederation.identifier").is_none() {
+        notes.error_with(
+            value?.span(),
+            "`global.confederation.identifier` is missing",
+            "give the AS that the confederation is to others",
+        );
+    }
+    enabled.then_some(Confederation {
+        identifier: identifier?,
+        members,
+    })
 }
 
 fn router_id<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> RouterIdSource {

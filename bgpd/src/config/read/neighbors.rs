@@ -174,15 +174,17 @@ fn numbers<'t>(
     context: &Context<'_, 't>,
     forgiven: bool,
 ) -> (Asn, Asn) {
-    let local = notes
-        .asn(scope.get("local-as"))
-        .unwrap_or(context.global.asn);
+    let remote = notes.asn(scope.get("peer-as"));
+    let usual = context
+        .global
+        .as_towards(remote.unwrap_or(context.global.asn));
+    let local = notes.asn(scope.get("local-as")).unwrap_or(usual);
     if scope.get("peer-as").is_none() && !forgiven {
         let help = "here, or in the neighbour's peer group";
         notes.error_with(scope.own.span.clone(), "`peer-as` is missing", help);
     }
     // If it is wrong, nothing that only iBGP can do shall be wrong as well.
-    (notes.asn(scope.get("peer-as")).unwrap_or(local), local)
+    (remote.unwrap_or(local), local)
 }
 
 pub(super) fn dynamic<'t>(

@@ -49,13 +49,15 @@ pub(super) fn fill<'t>(
     peer.allow_own_as = notes
         .number(scope.get("as-path-options.allow-own-as"), 0..=10)
         .unwrap_or(0);
-    peer.terms = terms::read(notes, scope, context.global.asn, &peer);
+    peer.is_member = context.global.is_member(peer.peer_as);
+    peer.terms = terms::read(notes, scope, context, &peer);
+    peer.strict_role = terms::strict_role(notes, scope, &peer);
     timers(notes, scope, &mut peer);
     hops(notes, scope, &mut peer);
     peer.graceful_restart = graceful_restart(notes, scope);
     peer.bfd = bfd::bfd(notes, |key| scope.get(&format!("bfd.{key}")));
     families(notes, scope, &mut peer);
-    let internal = peer.is_internal();
+    let internal = peer.is_internal() || peer.is_member;
     let around = (context.root, context.global, context.library);
     let mut policy = |direction| policies::attached(notes, scope, around, direction, internal);
     peer.import = policy(policies::Direction::Import);

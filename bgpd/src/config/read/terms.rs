@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What is agreed with a neighbour about AS paths.
+//! What is agreed with a neighbour: AS paths, roles, leaving.
 
-use bgp_proto::Asn;
+use bgp_proto::{Asn, Role};
 use rib::{PrivateAs, Terms};
 
-use super::{super::neighbor::Neighbor, Notes, Scope};
+use super::{super::neighbor::Neighbor, Notes, Scope, neighbors::Context};
 
 pub(super) fn read<'t>(
     notes: &mut Notes<'t>,
     scope: &Scope<'_, 't>,
-    own: Asn,
+    context: &Context<'_, 't>,
     peer: &Neighbor,
 ) -> Terms {
+    let own = context.global.as_towards(peer.peer_as);
     let (no_prepend, replace) = local_as(notes, scope, own, peer);
     let mut flag = |key| notes.boolean(scope.get(key));
     Terms {
@@ -19,8 +20,45 @@ pub(super) fn read<'t>(
         prepend_received: !no_prepend,
         replace_peer_as: flag("as-path-options.replace-peer-as").unwrap_or(false),
         enforce_first_as: flag("as-path-options.enforce-first-as").unwrap_or(true),
+        graceful_shutdown: leaving(notes, scope, context),
         private_as: private_as(notes, scope),
+        role: role(notes, scope, peer),
     }
+}
+
+fn leaving<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, context: &Context<'_, 't>) -> bool {
+    let own = notes.boolean(scope.get("graceful-shutdown"));
+    let global = notes.boolean(context.root.get("global.graceful-shutdown"));
+    own.or(global).unwrap_or(false)
+}
+
+/// Ours, in the words of RFC 9234 §4.1. It is said to other ASes only.
+fn role<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &Neighbor) -> Option<Role> {
+    let words = [
+        ("provider", Role::PROVIDER),
+        ("rs-server", Role::ROUTE_SERVER),
+        ("rs-client", Role::ROUTE_SERVER_CLIENT),
+        ("customer", Role::CUSTOMER),
+        ("peer", Role::PEER),
+    ];
+    let role = notes.choice(scope.get("role"), &words)?;
+    if peer.is_internal() || peer.is_member {
+        let help = "roles are those of eBGP (RFC 9234)";
+        notes.error_with(scope.span("role"), "the neighbour is in our own AS", help);
+    }
+    Some(role)
+}
+
+pub(super) fn strict_role<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    peer: &Neighbor,
+) -> bool {
+    let strict = notes.boolean(scope.get("strict-role")).unwrap_or(false);
+    if strict && peer.terms.role.is_none() {
+        notes.warning(scope.span("strict-role"), "has no effect without `role`");
+    }
+    strict
 }
 
 /// `no-prepend` and `replace-as`: only with a `local-as` that is not ours.
