@@ -4,7 +4,11 @@
 //! Every front end (gRPC today; GoBGP's API and BIRD's control socket later) converts its own words to these and
 //! back. The daemon answers them; it never sees a front end's types.
 
+mod policy;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
+
+pub use policy::{PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, Verdict};
 
 use bgp_proto::{Asn, Capability, Family, PathAttributes, Prefix, RouterId};
 
@@ -323,6 +327,8 @@ pub struct Explanation {
     pub kernel: Option<FibRoute>,
     /// Peers to which it is advertised.
     pub advertised_to: Vec<IpAddr>,
+    /// What policies with statements did: on import for each path, then for the best one.
+    pub policies: Vec<PolicyTrace>,
 }
 
 /// A kernel route that we want.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use bgp_proto::NextHop;
 
 use super::{Failure, Printer, fib, json, routes, status::elapsed, terminal::Paint};
-use crate::control::{Explanation, Route};
+use crate::control::{Explanation, PolicyHit, PolicyPoint, PolicyTrace, Route, Verdict};
 
 pub(super) fn print(explanation: &Explanation, printer: &mut Printer<'_>) -> Result<(), Failure> {
     if printer.json {
@@ -51,9 +51,62 @@ fn text(explanation: &Explanation, paint: Paint, out: &mut (dyn Write + Send)) -
         .map(ToString::to_string)
         .collect();
     match advertised.as_slice() {
-        [] => writeln!(out, "Advertised to: nobody"),
-        addresses => writeln!(out, "Advertised to: {}", addresses.join(", ")),
+        [] => writeln!(out, "Advertised to: nobody")?,
+        addresses => writeln!(out, "Advertised to: {}", addresses.join(", "))?,
     }
+    for trace in &explanation.policies {
+        policy(trace, paint, out)?;
+    }
+    Ok(())
+}
+
+/// What a policy did, a line for each rule that held.
+fn policy(trace: &PolicyTrace, paint: Paint, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    let peers: Vec<String> = trace.peers.iter().map(ToString::to_string).collect();
+    let whose = match trace.point {
+        PolicyPoint::Import => format!("Import from {}", peers.join(", ")),
+        PolicyPoint::Export => format!("Export to {}", peers.join(", ")),
+        PolicyPoint::Kernel => "Export to the kernel".to_owned(),
+    };
+    let verdict = match trace.verdict {
+        Verdict::Accept => paint.good("accepted"),
+        Verdict::Reject => paint.bad("rejected"),
+    };
+    let default = if trace.is_default { " by default" } else { "" };
+    writeln!(out, "\n{whose}: {verdict}{default}")?;
+    for hit in &trace.hits {
+        writeln!(out, "     {}", rule(hit))?;
+    }
+    Ok(())
+}
+
+/// A rule that held: its names, what it changed, what it decided.
+fn rule(hit: &PolicyHit) -> String {
+    let or_none = |text: &str| {
+        if text.is_empty() {
+            "none".to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let changes = hit.changes.iter().map(|change| {
+        let (from, to) = (or_none(&change.from), or_none(&change.to));
+        format!("{} {from} -> {to}", change.what)
+    });
+    let decided = hit.verdict.map(|verdict| match verdict {
+        Verdict::Accept => "accepts".to_owned(),
+        Verdict::Reject => "rejects".to_owned(),
+    });
+    let mut done: Vec<String> = changes.chain(decided).collect();
+    if done.is_empty() {
+        done.push("goes on".to_owned());
+    }
+    let name = if hit.names.is_empty() {
+        "(no name)".to_owned()
+    } else {
+        hit.names.join(" / ")
+    };
+    format!("{name}: {}", done.join(", "))
 }
 
 fn path(route: &Route, paint: Paint, out: &mut (dyn Write + Send)) -> io::Result<()> {

@@ -3,6 +3,7 @@
 
 mod bfd;
 mod peers;
+mod policy;
 mod routes;
 
 use std::{fmt::Write as _, io::Write, net::IpAddr, time::Duration};

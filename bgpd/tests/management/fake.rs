@@ -16,8 +16,9 @@ use bgpd::{
     api::{Control, Listeners, Watchers, serve_on},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
-        PeerOrder, PeerStatus, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource,
-        Status, Table, WatchEvent, WatchFilter,
+        PeerOrder, PeerStatus, PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, PrefixMatch,
+        ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Status, Table, Verdict, WatchEvent,
+        WatchFilter,
     },
 };
 use tokio::sync::{Notify, mpsc};
@@ -208,6 +209,7 @@ impl Control for Fake {
             routes,
             kernel,
             advertised_to: vec![ip("192.0.2.2"), ip("2001:db8::2")],
+            policies: policies(),
         })
     }
 
@@ -331,4 +333,36 @@ fn selected(route: &Route, query: &RouteQuery) -> bool {
             }
         });
     table && family && within && (route.best || !query.best_only)
+}
+
+/// An import that changes and accepts, and an export where nothing held.
+fn policies() -> Vec<PolicyTrace> {
+    let change = |what: &str, from: &str, to: &str| PolicyChange {
+        what: what.to_owned(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+    };
+    let hit = PolicyHit {
+        names: vec!["customers".to_owned(), "prefer".to_owned()],
+        changes: vec![
+            change("LOCAL_PREF", "100", "300"),
+            change("COMMUNITIES", "", "65000:1"),
+        ],
+        verdict: Some(Verdict::Accept),
+    };
+    let import = PolicyTrace {
+        point: PolicyPoint::Import,
+        peers: vec![ip("192.0.2.1")],
+        verdict: Verdict::Accept,
+        is_default: false,
+        hits: vec![hit],
+    };
+    let export = PolicyTrace {
+        point: PolicyPoint::Export,
+        peers: vec![ip("192.0.2.2"), ip("2001:db8::2")],
+        verdict: Verdict::Reject,
+        is_default: true,
+        hits: Vec::new(),
+    };
+    vec![import, export]
 }

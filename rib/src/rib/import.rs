@@ -4,9 +4,10 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use bgp_proto::{Instant, Prefix};
+use smallvec::SmallVec;
 use triomphe::Arc;
 
-use super::{Rib, count};
+use super::{Around, Rib, count};
 use crate::{
     Disposition, KernelAttributes, PeerId, Policy, RouteBatch, Source, Unusable, Verdict,
     attributes::Attributes,
@@ -220,27 +221,25 @@ impl Rib {
         let policy = self.import_policy(source);
         let mut known = Arrivals::default();
         for prefix in prefixes {
-            let path_of = |rib: &Self, place| {
-                let entry = rib.table.get(prefix)?;
-                entry.paths.get(place).cloned()
-            };
-            let mut place = 0;
-            while let Some(path) = path_of(self, place) {
-                if path.source == source {
-                    let mut arrival =
-                        self.without_policy(source, path.received(), path.arrived_as());
-                    if let Some(policy) = &policy {
-                        arrival = self.arrival(policy, *prefix, source, &arrival, &mut known);
-                    }
-                    self.replace(*prefix, place, &path, arrival);
+            // Choosing may move them about in the list.
+            let paths = self.table.get(prefix).map(|entry| entry.paths.as_slice());
+            let paths = paths.unwrap_or_default().iter();
+            let old: SmallVec<[Path; 1]> = paths
+                .filter(|path| path.source == source)
+                .cloned()
+                .collect();
+            for path in old {
+                let mut arrival = self.without_policy(source, path.received(), path.arrived_as());
+                if let Some(policy) = &policy {
+                    arrival = self.arrival(policy, *prefix, source, &arrival, &mut known);
                 }
-                place += 1;
+                self.replace(*prefix, &path, arrival);
             }
         }
     }
 
     /// Puts a path that was imported again in its place.
-    fn replace(&mut self, prefix: Prefix, place: usize, old: &Path, new: Arrival) {
+    fn replace(&mut self, prefix: Prefix, old: &Path, new: Arrival) {
         let path = Path {
             attributes: new.attributes,
             disposition: new.disposition,
@@ -254,12 +253,16 @@ impl Rib {
         self.touch(prefix);
         count(&mut self.peers, &mut self.totals, prefix, &path, true);
         self.next_hops.use_by(prefix, &path);
-        let entry = self.table.get_mut(&prefix);
-        if let Some(slot) = entry.and_then(|entry| entry.paths.get_mut(place)) {
-            *slot = path;
+        let around = Around {
+            config: &self.config,
+            peers: &self.peers,
+            next_hops: &self.next_hops,
+        };
+        if let Some(entry) = self.table.get_mut(&prefix) {
+            let place = entry.place(path.source, path.path_id);
+            entry.arrive(place, path, &around);
         }
         count(&mut self.peers, &mut self.totals, prefix, old, false);
         self.next_hops.release(prefix, old);
-        self.decide(prefix);
     }
 }

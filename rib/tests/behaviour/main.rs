@@ -16,6 +16,7 @@ mod model;
 mod next_hops;
 mod oracle;
 mod policy;
+mod policy_model;
 mod questions;
 mod roles;
 mod terms;

@@ -15,7 +15,7 @@ use bgpd_api::v1::{self, route_source::Source};
 
 use super::{BadMessage, Protobuf, address, duration_from, duration_to, list, prefix};
 use crate::control::{
-    Explanation, FibRoute, FibState, NewRoute, NextHopStatus, Route, RouteSource, Way,
+    Explanation, FibRoute, FibState, NewRoute, NextHopStatus, PolicyTrace, Route, RouteSource, Way,
 };
 
 impl Protobuf for Route {
@@ -109,6 +109,7 @@ impl Protobuf for Explanation {
             profile: self.profile.clone(),
             kernel: self.kernel.as_ref().map(FibRoute::to_protobuf),
             advertised_to: self.advertised_to.iter().map(ToString::to_string).collect(),
+            policies: self.policies.iter().map(PolicyTrace::to_protobuf).collect(),
         }
     }
 
@@ -124,6 +125,7 @@ impl Protobuf for Explanation {
             profile: message.profile,
             kernel: message.kernel.map(FibRoute::from_protobuf).transpose()?,
             advertised_to: advertised_to.collect::<Result<_, _>>()?,
+            policies: list("policies", message.policies, PolicyTrace::from_protobuf)?,
         })
     }
 }

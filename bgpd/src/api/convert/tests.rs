@@ -15,8 +15,9 @@ use proptest::{collection::vec, option, prelude::*};
 use super::*;
 use crate::control::{
     Explanation, FamilyStatus, FibRoute, FibState, FibSummary, LastError, MessageCounts, NewRoute,
-    NextHopStatus, PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, RouteSource,
-    SessionState, Status, Table, WatchEvent, Way,
+    NextHopStatus, PeerOrder, PeerStatus, PolicyChange, PolicyHit, PolicyPoint, PolicyTrace,
+    PrefixMatch, Route, RouteQuery, RouteSource, SessionState, Status, Table, Verdict, WatchEvent,
+    Way,
 };
 
 fn comes_back<T>(value: &T) -> Result<(), TestCaseError>
@@ -532,15 +533,46 @@ fn explanations() -> impl Strategy<Value = Explanation> {
         any::<(Option<String>, String)>(),
         option::of(fib_routes()),
         vec(any::<IpAddr>(), 0..4),
+        vec(policy_traces(), 0..3),
     );
     (prefixes(), vec(routes(), 0..3), words).prop_map(
-        |(prefix, routes, ((decided_by, profile), kernel, advertised_to))| Explanation {
+        |(prefix, routes, ((decided_by, profile), kernel, advertised_to, policies))| Explanation {
             prefix,
             routes,
             decided_by,
             profile,
             kernel,
             advertised_to,
+            policies,
+        },
+    )
+}
+
+fn policy_traces() -> impl Strategy<Value = PolicyTrace> {
+    let verdict = || prop::sample::select(vec![Verdict::Accept, Verdict::Reject]);
+    let point = prop::sample::select(vec![
+        PolicyPoint::Import,
+        PolicyPoint::Export,
+        PolicyPoint::Kernel,
+    ]);
+    let change = any::<[String; 3]>().prop_map(|[what, from, to]| PolicyChange { what, from, to });
+    let names = vec(any::<String>(), 0..3);
+    let hit =
+        (names, vec(change, 0..3), option::of(verdict())).prop_map(|(names, changes, verdict)| {
+            PolicyHit {
+                names,
+                changes,
+                verdict,
+            }
+        });
+    let peers = vec(any::<IpAddr>(), 0..3);
+    (point, peers, verdict(), any::<bool>(), vec(hit, 0..3)).prop_map(
+        |(point, peers, verdict, is_default, hits)| PolicyTrace {
+            point,
+            peers,
+            verdict,
+            is_default,
+            hits,
         },
     )
 }

@@ -7,6 +7,7 @@ use bgp_proto::{AsPath, PathAttributes, SegmentKind};
 use serde::Serialize;
 
 use super::hex;
+use super::policy::TraceView;
 use crate::control::{Explanation, FibRoute, FibState, Route, RouteSource};
 
 #[derive(Serialize)]
@@ -172,6 +173,7 @@ pub(in crate::cli) struct ExplanationView<'a> {
     routes: Vec<RouteView<'a>>,
     kernel: Option<FibView<'a>>,
     advertised_to: &'a [IpAddr],
+    policies: Vec<TraceView<'a>>,
 }
 
 impl<'a> From<&'a Explanation> for ExplanationView<'a> {
@@ -183,6 +185,7 @@ impl<'a> From<&'a Explanation> for ExplanationView<'a> {
             routes: explanation.routes.iter().map(RouteView::from).collect(),
             kernel: explanation.kernel.as_ref().map(FibView::from),
             advertised_to: &explanation.advertised_to,
+            policies: explanation.policies.iter().map(TraceView::from).collect(),
         }
     }
 }

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::Door;
 use crate::{
     control::{
-        ControlError, Explanation, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource,
-        Table,
+        ControlError, Explanation, PolicyChange, PolicyHit, PolicyTrace, PrefixMatch,
+        ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Table,
     },
     daemon::{fib_task::fib_route, shard::Shard},
     kernel::network,
@@ -104,7 +104,9 @@ impl Door {
             // The step at which the last rival fell.
             _ => rivals.find_map(|(_, step)| *step).map(numbered),
         };
+        let policies = found.policies.iter().map(|trace| policy(trace, &names));
         Ok(Explanation {
+            policies: policies.collect(),
             prefix: found.prefix,
             routes,
             decided_by,
@@ -262,5 +264,26 @@ pub(in crate::daemon) fn route(
         unusable: view.unusable.as_ref().map(ToString::to_string),
         lost_at: None,
         age: now.saturating_since(view.since),
+    }
+}
+
+fn policy(trace: &rib::PolicyTrace, names: &Names) -> PolicyTrace {
+    let change = |change: &rib::PolicyChange| PolicyChange {
+        what: change.what.to_owned(),
+        from: change.from.clone(),
+        to: change.to.clone(),
+    };
+    let hit = |hit: &rib::PolicyHit| PolicyHit {
+        names: hit.names.iter().map(ToString::to_string).collect(),
+        changes: hit.changes.iter().map(change).collect(),
+        verdict: hit.verdict,
+    };
+    let peers = trace.peers.iter().filter_map(|id| names.get(id).copied());
+    PolicyTrace {
+        point: trace.point,
+        peers: peers.collect(),
+        verdict: trace.verdict,
+        is_default: trace.is_default,
+        hits: trace.hits.iter().map(hit).collect(),
     }
 }
