@@ -2,19 +2,20 @@
 //! What a route costs on its way through the RIB: apply (store and decide), drain (tell groups, encode), feed (a late
 //! neighbour). One shard; a quarter as many attribute sets as prefixes, as in the public table. Throughput is in routes.
 
-use std::{hint::black_box, net::Ipv4Addr};
+use std::{hint::black_box, net::Ipv4Addr, sync::Arc};
 
 use bgp_proto::{
     AsPath, Asn, Community, HoldTime, Instant, Ipv4Prefix, Negotiated, NextHop, Origin,
-    PathAttributes, RouterId,
+    PathAttributes, Prefix, RouterId,
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rib::{
     Disposition, Input, NextHopMode, Output, PeerId, PeerInfo, Policy, Relation, Rib, RibConfig,
-    RouteBatch, Source,
+    RouteBatch, Source, Verdict,
+    policy::{Action, Condition, Number, PrefixSet, Statement},
 };
 
-criterion_group!(benches, apply, drain, feed);
+criterion_group!(benches, apply, drain, feed, policy);
 criterion_main!(benches);
 
 const PREFIXES: u32 = 100_000;
@@ -75,6 +76,37 @@ fn feed(criterion: &mut Criterion) {
             rib
         };
         bencher.iter_batched(prepare, drained, BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// The same under policies, and what they ask by itself.
+fn policy(criterion: &mut Criterion) {
+    let set = Arc::new(PrefixSet::new(
+        (0..10_000).map(|number| (prefix(number * 10), 24..=28)),
+    ));
+    let mut group = criterion.benchmark_group("policy");
+    group.throughput(Throughput::Elements(PREFIXES.into()));
+    group.bench_function("a prefix in a set of 10 000", |bencher| {
+        let found = || (0..PREFIXES).filter(|number| set.contains(prefix(*number)));
+        bencher.iter(|| black_box(found().count()));
+    });
+    let inside = Condition::Prefix(Arc::clone(&set));
+    let prefer = Statement::Act(Action::LocalPref(Number::Constant(200)));
+    let statement = Statement::when(inside, vec![prefer, Statement::Accept]);
+    let import = Policy::new(vec![statement], Verdict::Accept).expect("not deep");
+    group.bench_function("new routes, those in the set are changed", |bencher| {
+        let prepare = || {
+            let mut rib = table(1);
+            let order = Input::Policy(PeerId(1), import.clone(), Policy::accept_all());
+            rib.step(order, Instant::ZERO);
+            (rib, batches(1, 0))
+        };
+        bencher.iter_batched(
+            prepare,
+            |(rib, batches)| fed(rib, batches),
+            BatchSize::PerIteration,
+        );
     });
     group.finish();
 }
@@ -147,15 +179,19 @@ fn batches(number: u32, round: u32) -> Vec<RouteBatch> {
         for four in (first..PREFIXES.min(first + BATCH)).step_by(4) {
             let attributes = attributes(number, four, round);
             let path = batch.push_path(attributes.clone(), Disposition::Via(attributes.next_hop));
-            for prefix in four..four + 4 {
-                let address = Ipv4Addr::from(0x1000_0000 + prefix * 256);
-                let prefix = Ipv4Prefix::new(address, 24).expect("no host bits");
-                batch.announce(prefix.into(), 0, path);
+            for number in four..four + 4 {
+                batch.announce(prefix(number), 0, path);
             }
         }
         all.push(batch);
     }
     all
+}
+
+fn prefix(number: u32) -> Prefix {
+    let address = Ipv4Addr::from(0x1000_0000 + number * 256);
+    let prefix = Ipv4Prefix::new(address, 24).expect("no host bits");
+    prefix.into()
 }
 
 fn attributes(number: u32, set: u32, round: u32) -> PathAttributes {

@@ -10,6 +10,7 @@ use core::hash::Hash;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::{
     Condition,
@@ -96,7 +97,7 @@ impl<K: Eq + Hash, T: Clone> Memo<K, T> {
 /// What a policy asked of a route, and the answers.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
-    asked: Vec<(Condition, bool)>,
+    asked: SmallVec<[(Condition, bool); 4]>,
     unrepeatable: bool,
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod add_path;
+mod allocations;
 mod confederation;
 mod decision;
 mod feed;
