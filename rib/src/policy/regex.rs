@@ -161,3 +161,146 @@ impl Hash for Regex {
         self.0.text.hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{format, string::ToString as _, vec};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An expression over digits and spaces.
+    #[derive(Clone, Debug)]
+    enum Node {
+        Begin,
+        End,
+        /// `_`
+        Boundary,
+        Digit(char),
+        Space,
+        /// `.`
+        Any,
+        All(Vec<Node>),
+        Either(Box<Node>, Box<Node>),
+        Repeated(Box<Node>, char),
+    }
+
+    impl Node {
+        fn text(&self) -> String {
+            match self {
+                Self::Begin => "^".to_string(),
+                Self::End => "$".to_string(),
+                Self::Boundary => "_".to_string(),
+                Self::Digit(digit) => digit.to_string(),
+                Self::Space => " ".to_string(),
+                Self::Any => ".".to_string(),
+                Self::All(inner) => inner.iter().map(Self::text).collect(),
+                Self::Either(one, other) => format!("({}|{})", one.text(), other.text()),
+                Self::Repeated(inner, sign) => format!("({}){sign}", inner.text()),
+            }
+        }
+
+        /// Where a match that begins here can end.
+        fn ends(&self, text: &[u8], from: usize) -> Vec<usize> {
+            let here = |holds: bool| if holds { vec![from] } else { Vec::new() };
+            let one = |holds: fn(u8) -> bool| match text.get(from) {
+                Some(octet) if holds(*octet) => vec![from + 1],
+                _ => Vec::new(),
+            };
+            match self {
+                Self::Begin => here(from == 0),
+                Self::End => here(from == text.len()),
+                Self::Boundary => {
+                    let mut ends = here(from == 0 || from == text.len());
+                    ends.extend(one(|octet| b",{}()[] ".contains(&octet)));
+                    ends
+                }
+                Self::Digit(digit) => match text.get(from) {
+                    Some(octet) if char::from(*octet) == *digit => vec![from + 1],
+                    _ => Vec::new(),
+                },
+                Self::Space => one(|octet| octet == b' '),
+                Self::Any => one(|_| true),
+                Self::All(inner) => inner.iter().fold(vec![from], |ends, node| {
+                    ends.into_iter()
+                        .flat_map(|at| node.ends(text, at))
+                        .collect()
+                }),
+                Self::Either(left, right) => {
+                    let mut ends = left.ends(text, from);
+                    ends.extend(right.ends(text, from));
+                    ends
+                }
+                Self::Repeated(inner, sign) => {
+                    let mut ends = inner.ends(text, from);
+                    if *sign != '?' {
+                        let mut next = 0;
+                        while let Some(at) = ends.get(next).copied() {
+                            let further = inner.ends(text, at);
+                            let new = further.into_iter().filter(|end| !ends.contains(end));
+                            let mut new: Vec<usize> = new.collect();
+                            new.sort_unstable();
+                            new.dedup();
+                            ends.extend(new);
+                            next += 1;
+                        }
+                    }
+                    if *sign != '+' {
+                        ends.push(from);
+                    }
+                    ends
+                }
+            }
+        }
+    }
+
+    fn nodes() -> impl Strategy<Value = Node> {
+        let leaf = prop_oneof![
+            1 => Just(Node::Begin),
+            1 => Just(Node::End),
+            3 => Just(Node::Boundary),
+            4 => prop::sample::select(vec!['1', '2']).prop_map(Node::Digit),
+            2 => Just(Node::Space),
+            2 => Just(Node::Any),
+        ];
+        leaf.prop_recursive(4, 16, 4, |inner| {
+            let sign = prop::sample::select(vec!['*', '+', '?']);
+            prop_oneof![
+                3 => prop::collection::vec(inner.clone(), 1..4).prop_map(Node::All),
+                1 => (inner.clone(), inner.clone())
+                    .prop_map(|(one, other)| Node::Either(Box::new(one), Box::new(other))),
+                1 => (inner, sign).prop_map(|(inner, sign)| Node::Repeated(Box::new(inner), sign)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_automaton_finds_what_trying_everything_finds(
+            node in nodes(),
+            texts in prop::collection::vec("[12 ]{0,8}", 1..8),
+            cut in 0_usize..8,
+        ) {
+            let regex = Regex::new(&node.text()).unwrap();
+            for text in texts {
+                let begins = 0..=text.len();
+                let expected = begins.into_iter().any(|from| !node.ends(text.as_bytes(), from).is_empty());
+                // In which pieces the text is written does not matter.
+                let (front, back) = text.split_at(cut.min(text.len()));
+                let found = regex.is_match(|out| {
+                    out.write_str(front)?;
+                    out.write_str(back)
+                });
+                prop_assert_eq!(found, expected, "{} in {:?}", node.text(), text);
+            }
+        }
+
+        #[test]
+        fn no_text_breaks_the_making(text in "[0-9a-z_^$.*+?()|{}\\[\\] ,:\\\\-]{0,24}") {
+            if let Ok(regex) = Regex::new(&text) {
+                regex.is_match(|out| out.write_str("65001 65002 {65003,65004}"));
+            }
+        }
+    }
+}

@@ -45,6 +45,7 @@ fn told(first: PeerInfo, second: PeerInfo, sent: PathAttributes) -> Option<PathA
 }
 
 /// The mark with which a neighbour inside of our AS is told of it; `None`: it is a leak.
+#[expect(clippy::option_option, reason = "a route, and its mark")]
 fn taken(role: Role, otc: Option<u32>) -> Option<Option<Asn>> {
     let heard = told(as_what(1, role), peer(2, Relation::Internal), marked(otc));
     heard.map(|heard| heard.only_to_customer)
