@@ -13,6 +13,8 @@ pub enum PeerAs {
     Exact(Asn),
     /// Any: a dynamic neighbour says it in its OPEN.
     Any,
+    /// Any but ours.
+    External,
 }
 
 /// Who dials.

@@ -57,6 +57,20 @@ fn a_wrong_as_is_refused_with_2_2() {
 }
 
 #[test]
+fn any_as_but_our_own_is_external() {
+    let external = || SessionConfig {
+        peer_as: PeerAs::External,
+        ..config()
+    };
+    let with = |asn| Open { asn, ..open(1) };
+    let (_, actions) = answer(external(), with(config().local_as));
+    assert_eq!(codes(&actions), [(FIRST, Code::OPEN_BAD_PEER_AS)]);
+    let (rig, actions) = answer(external(), with(Asn(65002)));
+    assert_eq!(codes(&actions), []);
+    assert_eq!(rig.state(), State::OpenConfirm);
+}
+
+#[test]
 fn a_dynamic_neighbour_brings_its_as() {
     for (asn, kind) in [
         (Asn(4_200_000_000), PeerKind::External),

@@ -28,17 +28,20 @@ pub struct RouteRefresh {
 }
 
 /// A ROUTE-REFRESH of the wrong length.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("ROUTE-REFRESH of {0} octets")]
-pub struct RefreshError(u16);
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("ROUTE-REFRESH of {} octets", .0.len())]
+pub struct RefreshError(Bytes);
 
 impl RefreshError {
-    /// What the peer is told: 7/1 if enhanced route refresh was negotiated (RFC 7313 §5), else 1/2.
+    /// What the peer is told: 7/1 and the message, as much of it as fits, if enhanced route refresh was negotiated
+    /// (RFC 7313 §5), else 1/2 and its length.
     pub fn notification(&self, enhanced: bool) -> Notification {
         if enhanced {
-            Notification::new(Code::REFRESH_LENGTH)
+            let room = frame::MAX_STANDARD - frame::HEADER - 2;
+            Notification::with_data(Code::REFRESH_LENGTH, self.0.get(..room).unwrap_or(&self.0))
         } else {
-            Notification::with_data(Code::HEADER_BAD_LENGTH, &self.0.to_be_bytes())
+            let length = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+            Notification::with_data(Code::HEADER_BAD_LENGTH, &length.to_be_bytes())
         }
     }
 }
@@ -50,7 +53,11 @@ impl RouteRefresh {
     /// Not four octets. A request may have outbound route filters (RFC 5291) behind them; we never offered to take any
     /// and ignore them.
     pub fn decode(body: &[u8]) -> Result<Self, RefreshError> {
-        let wrong = || RefreshError(u16::try_from(body.len() + frame::HEADER).unwrap_or(u16::MAX));
+        let wrong = || {
+            RefreshError(frame::encode(MessageKind::RouteRefresh, |out| {
+                out.extend_from_slice(body);
+            }))
+        };
         let mut reader = Reader(body);
         let refresh = (|| {
             let (afi, subtype, safi) = (

@@ -698,6 +698,8 @@ fn refreshes_of_the_wrong_length() {
             Some("7/1")
         );
         assert!(told(&error.notification(false)).starts_with("1/2:"));
+        let message = error.notification(true).data;
+        assert_eq!(message.get(18..), Some(&[&[5], body].concat()[..]));
     }
 }
 

@@ -26,6 +26,7 @@ pub use self::{
     service::serve_on,
     watchers::Watchers,
 };
+use crate::config::PeerName;
 use crate::control::{
     BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
     PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
@@ -53,13 +54,13 @@ pub trait Control: Clone + Send + Sync + 'static {
     /// All neighbours sorted by address, or the one with this address.
     fn peers(
         &self,
-        address: Option<IpAddr>,
+        address: Option<PeerName>,
     ) -> impl Future<Output = Result<Vec<PeerStatus>, ControlError>> + Send;
 
     /// Does something to one session, or with `None` to all.
     fn order(
         &self,
-        peer: Option<IpAddr>,
+        peer: Option<PeerName>,
         order: PeerOrder,
     ) -> impl Future<Output = Result<(), ControlError>> + Send;
 

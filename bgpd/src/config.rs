@@ -10,6 +10,7 @@ mod documented;
 mod error;
 mod host;
 mod model;
+mod name;
 mod neighbor;
 mod policy;
 mod read;
@@ -31,9 +32,11 @@ pub use model::{
     Api, Config, Encapsulation, EncapsulationMode, Fib, Global, Log, LogFormat, LogLevel, Mesh,
     MeshMode, MeshNode, OnStop, Pool, RouterIdSource, StaticRoute, StaticTarget,
 };
+pub(crate) use name::is_link_local;
+pub use name::{BadName, Interface, PeerName};
 pub use neighbor::{
-    Bfd, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LocalAddress, Neighbor,
-    NextHopMode, Secret,
+    Bfd, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LimitAction, LocalAddress,
+    Neighbor, NextHopMode, Secret,
 };
 pub use policy::{
     Clause, DefinedSet, FamilyPolicy, PeerPolicy, Policies, PolicyDefinition, PolicyOrigin,

@@ -10,6 +10,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 pub use policy::{PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, Verdict};
 
+use crate::config::PeerName;
 use bgp_proto::{Asn, Capability, Family, PathAttributes, Prefix, RouterId};
 
 /// One page of routes: at most this many are held for a client at a time.
@@ -118,8 +119,8 @@ pub struct FamilyStatus {
 /// A configured or dynamic neighbour and its session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerStatus {
-    /// The neighbour's address.
-    pub address: IpAddr,
+    /// What the neighbour is called.
+    pub address: PeerName,
     /// Its AS: configured, or learned for a dynamic neighbour.
     pub peer_as: Asn,
     /// The AS we show it.
@@ -156,8 +157,12 @@ pub struct PeerStatus {
     pub sent: MessageCounts,
     /// UPDATEs with an attribute error that cost their routes only (RFC 7606).
     pub treated_as_withdraw: u64,
+    /// Routes that were not taken, since there were too many.
+    pub beyond_limit: u64,
     /// Octets waiting to be sent.
     pub queued: u64,
+    /// How often its task has panicked and was started again: each is an error of ours.
+    pub panics: u64,
     /// Last error.
     pub last_error: Option<LastError>,
     /// Per family.
@@ -246,9 +251,9 @@ pub enum Table {
     #[default]
     LocRib,
     /// What a peer has sent, before import policy.
-    AdjIn(IpAddr),
+    AdjIn(PeerName),
     /// What a peer has been sent.
-    AdjOut(IpAddr),
+    AdjOut(PeerName),
 }
 
 /// How a prefix of a query matches.
@@ -280,7 +285,7 @@ pub struct RouteQuery {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[allow(missing_docs, reason = "the sources of ARCHITECTURE.md")]
 pub enum RouteSource {
-    Bgp(IpAddr),
+    Bgp(PeerName),
     Static,
     Direct,
     Kernel,
@@ -326,7 +331,7 @@ pub struct Explanation {
     /// The kernel route for it; `None` if none is wanted or `[fib]` is off.
     pub kernel: Option<FibRoute>,
     /// Peers to which it is advertised.
-    pub advertised_to: Vec<IpAddr>,
+    pub advertised_to: Vec<PeerName>,
     /// What policies with statements did: on import for each path, then for the best one.
     pub policies: Vec<PolicyTrace>,
 }
@@ -394,7 +399,7 @@ pub enum WatchEvent {
     /// A session changed its state.
     Peer {
         /// Whose.
-        address: IpAddr,
+        address: PeerName,
         /// From.
         from: SessionState,
         /// To.

@@ -14,12 +14,14 @@ mod listener;
 mod log;
 mod outbox;
 mod peer_task;
+mod ra;
 mod settings;
 mod shard;
 mod sink;
 mod socket;
 mod supervisor;
 mod sys;
+mod unnumbered;
 
 pub use log::init as init_log;
 pub use supervisor::{Options, run};

@@ -115,6 +115,10 @@ impl Kernel {
                 Disposition::Device(index) => {
                     hops.push(Hop::device(self.interfaces.get(&index)?).weighing(weight));
                 }
+                Disposition::Link { gateway, interface } => {
+                    let interface = self.interfaces.get(&interface)?;
+                    hops.push(Hop::via(gateway.into()).over(interface).weighing(weight));
+                }
                 Disposition::Via(next_hop) => {
                     hops.push(self.hop(prefix, next_hop, best.source).weighing(weight));
                 }

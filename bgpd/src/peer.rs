@@ -4,21 +4,21 @@
 //! Pure: octets, connections and time are arguments. [`crate::speaker::Speaker`] runs many of these in one thread, the
 //! daemon runs each in a task of its own. It refuses to know routes of other peers, and policy.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::net::IpAddr;
 
 use bgp_fsm::{Action, ConnectionId, DownReason, Event, Session, State, StopReason};
 use bgp_proto::{
-    Capability, Family, Frame, Framer, Instant, Message, MessageKind, Negotiated, NlriBlock,
-    Notification, Open, PathAttributes, PeerKind, RefreshSubtype, RouteRefresh, Update,
-    UpdateWriter, Verdict,
+    Capability, Family, Frame, Framer, Instant, MessageKind, Negotiated, NextHop, NlriBlock,
+    Notification, Open, PathAttributes, PeerKind, Update, Verdict,
 };
 use bytes::{Bytes, BytesMut};
-use rib::{Input, PathsSent, Policy, RouteBatch, Source};
+use rib::{Disposition, Input, PathsSent, Policy, RouteBatch, Source};
 
 mod bfd;
 mod complaints;
 mod events;
 mod limits;
+mod refresh;
 mod restart;
 mod settings;
 
@@ -51,6 +51,7 @@ struct Connection {
     id: ConnectionId,
     framer: Framer,
     local: IpAddr,
+    interface: Option<u32>,
     /// Nothing it says counts any more.
     dead: bool,
 }
@@ -60,7 +61,10 @@ struct Established {
     connection: ConnectionId,
     negotiated: Negotiated,
     remote: Open,
-    fed: BTreeMap<Family, usize>,
+    /// Of a session between link-local addresses.
+    interface: Option<u32>,
+    feeds: refresh::Feeds,
+    repeats: refresh::Repeats,
     end_of_rib: Vec<Family>,
     prefixes: limits::Prefixes,
 }
@@ -94,11 +98,13 @@ impl Peer {
                 connection,
                 direction,
                 local,
+                interface,
             } => {
                 self.connections.push(Connection {
                     id: connection,
                     framer: Framer::default(),
                     local,
+                    interface,
                     dead: false,
                 });
                 self.session.step(
@@ -131,6 +137,7 @@ impl Peer {
             } => self.prefixes(shard, family, count, now),
             PeerEvent::Bfd(news) => self.bfd(news, now),
             PeerEvent::StrictBfd(wait) => self.session.set_strict_bfd(wait, now),
+            PeerEvent::Dropped { family, routes } => self.dropped(family, routes),
             PeerEvent::Tick => self.tick(now),
         }
         self.carry_out(now);
@@ -173,6 +180,7 @@ impl Peer {
             self.session.deadline(),
             self.helper.deadline(),
             self.restart_at,
+            self.up.as_ref().and_then(|up| up.repeats.deadline()),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -230,7 +238,9 @@ impl Peer {
     pub fn relation_name(&self) -> &'static str {
         let asn = match (self.settings.session.peer_as, self.remote()) {
             (bgp_fsm::PeerAs::Exact(asn), _) => Some(asn),
-            (bgp_fsm::PeerAs::Any, remote) => remote.map(|remote| remote.asn),
+            (bgp_fsm::PeerAs::Any | bgp_fsm::PeerAs::External, remote) => {
+                remote.map(|remote| remote.asn)
+            }
         };
         match asn.map_or(rib::Relation::External, |asn| self.settings.relation(asn)) {
             rib::Relation::External => "external",
@@ -326,13 +336,28 @@ impl Peer {
     }
 
     fn batch_announcements(&mut self, attributes: &PathAttributes, block: &NlriBlock<'_>) {
-        let disposition = self.settings.disposition(attributes.next_hop);
+        let disposition = self.disposition(attributes.next_hop);
         let path = self.batch.push_path(attributes.clone(), disposition);
         for (path_id, prefix) in block.ipv4() {
             self.batch.announce(prefix.into(), path_id, path);
         }
         for (path_id, prefix) in block.ipv6() {
             self.batch.announce(prefix.into(), path_id, path);
+        }
+    }
+
+    /// Link-local next hops are on the link of a session that has one (RFC 2545 §3).
+    fn disposition(&self, next_hop: NextHop) -> Disposition {
+        let interface = self.up.as_ref().and_then(|up| up.interface);
+        match (next_hop, interface) {
+            (NextHop::V6LinkLocal { link_local, .. }, Some(interface)) => Disposition::Link {
+                gateway: link_local,
+                interface,
+            },
+            (NextHop::V6(gateway), Some(interface)) if gateway.is_unicast_link_local() => {
+                Disposition::Link { gateway, interface }
+            }
+            _ => self.settings.disposition(next_hop),
         }
     }
 
@@ -361,67 +386,6 @@ impl Peer {
         }
         self.orders
             .push(PeerOrder::Rib(Input::EndOfRib(self.settings.id, family)));
-    }
-
-    fn route_refresh(&mut self, connection: ConnectionId, body: &[u8], now: Instant) {
-        let established = self.up.as_ref().filter(|up| up.connection == connection);
-        let event = match (established, RouteRefresh::decode(body)) {
-            (Some(up), Ok(refresh)) => {
-                if refresh.subtype == RefreshSubtype::REQUEST
-                    && up.negotiated.has_family(refresh.family)
-                {
-                    self.orders.push(PeerOrder::Rib(Input::Refresh(
-                        self.settings.id,
-                        refresh.family,
-                    )));
-                }
-                Event::RouteRefresh { connection }
-            }
-            (Some(up), Err(error)) => Event::Fault {
-                connection,
-                notification: error.notification(up.negotiated.enhanced_route_refresh),
-            },
-            (None, _) => Event::RouteRefresh { connection },
-        };
-        self.session.step(event, now);
-    }
-
-    fn fed(&mut self, family: Family) {
-        let shards = self.settings.shards;
-        let Some(up) = &mut self.up else { return };
-        let count = up.fed.entry(family).or_default();
-        *count += 1;
-        // Sent after every full feed, a refresh too: it does no harm and says that all is there.
-        if count.is_multiple_of(shards.max(1)) {
-            let message = UpdateWriter::new(&up.negotiated).end_of_rib(family);
-            let connection = up.connection;
-            self.send(connection, MessageKind::Update, message);
-        }
-    }
-
-    fn refresh_in(&mut self) {
-        let Some(up) = self.up.as_ref().filter(|up| up.negotiated.route_refresh) else {
-            return;
-        };
-        let connection = up.connection;
-        let families: Vec<Family> = up.negotiated.families().collect();
-        for family in families {
-            let message = Message::RouteRefresh(RouteRefresh {
-                family,
-                subtype: RefreshSubtype::REQUEST,
-            });
-            self.send(connection, MessageKind::RouteRefresh, message.encode());
-        }
-    }
-
-    fn refresh_out(&mut self) {
-        let Some(up) = &self.up else { return };
-        let id = self.settings.id;
-        self.orders.extend(
-            up.negotiated
-                .families()
-                .map(|family| PeerOrder::Rib(Input::Refresh(id, family))),
-        );
     }
 
     fn policy(&mut self, import: Policy, export: Policy) {
@@ -486,6 +450,9 @@ impl Peer {
             Some(limits::Finding::Near(count, max)) => {
                 self.orders.push(PeerOrder::NearLimit(family, count, max));
             }
+            Some(limits::Finding::Exceeded(count, max)) => {
+                self.orders.push(PeerOrder::OverLimit(family, count, max));
+            }
             Some(limits::Finding::Over(limit)) => {
                 self.stop(StopReason::MaximumPrefixes(family, limit.max), now);
                 self.restart_at = limit.restart.map(|rest| now + rest);
@@ -493,11 +460,24 @@ impl Peer {
         }
     }
 
+    fn dropped(&mut self, family: Family, routes: u64) {
+        self.counts.beyond_limit += routes;
+        let Some(up) = &mut self.up else { return };
+        let finding = up.prefixes.dropped(family, &self.settings.limits);
+        if let Some(limits::Finding::Exceeded(count, max)) = finding {
+            self.orders.push(PeerOrder::OverLimit(family, count, max));
+        }
+    }
+
     fn tick(&mut self, now: Instant) {
         if self.restart_at.is_some_and(|at| at <= now) {
             self.start(now);
         }
-        for family in self.helper.expire(now) {
+        let mut late = self.helper.expire(now);
+        if let Some(up) = &mut self.up {
+            late.extend(up.repeats.expire(now));
+        }
+        for family in late {
             self.orders
                 .push(PeerOrder::Rib(Input::SweepStale(self.settings.id, family)));
         }
@@ -559,7 +539,9 @@ impl Peer {
             .connections
             .iter()
             .find(|known| known.id == connection)
-            .map(|known| known.local);
+            .map(|known| (known.local, known.interface));
+        let interface = local.and_then(|(_, interface)| interface);
+        let local = local.map(|(local, _)| local);
         if let Some(known) = self
             .connections
             .iter_mut()
@@ -590,7 +572,9 @@ impl Peer {
             connection,
             negotiated,
             remote,
-            fed: BTreeMap::new(),
+            interface,
+            feeds: refresh::Feeds::first(&families),
+            repeats: refresh::Repeats::default(),
             end_of_rib: Vec::new(),
             prefixes: limits::Prefixes::default(),
         });

@@ -231,8 +231,11 @@ impl Speaker {
                     to,
                     reason,
                 },
-                PeerOrder::Faulty(fault) => SpeakerOrder::Faulty(id, fault),
-                PeerOrder::NearLimit(family, count, limit) => {
+                PeerOrder::Faulty(words) | PeerOrder::OutOfTurn(words) => {
+                    SpeakerOrder::Faulty(id, words)
+                }
+                PeerOrder::NearLimit(family, count, limit)
+                | PeerOrder::OverLimit(family, count, limit) => {
                     SpeakerOrder::NearLimit(id, family, count, limit)
                 }
                 PeerOrder::Up(connection) => {

@@ -594,3 +594,38 @@ peer-group = "clients"
         restarted
     );
 }
+
+#[test]
+fn neighbours_without_addresses_are_who_is_at_the_other_end() {
+    let global = "[global]\nas = 64512\nrouter-id = \"192.0.2.1\"\n[[neighbors]]\n";
+    let neighbor = |text: &str| parse(&format!("{global}{text}")).neighbors.remove(0);
+    let unnumbered = neighbor("neighbor-interface = \"eth0\"");
+    assert_eq!(unnumbered.name.to_string(), "eth0");
+    assert!(unnumbered.is_awaited());
+    assert_eq!(unnumbered.remote_as(), "any AS");
+    assert_eq!(unnumbered.families.len(), 2);
+    let internal = neighbor("neighbor-interface = \"eth0\"\npeer-as = \"internal\"");
+    assert!(internal.is_internal() && internal.import.accept);
+    let external = neighbor("neighbor-address = \"fe80::1%eth0\"\npeer-as = \"external\"");
+    assert_eq!(external.remote_as(), "any other AS");
+    assert!(!external.is_awaited() && external.must_be_external);
+    assert_eq!(external.address.to_string(), "fe80::1");
+
+    let two = |first: &str, second: &str| {
+        format!(
+            "{global}neighbor-address = \"{first}\"\npeer-as = 1\n\
+             [[neighbors]]\nneighbor-address = \"{second}\"\npeer-as = 1\n"
+        )
+    };
+    let changed = changes(
+        &two("fe80::1%eth0", "fe80::1%eth1"),
+        &two("fe80::1%eth0", "fe80::1%eth2"),
+    );
+    assert_eq!(
+        changed,
+        [
+            "neighbour fe80::1%eth1 removed",
+            "neighbour fe80::1%eth2 added (AS 1)"
+        ]
+    );
+}

@@ -7,5 +7,7 @@ mod bfd;
 mod graceful_restart;
 #[path = "neighbor/prefix_limit.rs"]
 mod prefix_limit;
+#[path = "neighbor/refresh.rs"]
+mod refresh;
 #[path = "neighbor/rig.rs"]
 mod rig;

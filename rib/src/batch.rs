@@ -58,6 +58,14 @@ impl RouteBatch {
         self.routes.push((prefix, path_id, WITHDRAWN));
     }
 
+    /// Leaves out the announcements that are not to be kept; says how many those were. Withdrawals stay.
+    pub fn retain_announcements(&mut self, mut keep: impl FnMut(Prefix, u32) -> bool) -> usize {
+        let before = self.routes.len();
+        self.routes
+            .retain(|(prefix, id, path)| *path == WITHDRAWN || keep(*prefix, *id));
+        before - self.routes.len()
+    }
+
     /// Announcements and withdrawals.
     pub fn len(&self) -> usize {
         self.routes.len()

@@ -219,7 +219,7 @@ impl GroupKey {
         let received = path.attributes.next_hop;
         let is_local = path.source.peer().is_none();
         let ours = match self.next_hop {
-            _ if received.is_unspecified() => true,
+            _ if received.is_unspecified() || is_of_a_link(received) => true,
             NextHopMode::Unchanged => false,
             NextHopMode::ToSelf => true,
             NextHopMode::Auto if self.relation == Relation::External => {
@@ -227,7 +227,14 @@ impl GroupKey {
             }
             NextHopMode::Auto => is_local && !matches!(path.source, Source::Api),
         };
-        let hop = if ours { self.own(family)? } else { received };
+        let hop = match received {
+            _ if ours => self.own(family)?,
+            // Of no use where the link is another one (RFC 2545 §3).
+            NextHop::V6LinkLocal { global, .. } if !self.is_shared(global.into()) => {
+                NextHop::V6(global)
+            }
+            _ => received,
+        };
         self.is_writable(family, hop).then_some(hop)
     }
 
@@ -252,6 +259,11 @@ impl GroupKey {
             (false, hop) => !matches!(hop, NextHop::V4(_)),
         }
     }
+}
+
+/// Nobody but those on one link can send packets there.
+fn is_of_a_link(hop: NextHop) -> bool {
+    matches!(hop.addr(), IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub enum Input {
     PeerDown(PeerId),
     /// It is over, and the neighbour's routes stay as stale (RFC 4724 §4.2).
     PeerLost(PeerId),
+    /// The neighbour begins to send its table again (RFC 7313): what it has announced is stale until it is said again.
+    MarkStale(PeerId, Family),
     /// What is still stale goes.
     SweepStale(PeerId, Family),
     /// Announcements and withdrawals.

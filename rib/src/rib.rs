@@ -83,6 +83,7 @@ impl Rib {
             Input::PeerUp(info) => self.peer_up(*info),
             Input::PeerDown(id) => self.peer_down(id),
             Input::PeerLost(id) => self.peer_lost(id),
+            Input::MarkStale(id, family) => self.mark_stale(id, |prefix| prefix.family() == family),
             Input::SweepStale(id, family) => {
                 self.remove_paths(id, |path, prefix| path.stale && prefix.family() == family);
             }
@@ -263,7 +264,12 @@ impl Rib {
             return;
         };
         peer.is_up = false;
-        for entry in self.table.values_mut() {
+        self.mark_stale(id, |_| true);
+    }
+
+    fn mark_stale(&mut self, id: PeerId, which: impl Fn(Prefix) -> bool) {
+        let entries = self.table.iter_mut();
+        for (_, entry) in entries.filter(|(prefix, _)| which(**prefix)) {
             for path in entry
                 .paths
                 .iter_mut()

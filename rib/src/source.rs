@@ -52,6 +52,14 @@ pub enum Disposition {
     Prohibit,
     /// Out of this interface, by its index.
     Device(u32),
+    /// To the next router, whose address counts on one interface only. It is there as long as the session with whoever
+    /// says so is.
+    Link {
+        /// Link-local.
+        gateway: core::net::Ipv6Addr,
+        /// Its index.
+        interface: u32,
+    },
 }
 
 impl fmt::Display for Disposition {
@@ -63,6 +71,7 @@ impl fmt::Display for Disposition {
             Self::Unreachable => f.write_str("unreachable"),
             Self::Prohibit => f.write_str("prohibit"),
             Self::Device(index) => write!(f, "dev #{index}"),
+            Self::Link { gateway, interface } => write!(f, "via {gateway} dev #{interface}"),
         }
     }
 }

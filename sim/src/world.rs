@@ -221,6 +221,7 @@ impl World {
                     connection: end.connection,
                     direction,
                     local,
+                    interface: None,
                 };
                 self.nodes[end.speaker].speaker.step(end.peer, event, now);
             }

@@ -17,7 +17,10 @@ fn objection(session: &Session, open: &Open) -> Option<Notification> {
         PeerAs::Exact(asn) if asn != open.asn => {
             return Some(Notification::new(Code::OPEN_BAD_PEER_AS));
         }
-        PeerAs::Exact(_) | PeerAs::Any => {}
+        PeerAs::External if open.asn == config.local_as => {
+            return Some(Notification::new(Code::OPEN_BAD_PEER_AS));
+        }
+        PeerAs::Exact(_) | PeerAs::External | PeerAs::Any => {}
     }
     // Equal identifiers are an error inside of an AS only (RFC 6286 §2.2).
     if open.asn == config.local_as && open.router_id == config.router_id {

@@ -18,6 +18,8 @@ use std::{fmt::Display, net::IpAddr, str::FromStr, time::Duration};
 use bgp_proto::{Afi, Family, Prefix, RouterId, Safi};
 use bgpd_api::v1;
 
+use crate::config::PeerName;
+
 pub use self::capabilities::text as capability_text;
 pub use self::requests::{explain_request, order, order_request, query, query_request};
 
@@ -90,6 +92,16 @@ pub fn list<M, T>(
 pub fn address(field: &str, text: &str) -> Result<IpAddr, BadMessage> {
     text.parse()
         .map_err(|_| BadMessage::new(field, format!("`{text}` is not an IP address")))
+}
+
+/// What a neighbour is called.
+///
+/// # Errors
+///
+/// If `text` can be no neighbour.
+pub fn peer_name(field: &str, text: &str) -> Result<PeerName, BadMessage> {
+    text.parse()
+        .map_err(|error: crate::config::BadName| BadMessage::new(field, error.to_string()))
 }
 
 /// A prefix; a bare address counts as a host route.

@@ -150,7 +150,7 @@ impl<C: Control> Bgpd for Service<C> {
             .into_inner()
             .address
             .as_deref()
-            .map(|text| convert::address("address", text));
+            .map(|text| convert::peer_name("address", text));
         let peers = self.control.peers(address.transpose()?).await?;
         let pages = pages(peers.iter().map(PeerStatus::to_protobuf));
         Ok(self.replies(stream::iter(pages).map(|peers| v1::ListPeersResponse { peers })))

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::Failure;
 use crate::{
     api::convert,
+    config::PeerName,
     control::{NewRoute, PrefixMatch, RouteQuery, Table, WatchFilter},
 };
 
@@ -204,7 +205,7 @@ impl NeighborArgs {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Whom {
     All,
-    Address(IpAddr),
+    Address(PeerName),
 }
 
 impl std::str::FromStr for Whom {
@@ -216,7 +217,7 @@ impl std::str::FromStr for Whom {
         }
         text.parse()
             .map(Self::Address)
-            .map_err(|_| format!("`{text}` is not an address, nor `all`"))
+            .map_err(|error: crate::config::BadName| format!("{error}, or `all`"))
     }
 }
 
@@ -288,7 +289,7 @@ pub(super) struct RouteArgs {
 
     /// Whose table; `in` unless --table says otherwise
     #[arg(long, short, value_name = "ADDRESS", visible_alias = "neighbour")]
-    pub neighbor: Option<IpAddr>,
+    pub neighbor: Option<PeerName>,
 
     /// Also all prefixes inside PREFIX
     #[arg(long)]

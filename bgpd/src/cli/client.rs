@@ -21,6 +21,7 @@ use crate::{
         self,
         convert::{self, Protobuf},
     },
+    config::PeerName,
     control::{
         BfdStatus, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
         PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
@@ -138,7 +139,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Failure`].
-    pub async fn peers(&mut self, address: Option<IpAddr>) -> Result<Vec<PeerStatus>, Failure> {
+    pub async fn peers(&mut self, address: Option<PeerName>) -> Result<Vec<PeerStatus>, Failure> {
         let request = v1::ListPeersRequest {
             address: address.map(|address| address.to_string()),
         };
@@ -160,7 +161,11 @@ impl Client {
     /// # Errors
     ///
     /// [`Failure`].
-    pub async fn order(&mut self, peer: Option<IpAddr>, order: &PeerOrder) -> Result<(), Failure> {
+    pub async fn order(
+        &mut self,
+        peer: Option<PeerName>,
+        order: &PeerOrder,
+    ) -> Result<(), Failure> {
         let answer = self
             .rpc
             .order_peer(convert::order_request(peer, order))

@@ -6,7 +6,7 @@ mod peers;
 mod policy;
 mod routes;
 
-use std::{fmt::Write as _, io::Write, net::IpAddr, time::Duration};
+use std::{fmt::Write as _, io::Write, time::Duration};
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub(super) use self::{
     routes::{ExplanationView, FibView, RouteView, source},
 };
 use super::Failure;
-use crate::control::WatchEvent;
+use crate::{config::PeerName, control::WatchEvent};
 
 /// Prints one document.
 pub(super) fn document(
@@ -85,7 +85,7 @@ pub(super) struct EventView<'a> {
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum WatchView<'a> {
     Neighbor {
-        address: IpAddr,
+        address: PeerName,
         from: &'static str,
         to: &'static str,
         reason: Option<&'a str>,

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    net::IpAddr,
 };
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
 };
 use crate::{
     api::convert::capability_text,
+    config::PeerName,
     control::{LastError, PeerOrder, PeerStatus, RouteQuery, SessionState, Table},
 };
 
@@ -80,7 +80,7 @@ fn orders(order: Order, reason: &str, is_on: bool) -> Vec<PeerOrder> {
 }
 
 async fn show(
-    address: Option<IpAddr>,
+    address: Option<PeerName>,
     client: &mut Client,
     print: &mut Printer<'_>,
 ) -> Result<(), Failure> {
@@ -236,6 +236,10 @@ fn session(peer: &PeerStatus, paint: Paint, out: &mut (dyn Write + Send)) -> io:
     if !peer.terms.is_empty() {
         writeln!(out, "  Terms: {}", peer.terms.join(", "))?;
     }
+    if peer.panics > 0 {
+        let times = format!("{} internal errors: please report them", peer.panics);
+        writeln!(out, "  {}", paint.bad(times))?;
+    }
     if let Some(LastError { text, age, .. }) = &peer.last_error {
         writeln!(
             out,
@@ -328,6 +332,13 @@ fn messages(peer: &PeerStatus, out: &mut (dyn Write + Send)) -> io::Result<()> {
     )?;
     for (name, sent, received) in lines {
         writeln!(out, "    {name:<18} {sent:>10} {received:>10}")?;
+    }
+    if peer.beyond_limit > 0 {
+        writeln!(
+            out,
+            "    Routes beyond the limit of prefixes, not taken: {}",
+            peer.beyond_limit
+        )?;
     }
     if peer.treated_as_withdraw > 0 {
         writeln!(

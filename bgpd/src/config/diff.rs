@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a new configuration changes.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt};
 
 use rib::PathsSent;
 
 use super::{
     model::{Config, Fib, Log, Pool, StaticRoute, StaticTarget},
+    name::PeerName,
     neighbor::{DynamicNeighbor, FamilyConfig, Neighbor},
     policy::PeerPolicy,
 };
@@ -17,7 +18,7 @@ pub enum ConfigChange {
     /// A neighbour is new.
     AddPeer(Box<Neighbor>),
     /// A neighbour is gone.
-    RemovePeer(IpAddr),
+    RemovePeer(PeerName),
     /// A neighbour's session must be set up anew.
     RestartPeer {
         /// As it is now.
@@ -56,14 +57,14 @@ impl fmt::Display for ConfigChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddPeer(peer) => {
-                write!(f, "neighbour {} added (AS {})", peer.address, peer.peer_as)
+                write!(f, "neighbour {} added ({})", peer.name, peer.remote_as())
             }
-            Self::RemovePeer(address) => write!(f, "neighbour {address} removed"),
+            Self::RemovePeer(name) => write!(f, "neighbour {name} removed"),
             Self::RestartPeer { neighbor, keys } => {
                 write!(
                     f,
                     "neighbour {} restarted ({})",
-                    neighbor.address,
+                    neighbor.name,
                     keys.join(", ")
                 )
             }
@@ -71,7 +72,7 @@ impl fmt::Display for ConfigChange {
                 write!(
                     f,
                     "neighbour {} updated ({})",
-                    neighbor.address,
+                    neighbor.name,
                     keys.join(", ")
                 )
             }
@@ -155,16 +156,16 @@ pub fn diff(old: &Config, new: &Config) -> Vec<ConfigChange> {
 }
 
 fn peers(old: &Config, new: &Config, changes: &mut Vec<ConfigChange>) {
-    let by_address = |config: &Config| -> BTreeMap<IpAddr, Neighbor> {
+    let by_name = |config: &Config| -> BTreeMap<PeerName, Neighbor> {
         let peers = config.neighbors.iter();
-        peers.map(|peer| (peer.address, peer.clone())).collect()
+        peers.map(|peer| (peer.name, peer.clone())).collect()
     };
-    let (before, after) = (by_address(old), by_address(new));
-    let gone = before.keys().filter(|address| !after.contains_key(address));
-    changes.extend(gone.map(|address| ConfigChange::RemovePeer(*address)));
+    let (before, after) = (by_name(old), by_name(new));
+    let gone = before.keys().filter(|name| !after.contains_key(name));
+    changes.extend(gone.map(|name| ConfigChange::RemovePeer(*name)));
     for peer in &new.neighbors {
         let neighbor = Box::new(peer.clone());
-        let Some(was) = before.get(&peer.address) else {
+        let Some(was) = before.get(&peer.name) else {
             changes.push(ConfigChange::AddPeer(neighbor));
             continue;
         };
@@ -198,7 +199,10 @@ fn different<const N: usize>(parts: [(bool, &'static str); N]) -> Vec<&'static s
 /// What both ends agree on when a session begins, and how it is reached.
 fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
     different([
-        (old.peer_as == new.peer_as, "peer-as"),
+        (
+            (old.peer_as, old.must_be_external) == (new.peer_as, new.must_be_external),
+            "peer-as",
+        ),
         (old.local_as == new.local_as, "local-as"),
         (old.auth_password == new.auth_password, "auth-password"),
         (old.passive == new.passive, "passive-mode"),

@@ -7,15 +7,19 @@ use bgp_proto::{Asn, Family};
 use ipnetwork::IpNetwork;
 use rib::PathsSent;
 
-use super::policy::PeerPolicy;
+use super::{name::PeerName, policy::PeerPolicy};
 
 /// A neighbour, with all defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbor {
-    /// Its address.
+    /// What it is called.
+    pub name: PeerName,
+    /// Its address; unspecified as long as nobody knows it (unnumbered).
     pub address: IpAddr,
-    /// Its AS.
+    /// Its AS; 0 for any.
     pub peer_as: Asn,
+    /// Not ours, whichever it is.
+    pub must_be_external: bool,
     /// Our AS towards it.
     pub local_as: Asn,
     /// Free text.
@@ -94,8 +98,10 @@ impl Neighbor {
     pub fn new(address: IpAddr, peer_as: Asn, local_as: Asn) -> Self {
         let policy = PeerPolicy::standard(peer_as == local_as);
         Self {
+            name: address.into(),
             address,
             peer_as,
+            must_be_external: false,
             local_as,
             description: None,
             auth_password: None,
@@ -127,6 +133,20 @@ impl Neighbor {
             import: policy.clone(),
             export: policy,
         }
+    }
+
+    /// Its AS, in words.
+    pub fn remote_as(&self) -> String {
+        match (self.peer_as.0, self.must_be_external) {
+            (0, true) => "any other AS".to_owned(),
+            (0, false) => "any AS".to_owned(),
+            (number, _) => format!("AS {number}"),
+        }
+    }
+
+    /// Nobody knows yet where it is (unnumbered).
+    pub fn is_awaited(&self) -> bool {
+        self.address.is_unspecified()
     }
 
     /// Of our own AS.
@@ -174,10 +194,14 @@ pub struct FamilyConfig {
     pub add_path_receive: bool,
     /// It is told several paths of a prefix, if it takes them: these.
     pub add_path_send: Option<PathsSent>,
-    /// More prefixes end the session.
+    /// How many prefixes it may have announced.
     pub max_prefixes: Option<u32>,
+    /// What becomes of more.
+    pub limit_action: LimitAction,
     /// Percent of `max_prefixes` from which on we warn.
     pub threshold: Option<u8>,
+    /// RFC 8950: its IPv4 routes may have IPv6 next hops. `None`: if the session is over IPv6.
+    pub extended_next_hop: Option<bool>,
     /// Seconds after which a session that had too many prefixes is tried again. `None`: when an operator says so.
     pub restart: Option<u32>,
 }
@@ -190,10 +214,24 @@ impl FamilyConfig {
             add_path_receive: false,
             add_path_send: None,
             max_prefixes: None,
+            limit_action: LimitAction::default(),
             threshold: None,
+            extended_next_hop: None,
             restart: None,
         }
     }
+}
+
+/// What becomes of prefixes beyond the limit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LimitAction {
+    /// They end the session (Cease/1, RFC 4486); it may be tried again after a time.
+    #[default]
+    Restart,
+    /// They are taken, and the log says so.
+    Warn,
+    /// They are not taken.
+    Drop,
 }
 
 /// RFC 4724.
@@ -262,10 +300,11 @@ pub struct DynamicNeighbor {
 }
 
 impl DynamicNeighbor {
-    /// The neighbour that connects from an address. It is passive: it has connected.
-    pub fn neighbor(&self, address: IpAddr) -> Neighbor {
+    /// The neighbour that connects. It is passive: it has connected.
+    pub fn neighbor(&self, name: PeerName) -> Neighbor {
         Neighbor {
-            address,
+            name,
+            address: name.address().unwrap_or(self.template.address),
             passive: true,
             ..self.template.clone()
         }

@@ -238,6 +238,8 @@ const FAMILIES: Entries = &[
         "neighbors.afi-safis.prefix-limit.restart-timer",
         Implemented,
     ),
+    ("neighbors.afi-safis.prefix-limit.action", Implemented),
+    ("neighbors.afi-safis.extended-nexthop", Implemented),
     ("neighbors.afi-safis.add-paths.receive", Implemented),
     ("neighbors.afi-safis.add-paths.send-max", Implemented),
     ("neighbors.afi-safis.add-paths.send", Implemented),
@@ -306,10 +308,7 @@ const FAMILIES: Entries = &[
 /// Of neighbours only.
 const NEIGHBORS_ONLY: Entries = &[
     ("neighbors.neighbor-address", Implemented),
-    (
-        "neighbors.neighbor-interface",
-        Refused("unnumbered sessions are not implemented in this version"),
-    ),
+    ("neighbors.neighbor-interface", Implemented),
     ("neighbors.peer-group", Implemented),
     ("neighbors.admin-down", Implemented),
     ("neighbors.vrf", Refused(ABSENT)),

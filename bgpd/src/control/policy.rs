@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What policies did to a route.
 
-use std::net::IpAddr;
+use crate::config::PeerName;
 
 pub use rib::{PolicyPoint, Verdict};
 
@@ -11,7 +11,7 @@ pub struct PolicyTrace {
     /// Where it is asked.
     pub point: PolicyPoint,
     /// Whose it is: the neighbour that the path comes from, or those that are told the same; nobody for the kernel.
-    pub peers: Vec<IpAddr>,
+    pub peers: Vec<PeerName>,
     /// What became of the path.
     pub verdict: Verdict,
     /// No statement decided.

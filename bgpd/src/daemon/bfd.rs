@@ -68,7 +68,10 @@ impl Target {
                 Some(LocalAddress::Address(address)) => Some(address),
                 Some(LocalAddress::Interface(_)) | None => None,
             },
-            interface: neighbor.bind_interface.clone(),
+            interface: neighbor.bind_interface.clone().or_else(|| {
+                let interface = neighbor.name.interface();
+                interface.map(|interface| interface.to_string())
+            }),
             reach,
         }
     }
@@ -139,7 +142,7 @@ impl Bfd {
 
     /// Watches the path to a neighbour, if its configuration wants that. Whoever watched it before hears no more.
     pub(super) fn watch(&self, id: PeerId, neighbor: &Neighbor) -> Option<Watched> {
-        if !neighbor.bfd.enabled {
+        if !neighbor.bfd.enabled || neighbor.is_awaited() {
             self.unwatch(id);
             return None;
         }

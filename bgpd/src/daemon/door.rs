@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::Control,
-    config::Config,
+    config::{Config, PeerName},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
         PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
@@ -42,23 +42,39 @@ pub(super) struct Running {
     pub(super) handle: PeerHandle,
     pub(super) neighbor: Arc<crate::config::Neighbor>,
     pub(super) dynamic: bool,
+    pub(super) panics: Option<Panics>,
+}
+
+/// What has become of a neighbour's earlier tasks.
+#[derive(Clone, Debug)]
+pub(super) struct Panics {
+    pub(super) count: u64,
+    /// Of the last one.
+    pub(super) text: Arc<str>,
+    pub(super) at: bgp_proto::Instant,
 }
 
 /// What the supervisor lets others see.
 #[derive(Debug)]
 pub(super) struct Board {
     pub(super) config: Arc<Config>,
-    pub(super) peers: BTreeMap<IpAddr, Running>,
+    pub(super) peers: BTreeMap<PeerName, Running>,
     pub(super) listening: Vec<SocketAddr>,
     pub(super) converging: bool,
 }
 
 impl Board {
+    /// The neighbour with a number.
+    pub(super) fn find(&self, id: PeerId) -> Option<Running> {
+        let mut running = self.peers.values();
+        running.find(|running| running.id == id).cloned()
+    }
+
     /// Neighbours by number, for display.
-    pub(super) fn names(&self) -> HashMap<PeerId, IpAddr> {
+    pub(super) fn names(&self) -> HashMap<PeerId, PeerName> {
         self.peers
             .iter()
-            .map(|(address, running)| (running.id, *address))
+            .map(|(name, running)| (running.id, *name))
             .collect()
     }
 }
@@ -90,7 +106,7 @@ impl Door {
         self.board.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn running(&self) -> Vec<(IpAddr, Running)> {
+    fn running(&self) -> Vec<(PeerName, Running)> {
         self.read()
             .peers
             .iter()
@@ -98,7 +114,7 @@ impl Door {
             .collect()
     }
 
-    fn find(&self, address: IpAddr) -> Result<Running, ControlError> {
+    fn find(&self, address: PeerName) -> Result<Running, ControlError> {
         let found = self.read().peers.get(&address).cloned();
         found.ok_or_else(|| {
             ControlError::NotFound(format!(
@@ -171,7 +187,7 @@ impl Control for Door {
         })
     }
 
-    async fn peers(&self, address: Option<IpAddr>) -> Result<Vec<PeerStatus>, ControlError> {
+    async fn peers(&self, address: Option<PeerName>) -> Result<Vec<PeerStatus>, ControlError> {
         let wanted = match address {
             Some(address) => vec![(address, self.find(address)?)],
             None => self.running(),
@@ -183,7 +199,7 @@ impl Control for Door {
         Ok(all)
     }
 
-    async fn order(&self, peer: Option<IpAddr>, order: PeerOrder) -> Result<(), ControlError> {
+    async fn order(&self, peer: Option<PeerName>, order: PeerOrder) -> Result<(), ControlError> {
         let wanted = match peer {
             Some(address) => vec![self.find(address)?],
             None => self
@@ -211,8 +227,8 @@ impl Control for Door {
                     neighbor.terms.graceful_shutdown = *is_leaving;
                     let terms = Box::new(neighbor.terms.clone());
                     running.neighbor = Arc::new(neighbor);
-                    let address = running.neighbor.address;
-                    self.write().peers.insert(address, running.clone());
+                    let name = running.neighbor.name;
+                    self.write().peers.insert(name, running.clone());
                     vec![PeerEvent::Terms(terms)]
                 }
             };

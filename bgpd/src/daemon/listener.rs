@@ -10,6 +10,7 @@ use std::{
 };
 
 use ipnetwork::IpNetwork;
+use nix::net::if_::if_indextoname;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{peer_task::PeerHandle, socket};
+use crate::config::{Interface, Neighbor, PeerName, is_link_local};
 
 /// After the process has run out of descriptors, so long until the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -29,27 +31,36 @@ pub(super) struct Doors(Arc<Mutex<Guests>>);
 
 #[derive(Debug, Default)]
 struct Guests {
-    peers: HashMap<IpAddr, PeerHandle>,
+    peers: HashMap<Seat, PeerHandle>,
     ranges: Vec<IpNetwork>,
+}
+
+/// Where a neighbour's connections come from: a link-local address says nothing without its interface.
+type Seat = (IpAddr, Option<Interface>);
+
+fn seat(neighbor: &Neighbor) -> Seat {
+    let address = neighbor.address;
+    let interface = neighbor.name.interface();
+    (address, interface.filter(|_| is_link_local(address)))
 }
 
 /// A connection from a range of dynamic neighbours for which there is no peer yet.
 #[derive(Debug)]
 pub(super) struct Stranger {
-    pub(super) address: IpAddr,
+    pub(super) name: PeerName,
     pub(super) range: IpNetwork,
     pub(super) stream: TcpStream,
 }
 
 impl Doors {
-    /// Connections from this address go to this peer.
-    pub(super) fn open(&self, address: IpAddr, peer: PeerHandle) {
-        self.lock().peers.insert(address, peer);
+    /// Connections from this neighbour go to this peer.
+    pub(super) fn open(&self, neighbor: &Neighbor, peer: PeerHandle) {
+        self.lock().peers.insert(seat(neighbor), peer);
     }
 
-    /// Connections from this address are refused.
-    pub(super) fn close(&self, address: IpAddr) {
-        self.lock().peers.remove(&address);
+    /// Connections from this neighbour are refused.
+    pub(super) fn close(&self, neighbor: &Neighbor) {
+        self.lock().peers.remove(&seat(neighbor));
     }
 
     /// Dynamic neighbours come from these.
@@ -63,24 +74,42 @@ impl Doors {
 
     fn admit(&self, stream: TcpStream, from: SocketAddr, strangers: &mpsc::Sender<Stranger>) {
         let address = from.ip();
+        let interface = interface(from);
+        let name = match interface {
+            Some(interface) => PeerName::Scoped(address, interface),
+            None => PeerName::Address(address),
+        };
         let guests = self.lock();
-        if let Some(peer) = guests.peers.get(&address) {
+        if let Some(peer) = guests.peers.get(&(address, interface)) {
             peer.accepted(stream);
         } else if let Some(range) = longest(&guests.ranges, address) {
             if strangers
                 .try_send(Stranger {
-                    address,
+                    name,
                     range,
                     stream,
                 })
                 .is_err()
             {
-                debug!(%address, "too many new dynamic neighbours at once, connection refused");
+                debug!(%name, "too many new dynamic neighbours at once, connection refused");
             }
         } else {
-            debug!(%address, "connection from an address that is no neighbour, refused");
+            debug!(%name, "connection from an address that is no neighbour, refused");
         }
     }
+}
+
+/// The interface that a link-local address belongs to.
+fn interface(from: SocketAddr) -> Option<Interface> {
+    let SocketAddr::V6(from) = from else {
+        return None;
+    };
+    if !from.ip().is_unicast_link_local() {
+        return None;
+    }
+    // One that is gone is nobody's.
+    let name = if_indextoname(from.scope_id()).ok()?;
+    Interface::new(name.to_str().ok()?)
 }
 
 fn longest(ranges: &[IpNetwork], address: IpAddr) -> Option<IpNetwork> {

@@ -9,7 +9,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -39,13 +39,45 @@ pub(super) enum Item {
         /// How many.
         count: u64,
     },
+    /// Routes beyond the limit were not taken.
+    Dropped {
+        /// Of this family.
+        family: Family,
+        /// How many.
+        routes: u64,
+    },
+}
+
+/// A family with a limit of prefixes.
+#[derive(Debug)]
+pub(super) struct Limited {
+    pub(super) family: Family,
+    /// How many more the shards may take, if they are not to take more than that. Less than none if stale ones fill it.
+    pub(super) room: Option<AtomicI64>,
+}
+
+impl Limited {
+    /// Takes a place for one more, if there is room.
+    pub(super) fn reserve(&self) -> bool {
+        let Some(room) = &self.room else { return true };
+        let one_less = |room: i64| (room > 0).then(|| room - 1);
+        room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+    }
+
+    /// So many more (or, negative, fewer) are there, of which places were taken for some.
+    pub(super) fn settle(&self, more: i64, reserved: i64) {
+        if let Some(room) = &self.room {
+            room.fetch_add(reserved - more, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The queue of one session. Every session gets a new one, so nothing of an old session can reach a new one.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// The peer may have announced only so many prefixes of these.
-    limited: Vec<Family>,
+    limited: Vec<Limited>,
     waiting: Mutex<Waiting>,
     ready: Notify,
     congested: AtomicBool,
@@ -70,7 +102,7 @@ pub(super) enum Flow {
 
 impl Outbox {
     /// An empty one of a peer that has a limit of prefixes for these families: the shards report how many they have.
-    pub(super) fn new(limited: Vec<Family>) -> Self {
+    pub(super) fn new(limited: Vec<Limited>) -> Self {
         Self {
             limited,
             ..Self::default()
@@ -78,8 +110,13 @@ impl Outbox {
     }
 
     /// The families with a limit.
-    pub(super) fn limited(&self) -> &[Family] {
+    pub(super) fn limited(&self) -> &[Limited] {
         &self.limited
+    }
+
+    /// Some of them are not to be exceeded.
+    pub(super) fn drops(&self) -> bool {
+        self.limited.iter().any(|limited| limited.room.is_some())
     }
 
     /// Adds an item; says whether the peer keeps up.
@@ -147,7 +184,7 @@ impl Item {
     fn octets(&self) -> usize {
         match self {
             Self::Message(bytes) => bytes.len(),
-            Self::Fed(_) | Self::Prefixes { .. } => 0,
+            Self::Fed(_) | Self::Prefixes { .. } | Self::Dropped { .. } => 0,
         }
     }
 }
@@ -172,6 +209,21 @@ mod tests {
         assert!(outbox.has_caught_up());
         assert!(!outbox.has_caught_up());
         assert_eq!(outbox.push(Item::Fed(Family::IPV4_UNICAST)), Flow::Open);
+    }
+
+    #[test]
+    fn there_is_room_for_as_many_as_may_be() {
+        let limited = Limited {
+            family: Family::IPV4_UNICAST,
+            room: Some(AtomicI64::new(2)),
+        };
+        assert!(limited.reserve() && limited.reserve());
+        assert!(!limited.reserve());
+        // One of them was there already.
+        limited.settle(1, 2);
+        assert!(limited.reserve() && !limited.reserve());
+        limited.settle(-1, 0);
+        assert!(limited.reserve() && !limited.reserve());
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::{
     collections::VecDeque,
     future::{Future, pending},
     io,
-    net::IpAddr,
+    net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicI64},
 };
 
 use bgp_fsm::{ConnectionId, Direction, State, StopReason};
@@ -26,11 +26,13 @@ use super::{
     clock::Clock,
     connection::{self, Connection, Happened},
     events::Events,
-    outbox::{Item, Outbox},
+    outbox::{Item, Limited, Outbox},
     shard::{Order, Shard},
     socket::{self, Endpoint},
+    unnumbered::Sight,
 };
 use crate::{
+    config::{Interface, LimitAction},
     control::{SessionState, WatchEvent},
     peer::{Peer, PeerEvent, PeerOrder},
 };
@@ -59,12 +61,16 @@ pub(super) enum Command {
 }
 
 /// What a peer's task tells the supervisor.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Notice {
     /// The session is Established and the peer has sent all of its table.
     Converged(PeerId),
     /// The connection of a dynamic neighbour ended: it is to be forgotten.
     DynamicGone(PeerId),
+    /// The task has panicked, with these words.
+    Panicked(PeerId, String),
+    /// What is at the other end of an interface.
+    Sight(Interface, Sight),
 }
 
 /// The way to a peer's task.
@@ -258,11 +264,16 @@ impl PeerTask {
         match Connection::new(id, stream) {
             Ok(connection) => {
                 let local = connection.local.ip();
+                let interface = match connection.local {
+                    SocketAddr::V6(local) => Some(local.scope_id()).filter(|index| *index > 0),
+                    SocketAddr::V4(_) => None,
+                };
                 self.connections.push(connection);
                 self.event(PeerEvent::Connected {
                     connection: id,
                     direction,
                     local,
+                    interface,
                 });
             }
             Err(error) => {
@@ -348,6 +359,10 @@ impl PeerTask {
                 PeerOrder::Faulty(fault) => {
                     warn!(%fault, "malformed UPDATE, the session stays up (RFC 7606)");
                 }
+                PeerOrder::OutOfTurn(what) => warn!(%what, "ROUTE-REFRESH ignored (RFC 7313)"),
+                PeerOrder::OverLimit(family, count, limit) => {
+                    warn!(%family, count, limit, "over the limit of prefixes");
+                }
                 PeerOrder::NearLimit(family, count, limit) => {
                     warn!(%family, count, limit, "near the limit of prefixes");
                 }
@@ -365,8 +380,11 @@ impl PeerTask {
 
     fn up(&mut self, id: ConnectionId) {
         let limits = &self.peer.settings().limits;
-        let limited = limits.iter().map(|limit| limit.family).collect();
-        self.established = Some((id, Arc::new(Outbox::new(limited))));
+        let limited = limits.iter().map(|limit| Limited {
+            family: limit.family,
+            room: (limit.action == LimitAction::Drop).then(|| AtomicI64::new(limit.max.into())),
+        });
+        self.established = Some((id, Arc::new(Outbox::new(limited.collect()))));
     }
 
     fn down(&mut self) {
@@ -413,7 +431,7 @@ impl PeerTask {
         } else {
             debug!(from = %from, to = %to, reason = reason.as_deref(), "session changed");
         }
-        let address: IpAddr = self.peer.settings().address;
+        let address = self.endpoint.name;
         self.around.events.announce(&WatchEvent::Peer {
             address,
             from: was,
@@ -431,6 +449,7 @@ impl PeerTask {
     /// Moves what the RIB has for the peer to its connection.
     fn pump(&mut self) {
         let mut counted = Vec::new();
+        let mut wanted = Vec::new();
         let Some((id, outbox)) = &self.established else {
             return;
         };
@@ -451,9 +470,11 @@ impl PeerTask {
                     self.peer
                         .step(PeerEvent::Fed(family), self.around.clock.now());
                     for order in self.peer.drain() {
-                        // End-of-RIB goes where the table went.
-                        if let PeerOrder::Send(_, message) = order {
-                            connection.send(message);
+                        match order {
+                            // What ends the table goes where the table went.
+                            PeerOrder::Send(_, message) => connection.send(message),
+                            PeerOrder::Rib(input) => wanted.push(input),
+                            _ => {}
                         }
                     }
                 }
@@ -466,11 +487,17 @@ impl PeerTask {
                     family,
                     count,
                 }),
+                Some(Item::Dropped { family, routes }) => {
+                    counted.push(PeerEvent::Dropped { family, routes });
+                }
                 None => break,
             }
         }
         if outbox.has_caught_up() {
-            self.tell_rib(Input::Drained(self.peer.settings().id));
+            wanted.push(Input::Drained(self.peer.settings().id));
+        }
+        for input in wanted {
+            self.tell_rib(input);
         }
         if !counted.is_empty() {
             for event in counted {

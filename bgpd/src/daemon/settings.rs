@@ -11,6 +11,7 @@ use bgp_proto::{
     AddPath, AddPathDirection, AsPath, Asn, Capability, Family, GracefulRestart, HoldTime, NextHop,
     Origin, PathAttributes, RestartFamily,
 };
+use ipnetwork::IpNetwork;
 use rib::{Disposition, NextHopMode, PathsSent, PeerId, Policy, RibConfig, RouteBatch};
 use tracing::warn;
 
@@ -19,7 +20,10 @@ use super::{
     socket::{Distance, Endpoint},
 };
 use crate::{
-    config::{self, Config, Host, LocalAddress, Neighbor, PolicyOrigin, StaticRoute, StaticTarget},
+    config::{
+        self, Config, Host, Interface, LocalAddress, Neighbor, PolicyOrigin, StaticRoute,
+        StaticTarget, is_link_local,
+    },
     peer::{PeerSettings, PrefixLimit},
 };
 
@@ -46,7 +50,9 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         .host
         .addresses
         .iter()
-        .filter(|(_, network)| network.contains(neighbor.address));
+        .filter(|(_, network)| network.contains(neighbor.address))
+        // Those are of every link, and of none in particular.
+        .filter(|(_, network)| !is_link_local(network.ip()));
     let settings = PeerSettings {
         id,
         address: neighbor.address,
@@ -69,7 +75,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
             .filter_map(|(_, network)| prefix(*network))
             .collect(),
         paths_sent: paths_sent(neighbor),
-        siblings: siblings(around.host),
+        siblings: siblings(around.host, neighbor.name.interface()),
         shards: around.shards,
     };
     PeerPlan {
@@ -102,6 +108,7 @@ fn limits(neighbor: &Neighbor) -> Vec<PrefixLimit> {
         Some(PrefixLimit {
             family: entry.family,
             max: entry.max_prefixes?,
+            action: entry.limit_action,
             warn_percent: entry.threshold,
             restart: entry
                 .restart
@@ -113,10 +120,10 @@ fn limits(neighbor: &Neighbor) -> Vec<PrefixLimit> {
 
 fn session(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> SessionConfig {
     let router_id = around.config.global.router_id();
-    let peer_as = if neighbor.peer_as.0 == 0 {
-        PeerAs::Any
-    } else {
-        PeerAs::Exact(neighbor.peer_as)
+    let peer_as = match neighbor.peer_as {
+        Asn(0) if neighbor.must_be_external => PeerAs::External,
+        Asn(0) => PeerAs::Any,
+        asn => PeerAs::Exact(asn),
     };
     SessionConfig {
         hold_time: HoldTime::from_wire(neighbor.hold_time).unwrap_or(HoldTime::OFF),
@@ -146,9 +153,14 @@ fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capabili
         .map(Capability::Multiprotocol)
         .collect();
     capabilities.push(Capability::RouteRefresh);
+    capabilities.push(Capability::EnhancedRouteRefresh);
     capabilities.push(Capability::ExtendedMessage);
     capabilities.extend(neighbor.terms.role.map(Capability::Role));
-    if neighbor.address.is_ipv6() && families.contains(&Family::IPV4_UNICAST) {
+    let extended = |entry: &config::FamilyConfig| {
+        let usual = neighbor.address.is_ipv6();
+        entry.family == Family::IPV4_UNICAST && entry.extended_next_hop.unwrap_or(usual)
+    };
+    if neighbor.families.iter().any(extended) {
         let entry = bgp_proto::ExtendedNextHop {
             nlri: Family::IPV4_UNICAST,
             next_hop: bgp_proto::Afi::IPV6,
@@ -194,15 +206,24 @@ fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capabili
     capabilities
 }
 
-/// For each address of ours, the other addresses of its interface: next hops of the other family.
-fn siblings(host: &Host) -> Vec<(IpAddr, IpAddr)> {
-    let pairs = host.addresses.iter().flat_map(|(name, network)| {
-        let same = host
-            .addresses
-            .iter()
-            .filter(move |(other, sibling)| other == name && sibling.ip() != network.ip());
-        same.map(|(_, sibling)| (network.ip(), sibling.ip()))
-    });
+/// For each address of ours, the other addresses of its interface: next hops of the other family. The same link-local
+/// address may be on several interfaces.
+fn siblings(host: &Host, interface: Option<Interface>) -> Vec<(IpAddr, IpAddr)> {
+    let there = |entry: &&(String, IpNetwork)| match interface {
+        Some(interface) => entry.0 == interface.as_str(),
+        None => true,
+    };
+    let pairs = host
+        .addresses
+        .iter()
+        .filter(there)
+        .flat_map(|(name, network)| {
+            let same = host
+                .addresses
+                .iter()
+                .filter(move |(other, sibling)| other == name && sibling.ip() != network.ip());
+            same.map(|(_, sibling)| (network.ip(), sibling.ip()))
+        });
     pairs.collect()
 }
 
@@ -218,8 +239,8 @@ fn endpoint(neighbor: &Neighbor) -> Endpoint {
         (None, None) => Distance::Connected,
     };
     Endpoint {
+        name: neighbor.name,
         remote: SocketAddr::new(neighbor.address, neighbor.remote_port),
-        scope: 0,
         local,
         distance,
         md5: neighbor

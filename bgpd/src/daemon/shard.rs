@@ -9,7 +9,7 @@ use std::{
 };
 
 use bgp_proto::Family;
-use rib::{Input, Output, PeerId, PeerInfo, Rib, RibConfig};
+use rib::{Input, Output, PeerId, PeerInfo, Rib, RibConfig, RouteBatch};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
@@ -173,7 +173,7 @@ impl<S: Sink> Worker<S> {
     fn take(&mut self, order: Order) {
         let now = self.clock.now();
         match order {
-            Order::Input(input) => {
+            Order::Input(mut input) => {
                 match &input {
                     Input::PeerDown(id) | Input::PeerLost(id) => {
                         self.outboxes.remove(id);
@@ -189,7 +189,11 @@ impl<S: Sink> Worker<S> {
                     Input::SweepStale(id, _) => Some(*id),
                     _ => None,
                 };
-                self.counting(from, |rib| rib.step(input, now));
+                let reserved = match &mut input {
+                    Input::Routes(batch) => self.make_fit(batch),
+                    _ => Vec::new(),
+                };
+                self.counting(from, &reserved, |rib| rib.step(input, now));
             }
             Order::PeerUp(info, outbox) => {
                 let id = info.id;
@@ -197,40 +201,77 @@ impl<S: Sink> Worker<S> {
                 self.outboxes.insert(id, outbox);
                 self.rib.step(Input::PeerUp(info), now);
                 // What is kept as stale counts from the beginning.
-                self.report(id, |_| 0);
+                self.report(id, &[], &[]);
             }
             Order::Ask(question) => question(&self.rib),
             Order::Drained(answer) => self.waiting.push(answer),
         }
     }
 
+    /// Leaves out of a batch what is beyond the limit; says for how many routes of each family places were taken.
+    fn make_fit(&self, batch: &mut RouteBatch) -> Vec<(Family, i64)> {
+        let source = batch.source();
+        let outbox = source.peer().and_then(|id| self.outboxes.get(&id));
+        let Some(outbox) = outbox.filter(|outbox| outbox.drops()) else {
+            return Vec::new();
+        };
+        let mut reserved = Vec::new();
+        for limited in outbox.limited() {
+            let mut places = 0;
+            let dropped = batch.retain_announcements(|prefix, path_id| {
+                if prefix.family() != limited.family || self.rib.has_path(prefix, source, path_id) {
+                    return true;
+                }
+                let fits = limited.reserve();
+                places += i64::from(fits);
+                fits
+            });
+            reserved.push((limited.family, places));
+            if dropped > 0 {
+                outbox.push(Item::Dropped {
+                    family: limited.family,
+                    routes: dropped as u64,
+                });
+            }
+        }
+        reserved
+    }
+
     /// Does something to the table and reports what it did to the number of prefixes of a peer.
-    fn counting(&mut self, peer: Option<PeerId>, change: impl FnOnce(&mut Rib)) {
+    fn counting(
+        &mut self,
+        peer: Option<PeerId>,
+        reserved: &[(Family, i64)],
+        change: impl FnOnce(&mut Rib),
+    ) {
         let limited = peer.and_then(|id| Some((id, self.outboxes.get(&id)?.limited())));
         let Some((id, families)) = limited.filter(|(_, families)| !families.is_empty()) else {
             return change(&mut self.rib);
         };
         let before: Vec<(Family, u64)> = families
             .iter()
-            .map(|family| (*family, self.rib.received(id, *family)))
+            .map(|limited| (limited.family, self.rib.received(id, limited.family)))
             .collect();
         change(&mut self.rib);
-        self.report(id, |wanted| {
-            let known = before.iter().find(|(family, _)| *family == wanted);
-            known.map_or(0, |(_, count)| *count)
-        });
+        self.report(id, &before, reserved);
     }
 
-    fn report(&self, id: PeerId, before: impl Fn(Family) -> u64) {
+    fn report(&self, id: PeerId, before: &[(Family, u64)], reserved: &[(Family, i64)]) {
         let Some(outbox) = self.outboxes.get(&id) else {
             return;
         };
-        for family in outbox.limited() {
-            let count = self.rib.received(id, *family);
-            if count != before(*family) {
+        for limited in outbox.limited() {
+            let family = limited.family;
+            let count = self.rib.received(id, family);
+            let was = of(before, family);
+            limited.settle(
+                i64::try_from(count).unwrap_or(i64::MAX) - i64::try_from(was).unwrap_or(i64::MAX),
+                of(reserved, family),
+            );
+            if count != was {
                 outbox.push(Item::Prefixes {
                     shard: self.number,
-                    family: *family,
+                    family,
                     count,
                 });
             }
@@ -270,6 +311,11 @@ impl<S: Sink> Worker<S> {
             self.rib.step(Input::Congested(id), now);
         }
     }
+}
+
+fn of<T: Copy + Default>(counts: &[(Family, T)], family: Family) -> T {
+    let known = counts.iter().find(|(known, _)| *known == family);
+    known.map_or(T::default(), |(_, count)| *count)
 }
 
 #[cfg(test)]

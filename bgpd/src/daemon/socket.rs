@@ -9,10 +9,12 @@ use std::{
 };
 
 use ipnetwork::IpNetwork;
+use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::sys;
+use crate::config::PeerName;
 
 /// Connections that may wait to be accepted: a whole cluster may connect at the same instant.
 const BACKLOG: i32 = 4096;
@@ -37,10 +39,10 @@ pub(super) enum Distance {
 /// What a connection to a peer needs.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
+    /// What it is called.
+    pub(super) name: PeerName,
     /// The peer.
     pub(super) remote: SocketAddr,
-    /// Scope for a link-local peer.
-    pub(super) scope: u32,
     /// Our address; unspecified lets the kernel choose.
     pub(super) local: Option<IpAddr>,
     /// TTL rules.
@@ -92,6 +94,11 @@ pub(super) fn set_listener_key(
 /// # Errors
 /// The kernel's: refused, unreachable, timed out, local address not available.
 pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    if endpoint.remote.ip().is_unspecified() {
+        // It would be ourselves.
+        let words = "no router advertisement has been heard on the interface";
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, words));
+    }
     let socket = Socket::new(
         Domain::for_address(endpoint.remote),
         Type::STREAM.nonblocking(),
@@ -101,14 +108,14 @@ pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
         socket.bind_device(Some(device.as_bytes()))?;
     }
     if let Some(local) = endpoint.local {
-        socket.bind(&SocketAddr::new(local, 0).into())?;
+        socket.bind(&scoped(SocketAddr::new(local, 0), endpoint.name)?.into())?;
     }
     if let Some(key) = &endpoint.md5 {
         sys::set_md5_key(socket.as_fd(), endpoint.remote.ip().into(), Some(key))?;
     }
     prepare(&socket, endpoint.remote.ip(), endpoint.distance)?;
     let stream = TcpSocket::from_std_stream(socket.into())
-        .connect(with_scope(endpoint))
+        .connect(scoped(endpoint.remote, endpoint.name)?)
         .await?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -146,13 +153,14 @@ fn set_ttl(socket: &Socket, address: IpAddr, ttl: u8) -> io::Result<()> {
     }
 }
 
-fn with_scope(endpoint: &Endpoint) -> SocketAddr {
-    match endpoint.remote {
-        SocketAddr::V6(mut address) => {
-            address.set_scope_id(endpoint.scope);
-            SocketAddr::V6(address)
+/// A link-local address with the index of its interface. It is looked up each time: an interface may be made anew.
+fn scoped(address: SocketAddr, name: PeerName) -> io::Result<SocketAddr> {
+    match (address, name.interface()) {
+        (SocketAddr::V6(mut address), Some(interface)) if address.ip().is_unicast_link_local() => {
+            address.set_scope_id(if_nametoindex(interface.as_str())?);
+            Ok(SocketAddr::V6(address))
         }
-        address @ SocketAddr::V4(_) => address,
+        _ => Ok(address),
     }
 }
 
@@ -162,8 +170,8 @@ mod tests {
 
     fn endpoint(remote: SocketAddr) -> Endpoint {
         Endpoint {
+            name: remote.ip().into(),
             remote,
-            scope: 0,
             local: None,
             distance: Distance::Hops(64),
             md5: None,
@@ -192,6 +200,20 @@ mod tests {
             .await
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn a_link_local_address_gets_the_index_of_its_interface() {
+        let address = "[fe80::1]:179".parse().unwrap();
+        let index = if_nametoindex("lo").unwrap();
+        let SocketAddr::V6(on_lo) = scoped(address, "fe80::1%lo".parse().unwrap()).unwrap() else {
+            panic!("it was IPv6")
+        };
+        assert_eq!(on_lo.scope_id(), index);
+        let gone = "fe80::1%nowhere".parse().unwrap();
+        assert!(scoped(address, gone).is_err());
+        let global = "[2001:db8::1]:179".parse().unwrap();
+        assert_eq!(scoped(global, gone).unwrap(), global);
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use rib::{PeerId, RouteBatch, Source};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    task::JoinHandle,
+    task::{AbortHandle, JoinHandle},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -38,12 +38,14 @@ use super::{
 };
 use crate::{
     api,
-    config::{self, Config, DynamicNeighbor, Host, Neighbor, OnStop},
+    config::{self, Config, DynamicNeighbor, Host, Interface, Neighbor, OnStop, PeerName},
     kernel::Kernel,
     peer::{Peer, PeerEvent},
 };
 
+mod panics;
 mod reload;
+mod sights;
 
 /// Requests and notices that wait for the supervisor.
 const QUEUE: usize = 256;
@@ -109,6 +111,8 @@ struct Supervisor {
     requests: mpsc::Receiver<Request>,
     notices: mpsc::Receiver<Notice>,
     strangers: mpsc::Receiver<Stranger>,
+    /// Tasks that look for unnumbered neighbours.
+    watches: BTreeMap<Interface, AbortHandle>,
     notice_sender: mpsc::Sender<Notice>,
 }
 
@@ -168,6 +172,7 @@ impl Supervisor {
             requests,
             notices,
             strangers,
+            watches: BTreeMap::new(),
             notice_sender,
         };
         supervisor.listen(&config, &stranger_sender)?;
@@ -292,6 +297,7 @@ impl Supervisor {
     }
 
     fn add_peer(&mut self, neighbor: &Neighbor) -> anyhow::Result<()> {
+        self.watch(neighbor);
         let running = self.start_peer(neighbor, false)?;
         if !neighbor.admin_down {
             if !neighbor.passive {
@@ -317,7 +323,8 @@ impl Supervisor {
         };
         let PeerPlan { settings, endpoint } = settings::plan(id, neighbor, &around);
         for listener in &self.listeners {
-            if let Some(key) = endpoint.md5.as_ref().filter(|_| !dynamic) {
+            let has_own_key = !dynamic && !neighbor.is_awaited();
+            if let Some(key) = endpoint.md5.as_ref().filter(|_| has_own_key) {
                 let peer = IpNetwork::from(neighbor.address);
                 listener
                     .set_key(peer, Some(key))
@@ -331,39 +338,55 @@ impl Supervisor {
             notices: self.notice_sender.clone(),
             bfd: self.door.bfd.watch(id, neighbor),
         };
-        let span = info_span!("peer", addr = %neighbor.address, asn = %neighbor.peer_as);
+        let span = info_span!("peer", addr = %neighbor.name, asn = neighbor.remote_as());
         span.in_scope(|| settings::say_policies(neighbor));
         let (task, handle) = PeerTask::new(Peer::new(settings), endpoint, dynamic, around);
-        tokio::spawn(task.run().instrument(span));
+        let guarded = panics::guarded(id, task.run(), self.notice_sender.clone());
+        tokio::spawn(guarded.instrument(span));
         let running = Running {
             id,
             handle: handle.clone(),
             neighbor: Arc::new(neighbor.clone()),
             dynamic,
+            panics: None,
         };
         self.door
             .write()
             .peers
-            .insert(neighbor.address, running.clone());
-        self.doors.open(neighbor.address, handle);
+            .insert(neighbor.name, running.clone());
+        self.doors.open(neighbor, handle);
         Ok(running)
     }
 
-    async fn remove_peer(&mut self, address: IpAddr, reason: StopReason) {
-        self.doors.close(address);
-        let Some(running) = self.door.write().peers.remove(&address) else {
+    async fn remove_peer(&mut self, name: PeerName, reason: StopReason) {
+        self.look_away(name);
+        self.take_down(name, reason).await;
+    }
+
+    async fn take_down(&mut self, name: PeerName, reason: StopReason) {
+        let Some(running) = self.door.write().peers.remove(&name) else {
             return;
         };
+        self.doors.close(&running.neighbor);
         self.awaited.remove(&running.id);
         self.door.bfd.unwatch(running.id);
         running.handle.finish(reason).await;
-        if !running.dynamic {
+        let address = running.neighbor.address;
+        let has_key = running.neighbor.auth_password.is_some();
+        if has_key && !running.dynamic && !self.has_key_of(address) {
             for listener in &self.listeners {
                 if let Err(error) = listener.set_key(address.into(), None) {
-                    warn!(%address, %error, "TCP MD5 key not removed");
+                    warn!(%name, %error, "TCP MD5 key not removed");
                 }
             }
         }
+    }
+
+    /// Whether a neighbour has a key for this address: a link-local one may be on another interface, too.
+    fn has_key_of(&self, address: IpAddr) -> bool {
+        let board = self.door.read();
+        let mut there = board.peers.values().map(|running| &running.neighbor);
+        there.any(|neighbor| neighbor.address == address && neighbor.auth_password.is_some())
     }
 
     /// A connection from a range of dynamic neighbours.
@@ -377,7 +400,7 @@ impl Supervisor {
             return;
         };
         // Two connections at once: the second finds the peer that the first has made.
-        if let Some(running) = self.door.read().peers.get(&stranger.address) {
+        if let Some(running) = self.door.read().peers.get(&stranger.name) {
             running.handle.accepted(stranger.stream);
             return;
         }
@@ -389,10 +412,10 @@ impl Supervisor {
             .filter(|running| running.dynamic && dynamic.prefix.contains(running.neighbor.address))
             .count();
         if dynamic.limit.is_some_and(|limit| there >= limit) {
-            warn!(address = %stranger.address, range = %stranger.range, limit = dynamic.limit, "too many dynamic neighbours, refused");
+            warn!(name = %stranger.name, range = %stranger.range, limit = dynamic.limit, "too many dynamic neighbours, refused");
             return;
         }
-        let neighbor = dynamic.neighbor(stranger.address);
+        let neighbor = dynamic.neighbor(stranger.name);
         match self.start_peer(&neighbor, true) {
             Ok(running) => {
                 tokio::spawn(async move {
@@ -404,7 +427,7 @@ impl Supervisor {
                 });
             }
             Err(error) => {
-                warn!(address = %stranger.address, error = %format!("{error:#}"), "dynamic neighbour not accepted");
+                warn!(name = %stranger.name, error = %format!("{error:#}"), "dynamic neighbour not accepted");
             }
         }
     }
@@ -417,18 +440,14 @@ impl Supervisor {
                     self.converged("every neighbour has sent its table").await;
                 }
             }
+            Notice::Sight(interface, sight) => self.sighted(interface, sight).await,
+            Notice::Panicked(id, text) => self.panicked(id, text).await,
             Notice::DynamicGone(id) => {
-                let address = self
-                    .door
-                    .read()
-                    .peers
-                    .iter()
-                    .find(|(_, running)| running.id == id)
-                    .map(|(address, _)| *address);
-                if let Some(address) = address {
+                let found = self.door.read().find(id);
+                if let Some(running) = found {
                     self.door.bfd.unwatch(id);
-                    self.doors.close(address);
-                    self.door.write().peers.remove(&address);
+                    self.doors.close(&running.neighbor);
+                    self.door.write().peers.remove(&running.neighbor.name);
                 }
             }
         }

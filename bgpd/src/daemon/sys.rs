@@ -21,6 +21,7 @@ const TCP_MD5SIG_EXT: libc::c_int = 32;
 const TCP_MD5SIG_FLAG_PREFIX: u8 = 1;
 const IP_MINTTL: libc::c_int = 21;
 const IPV6_MINHOPCOUNT: libc::c_int = 73;
+const ICMPV6_FILTER: libc::c_int = 1;
 
 /// `struct tcp_md5sig` of `linux/tcp.h`.
 #[repr(C)]
@@ -106,6 +107,19 @@ pub(super) fn make_thread_urgent() -> Urgency {
     });
     // SAFETY: no pointers.
     Urgency::Nice(nice.unwrap_or_else(|| unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }))
+}
+
+/// Lets only `ICMPv6` messages of these types through to a raw socket (RFC 3542 §3.2).
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn only_icmp6(socket: BorrowedFd<'_>, types: &[u8]) -> io::Result<()> {
+    // A bit that is set blocks.
+    let mut filter = [u32::MAX; 8];
+    for kind in types {
+        filter[usize::from(kind >> 5)] &= !(1 << (kind & 31));
+    }
+    set(socket, libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &filter)
 }
 
 fn set<T>(

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How often it is said that a neighbour's UPDATEs are malformed: one that sends nothing else must not fill the log.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use bgp_proto::{Fault, Instant};
+use bgp_proto::Instant;
 
 /// Between two that are said.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ pub(super) struct Complaints {
 
 impl Complaints {
     /// The words for a fault, unless it is too early for any.
-    pub(super) fn about(&mut self, fault: &Fault, now: Instant) -> Option<String> {
+    pub(super) fn about(&mut self, fault: impl fmt::Display, now: Instant) -> Option<String> {
         if self.next.is_some_and(|next| now < next) {
             self.left_out += 1;
             return None;

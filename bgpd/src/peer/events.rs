@@ -23,6 +23,8 @@ pub enum PeerEvent {
         direction: Direction,
         /// Our address on it.
         local: IpAddr,
+        /// The index of its interface, if that address is link-local.
+        interface: Option<u32>,
     },
     /// The attempt that was ordered failed.
     ConnectFailed,
@@ -62,6 +64,13 @@ pub enum PeerEvent {
     Bfd(BfdNews),
     /// BFD is a condition of a session, and waited for this long; or it is none.
     StrictBfd(Option<Duration>),
+    /// Routes beyond the limit were not taken.
+    Dropped {
+        /// Of this family.
+        family: Family,
+        /// How many.
+        routes: u64,
+    },
     /// A deadline has passed.
     Tick,
 }
@@ -106,8 +115,12 @@ pub enum PeerOrder {
     /// An UPDATE had errors that cost its routes, or an attribute (RFC 7606). One a second is told, with the number of
     /// those before it that were not.
     Faulty(String),
+    /// A mark of enhanced route refresh that makes no sense where it is; told like faults.
+    OutOfTurn(String),
     /// The neighbour comes near its limit of prefixes: the family, how many there are, the limit.
     NearLimit(Family, u64, u32),
+    /// It is beyond it, and the session goes on: the same.
+    OverLimit(Family, u64, u32),
 }
 
 /// Messages of one direction.
@@ -145,4 +158,6 @@ pub struct PeerCounts {
     pub sent: Counts,
     /// UPDATEs whose routes were treated as withdrawn (RFC 7606 §2).
     pub treated_as_withdraw: u64,
+    /// Routes that were not taken, since there were too many.
+    pub beyond_limit: u64,
 }

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use bgp_proto::Family;
 
 use super::PrefixLimit;
+use crate::config::LimitAction;
 
 /// What the shards have said in this session.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
     counts: BTreeMap<(Family, usize), u64>,
     warned: Vec<Family>,
+    /// What is beyond the limit has been told.
+    exceeded: Vec<Family>,
 }
 
 /// What is to be done about a count.
@@ -19,6 +22,8 @@ pub(super) struct Prefixes {
 pub(super) enum Finding {
     /// Say that so many are near the limit; once until they are fewer again.
     Near(u64, u32),
+    /// Say that there are more than that; once until there are not.
+    Exceeded(u64, u32),
     /// End the session.
     Over(PrefixLimit),
 }
@@ -39,8 +44,12 @@ impl Prefixes {
             .iter()
             .filter(|((counted, _), _)| *counted == family);
         let total: u64 = of_family.map(|(_, count)| count).sum();
-        if total > limit.max.into() {
-            return Some(Finding::Over(limit));
+        let is_over = total > limit.max.into();
+        match limit.action {
+            LimitAction::Restart if is_over => return Some(Finding::Over(limit)),
+            LimitAction::Warn if is_over => return self.exceed(family, total, limit.max),
+            LimitAction::Drop if total == u64::from(limit.max) => {}
+            _ => self.exceeded.retain(|exceeded| *exceeded != family),
         }
         let near = u64::from(limit.warn_percent?) * u64::from(limit.max);
         if total * 100 < near {
@@ -50,6 +59,18 @@ impl Prefixes {
         let is_new = !self.warned.contains(&family);
         self.warned.extend(is_new.then_some(family));
         is_new.then_some(Finding::Near(total, limit.max))
+    }
+
+    /// Routes were not taken, since there is no room.
+    pub(super) fn dropped(&mut self, family: Family, limits: &[PrefixLimit]) -> Option<Finding> {
+        let limit = limits.iter().find(|limit| limit.family == family)?;
+        self.exceed(family, u64::from(limit.max) + 1, limit.max)
+    }
+
+    fn exceed(&mut self, family: Family, total: u64, max: u32) -> Option<Finding> {
+        let is_new = !self.exceeded.contains(&family);
+        self.exceeded.extend(is_new.then_some(family));
+        is_new.then_some(Finding::Exceeded(total, max))
     }
 }
 
@@ -63,6 +84,7 @@ mod tests {
         let limit = PrefixLimit {
             family,
             max: 10,
+            action: LimitAction::Restart,
             warn_percent: Some(80),
             restart: None,
         };
@@ -76,5 +98,37 @@ mod tests {
         assert_eq!(count(0, 3), Some(Finding::Near(9, 10)));
         assert_eq!(count(0, 5), Some(Finding::Over(limit)));
         assert_eq!(prefixes.count(0, Family::IPV6_UNICAST, 99, &[limit]), None);
+    }
+
+    #[test]
+    fn without_an_end_what_is_too_much_is_told_once() {
+        let family = Family::IPV4_UNICAST;
+        let limit = |action| PrefixLimit {
+            family,
+            max: 10,
+            action,
+            warn_percent: None,
+            restart: None,
+        };
+        let mut prefixes = Prefixes::default();
+        let mut count = |count| prefixes.count(0, family, count, &[limit(LimitAction::Warn)]);
+        assert_eq!(count(10), None);
+        assert_eq!(count(11), Some(Finding::Exceeded(11, 10)));
+        assert_eq!(count(12), None);
+        assert_eq!(count(10), None);
+        assert_eq!(count(11), Some(Finding::Exceeded(11, 10)));
+
+        let drop = [limit(LimitAction::Drop)];
+        let mut prefixes = Prefixes::default();
+        assert_eq!(prefixes.count(0, family, 10, &drop), None);
+        assert_eq!(
+            prefixes.dropped(family, &drop),
+            Some(Finding::Exceeded(11, 10))
+        );
+        assert_eq!(prefixes.dropped(family, &drop), None);
+        // There was room, and there is none again.
+        prefixes.count(0, family, 9, &drop);
+        prefixes.count(0, family, 10, &drop);
+        assert!(prefixes.dropped(family, &drop).is_some());
     }
 }

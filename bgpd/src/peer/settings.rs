@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::config::{LimitAction, is_link_local};
 use bgp_fsm::SessionConfig;
 use bgp_proto::{Asn, Capability, Family, Negotiated, NextHop, Open};
 use rib::{Disposition, NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Terms};
@@ -54,11 +55,13 @@ pub struct PeerSettings {
 pub struct PrefixLimit {
     /// Of this family.
     pub family: Family,
-    /// More end the session (Cease/1, RFC 4486).
+    /// So many.
     pub max: u32,
+    /// What becomes of more.
+    pub action: LimitAction,
     /// From this percentage of `max` on the log warns.
     pub warn_percent: Option<u8>,
-    /// The session is tried again after this time. `None`: an operator has to start it.
+    /// A session that has ended by it is tried again after this time. `None`: an operator has to start it.
     pub restart: Option<Duration>,
 }
 
@@ -133,6 +136,11 @@ impl PeerSettings {
         local: Option<IpAddr>,
     ) -> PeerInfo {
         let relation = self.relation(remote.asn);
+        // Between link-local addresses nobody knows whether IPv4 addresses are of the same subnet; IPv6 next hops do not ask.
+        let unnumbered = local.is_some_and(is_link_local)
+            && negotiated
+                .family(Family::IPV4_UNICAST)
+                .is_some_and(|entry| entry.extended_next_hop);
         PeerInfo {
             id: self.id,
             address: self.address,
@@ -140,7 +148,7 @@ impl PeerSettings {
             peer_as: remote.asn,
             local_as: self.session.local_as,
             router_id: remote.router_id,
-            local_v4: self.own(local, as_ipv4),
+            local_v4: self.own(local, as_ipv4).filter(|_| !unnumbered),
             local_v6: self.own(local, |address| {
                 as_ipv6(address).filter(|v6| !v6.is_unicast_link_local())
             }),

@@ -8,16 +8,18 @@ use std::{
 };
 
 use bgp_proto::{
-    AsPath, Asn, Capability, Community, Family, LargeCommunity, NextHop, Origin, PathAttributes,
-    Prefix, RouterId,
+    AsPath, Asn, Capability, Community, Family, LargeCommunity, Origin, PathAttributes, Prefix,
+    RouterId,
 };
 use bgpd::control::{
     BfdStatus, FamilyStatus, FibRoute, FibState, LastError, MessageCounts, NextHopStatus,
     PeerStatus, Route, RouteSource, SessionState, Way,
 };
 
-pub(crate) fn ip(text: &str) -> IpAddr {
-    text.parse().expect("an address")
+/// An address, or a neighbour that is called by it.
+pub(crate) fn ip<T: From<IpAddr>>(text: &str) -> T {
+    let address: IpAddr = text.parse().expect("an address");
+    address.into()
 }
 
 pub(crate) fn prefix(text: &str) -> Prefix {
@@ -40,7 +42,7 @@ pub(crate) fn numbered(number: usize) -> Route {
 
 fn path(asns: &[u32], next_hop: &str) -> PathAttributes {
     let as_path = AsPath::from_sequence(asns.iter().copied().map(Asn));
-    PathAttributes::new(Origin::Igp, as_path, NextHop::from(ip(next_hop)))
+    PathAttributes::new(Origin::Igp, as_path, ip(next_hop))
 }
 
 fn route(network: &str, source: RouteSource, attributes: PathAttributes, target: &str) -> Route {
@@ -316,6 +318,8 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         },
         treated_as_withdraw: 2,
         queued: 128,
+        panics: 0,
+        beyond_limit: 0,
         last_error: None,
         families: families(3, 2, 5),
         import_policy: "accept".to_owned(),
@@ -343,6 +347,8 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         families: families(0, 0, 0),
         treated_as_withdraw: 0,
         queued: 0,
+        panics: 1,
+        beyond_limit: 7,
         md5: false,
         terms: Vec::new(),
         ..established.clone()

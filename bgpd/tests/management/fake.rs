@@ -14,6 +14,7 @@ use std::{
 use bgp_proto::{Asn, PathAttributes, Prefix};
 use bgpd::{
     api::{Control, Listeners, Watchers, serve_on},
+    config::PeerName,
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
         PeerOrder, PeerStatus, PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, PrefixMatch,
@@ -121,7 +122,7 @@ impl Control for Fake {
         })
     }
 
-    async fn peers(&self, address: Option<IpAddr>) -> Result<Vec<PeerStatus>, ControlError> {
+    async fn peers(&self, address: Option<PeerName>) -> Result<Vec<PeerStatus>, ControlError> {
         let mut peers = if self.empty { Vec::new() } else { peers() };
         if let Some(address) = address {
             peers.retain(|peer| peer.address == address);
@@ -132,7 +133,7 @@ impl Control for Fake {
         Ok(peers)
     }
 
-    async fn order(&self, peer: Option<IpAddr>, order: PeerOrder) -> Result<(), ControlError> {
+    async fn order(&self, peer: Option<PeerName>, order: PeerOrder) -> Result<(), ControlError> {
         if let Some(peer) = peer {
             if !peers().iter().any(|known| known.address == peer) {
                 return Err(unknown(peer));
@@ -306,7 +307,7 @@ impl Control for Fake {
     }
 }
 
-fn unknown(address: IpAddr) -> ControlError {
+fn unknown(address: PeerName) -> ControlError {
     ControlError::NotFound(format!("there is no neighbor {address}"))
 }
 

@@ -27,7 +27,8 @@ async fn wrong_requests_are_refused_with_words_that_help() {
     refused(
         bgpd.list_peers(one).await,
         Code::InvalidArgument,
-        "address: `192.0.2` is not an IP address",
+        "address: \"192.0.2\" is no neighbour: an address, a link-local one with its interface \
+             (fe80::1%eth0), or an interface",
     );
     let one = v1::ListPeersRequest {
         address: Some("192.0.2.99".to_owned()),

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use bgp_fsm::{Mode, PeerAs, SessionConfig, State, StopReason};
 use bgp_proto::{Asn, Code, Family, HoldTime, RouterId};
+use bgpd::config::LimitAction;
 use bgpd::peer::{PeerEvent, PeerSettings, PrefixLimit};
 use rib::PeerId;
 
@@ -83,6 +84,7 @@ fn rig(restart: Option<u64>) -> Rig {
     settings.limits.push(PrefixLimit {
         family: FAMILY,
         max: MAX,
+        action: LimitAction::Restart,
         warn_percent: Some(90),
         restart: restart.map(std::time::Duration::from_secs),
     });

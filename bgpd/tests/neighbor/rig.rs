@@ -6,7 +6,8 @@ use std::{net::Ipv4Addr, time::Duration};
 use bgp_fsm::{ConnectionId, Direction, Mode, PeerAs, SessionConfig};
 use bgp_proto::{
     Asn, Capability, Family, Framer, GracefulRestart, HoldTime, Instant, Message, MessageKind,
-    Negotiated, Notification, Open, RestartFamily, RouterId, UpdateWriter,
+    Negotiated, Notification, Open, RefreshSubtype, RestartFamily, RouteRefresh, RouterId, Update,
+    UpdateWriter,
 };
 use bgpd::peer::{Peer, PeerEvent, PeerOrder, PeerSettings};
 use bytes::{Bytes, BytesMut};
@@ -21,12 +22,20 @@ pub(crate) enum Told {
     Up,
     Down,
     Lost,
+    Mark(Family),
     Sweep(Family),
+    Again(Family),
     Said(Notification),
+    /// Marks of enhanced route refresh, and End-of-RIB.
+    Asks(Family),
+    Begins(Family),
+    Ends(Family),
+    Ended(Family),
+    Odd(String),
     Near(Family, u64, u32),
 }
 
-use Told::{Down, Lost, Near, Said, Sweep, Up};
+use Told::{Again, Asks, Begins, Down, Ended, Ends, Lost, Mark, Near, Odd, Said, Sweep, Up};
 
 /// A neighbour, and what it says on one connection after the other.
 pub(crate) struct Rig {
@@ -45,6 +54,9 @@ impl Rig {
         if helper {
             session.capabilities.extend(restarting(&BOTH, true));
         }
+        session
+            .capabilities
+            .extend([Capability::RouteRefresh, Capability::EnhancedRouteRefresh]);
         let address = Ipv4Addr::new(192, 0, 2, 2).into();
         Self::with(PeerSettings::new(PeerId(1), address, session))
     }
@@ -82,6 +94,7 @@ impl Rig {
             connection: self.connection,
             direction: Direction::Incoming,
             local,
+            interface: None,
         });
         told.extend(self.hear(&Message::Open(open).encode()));
         told.extend(self.hear(&Message::Keepalive.encode()));
@@ -125,7 +138,10 @@ impl Rig {
             PeerOrder::Rib(Input::PeerDown(_)) => Some(Down),
             PeerOrder::Rib(Input::PeerLost(_)) => Some(Lost),
             PeerOrder::Rib(Input::SweepStale(_, family)) => Some(Sweep(family)),
-            PeerOrder::Send(_, octets) => notification(&octets).map(Said),
+            PeerOrder::Rib(Input::MarkStale(_, family)) => Some(Mark(family)),
+            PeerOrder::Rib(Input::Refresh(_, family)) => Some(Again(family)),
+            PeerOrder::Send(_, octets) => said(&octets),
+            PeerOrder::OutOfTurn(what) => Some(Odd(what)),
             PeerOrder::NearLimit(family, count, limit) => Some(Near(family, count, limit)),
             _ => None,
         };
@@ -133,11 +149,33 @@ impl Rig {
     }
 }
 
-/// What a message says, if it is a NOTIFICATION.
-fn notification(message: &[u8]) -> Option<Notification> {
+/// What a message says, unless it belongs to the session alone.
+fn said(message: &[u8]) -> Option<Told> {
     let mut buffer = BytesMut::from(message);
     let frame = Framer::default().next(&mut buffer).unwrap()?;
-    (frame.kind == MessageKind::Notification).then(|| Notification::decode(frame.body()))
+    match frame.kind {
+        MessageKind::Notification => Some(Said(Notification::decode(frame.body()))),
+        MessageKind::RouteRefresh => {
+            let RouteRefresh { family, subtype } = RouteRefresh::decode(frame.body()).unwrap();
+            Some(match subtype {
+                RefreshSubtype::BEGIN => Begins(family),
+                RefreshSubtype::END => Ends(family),
+                _ => Asks(family),
+            })
+        }
+        MessageKind::Update => {
+            let ours = Open {
+                asn: Asn(64512),
+                hold_time: HoldTime::OFF,
+                router_id: RouterId::new(Ipv4Addr::new(192, 0, 2, 1)).unwrap(),
+                capabilities: BOTH.map(Capability::Multiprotocol).to_vec(),
+            };
+            let negotiated = Negotiated::from_opens(&ours, &ours);
+            let update = Update::decode(frame.body(), &negotiated).unwrap();
+            update.end_of_rib().map(Ended)
+        }
+        MessageKind::Open | MessageKind::Keepalive => None,
+    }
 }
 
 pub(crate) fn restarting(families: &[Family], preserved: bool) -> Vec<Capability> {

@@ -56,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         connection: CONNECTION,
         direction,
         local: stream.local_addr()?.ip(),
+        interface: None,
     };
     speaker.step(PEER, connected, now());
 

@@ -152,6 +152,9 @@ impl Rib {
             Disposition::Via(hop) if hop == received.next_hop => {
                 Disposition::Via(attributes.next_hop)
             }
+            Disposition::Link { .. } if attributes.next_hop != received.next_hop => {
+                Disposition::Via(attributes.next_hop)
+            }
             other => other,
         };
         Arrival {

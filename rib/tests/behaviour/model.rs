@@ -52,6 +52,7 @@ enum Op {
     Up(u32, Session),
     Down(u32),
     Lost(u32),
+    Mark(u32),
     Sweep(u32),
     Announce(u32, Vec<u8>, u32, Look),
     Withdraw(u32, Vec<u8>, u32),
@@ -167,6 +168,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (peer.clone(), session()).prop_map(|(peer, session)| Op::Up(peer, session)),
         2 => peer.clone().prop_map(Op::Down),
         1 => peer.clone().prop_map(Op::Lost),
+        2 => peer.clone().prop_map(Op::Mark),
         2 => peer.clone().prop_map(Op::Sweep),
         16 => (peer.clone(), prefixes.clone(), id.clone(), look())
             .prop_map(|(peer, list, id, look)| Op::Announce(peer, list, id, look)),
@@ -314,6 +316,7 @@ impl Run {
             Op::Up(number, _)
             | Op::Down(number)
             | Op::Lost(number)
+            | Op::Mark(number)
             | Op::Sweep(number)
             | Op::Announce(number, ..)
             | Op::Withdraw(number, ..)
@@ -330,6 +333,7 @@ impl Run {
         match op {
             Op::Down(_) if is_known => self.tell(&Input::PeerDown(id)),
             Op::Lost(_) if is_up => self.tell(&Input::PeerLost(id)),
+            Op::Mark(_) if is_up => self.tell(&Input::MarkStale(id, Family::IPV4_UNICAST)),
             Op::Sweep(_) if is_up => {
                 self.tell(&Input::SweepStale(id, Family::IPV4_UNICAST));
                 self.tell(&Input::SweepStale(id, Family::IPV6_UNICAST));

@@ -85,6 +85,14 @@ impl Oracle {
                     .filter(|path| path.source == Source::Bgp(*id))
                     .for_each(|path| path.is_stale = true);
             }
+            Input::MarkStale(id, family) => {
+                let of_family = |(prefix, _): &(&Prefix, _)| prefix.family() == *family;
+                let paths = self.paths.iter_mut().filter(|entry| of_family(entry));
+                let paths = paths.flat_map(|(_, paths)| paths);
+                paths
+                    .filter(|path| path.source == Source::Bgp(*id))
+                    .for_each(|path| path.is_stale = true);
+            }
             Input::SweepStale(id, family) => self.remove(|path, prefix| {
                 path.is_stale && path.source == Source::Bgp(*id) && prefix.family() == *family
             }),

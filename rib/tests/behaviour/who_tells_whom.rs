@@ -239,6 +239,35 @@ fn ipv4_routes_take_an_ipv6_next_hop_only_if_that_was_agreed() {
 }
 
 #[test]
+fn a_link_local_next_hop_is_only_for_its_link() {
+    let agreed = |number, relation| {
+        let mut peer = peer(number, relation);
+        peer.negotiated.families[0].extended_next_hop = true;
+        peer
+    };
+    let hop = |next_hop, to| {
+        let sent = PathAttributes {
+            next_hop,
+            ..attributes(1, &[65001])
+        };
+        tell(agreed(1, Relation::Client), to, sent)
+            .unwrap()
+            .next_hop
+    };
+    let (global, link_local) = ("2001:db8::1".parse().unwrap(), "fe80::1".parse().unwrap());
+    let both = NextHop::V6LinkLocal { global, link_local };
+    let elsewhere = agreed(2, Relation::Internal);
+    assert_eq!(hop(both, elsewhere.clone()), NextHop::V6(global));
+    let there = PeerInfo {
+        shared_subnets: vec!["2001:db8::/64".parse().unwrap()],
+        ..elsewhere.clone()
+    };
+    assert_eq!(hop(both, there), both);
+    let ours = NextHop::V4(LOCAL_V4);
+    assert_eq!(hop(NextHop::V6(link_local), elsewhere), ours);
+}
+
+#[test]
 fn graceful_shutdown_of_another_as_makes_a_route_the_last_choice() {
     let mut leaving = attributes(1, &[65001]);
     leaving.communities = vec![Community::GRACEFUL_SHUTDOWN];

@@ -3,7 +3,7 @@
 
 use bgpd_api::v1::{self, watch_response::Event};
 
-use super::{BadMessage, Protobuf, address, prefix};
+use super::{BadMessage, Protobuf, peer_name, prefix};
 use crate::control::{FibRoute, Route, SessionState, WatchEvent};
 
 impl Protobuf for WatchEvent {
@@ -38,7 +38,7 @@ impl Protobuf for WatchEvent {
     fn from_protobuf(message: v1::WatchResponse) -> Result<Self, BadMessage> {
         match message.event.ok_or_else(|| BadMessage::missing("event"))? {
             Event::Peer(change) => Ok(Self::Peer {
-                address: address("peer.address", &change.address)?,
+                address: peer_name("peer.address", &change.address)?,
                 from: SessionState::from_number("peer.from", change.from)?,
                 to: SessionState::from_number("peer.to", change.to)?,
                 reason: change.reason,

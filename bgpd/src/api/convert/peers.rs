@@ -7,7 +7,8 @@ use bgp_proto::{Asn, Capability, Family};
 use bgpd_api::v1;
 
 use super::{
-    BadMessage, Protobuf, address, duration_from, duration_to, list, parsed, router_id, small,
+    BadMessage, Protobuf, address, duration_from, duration_to, list, parsed, peer_name, router_id,
+    small,
 };
 use crate::control::{
     FamilyStatus, FibSummary, LastError, MessageCounts, PeerStatus, SessionState, Status,
@@ -121,7 +122,9 @@ impl Protobuf for PeerStatus {
             received: Some(self.received.to_protobuf()),
             sent: Some(self.sent.to_protobuf()),
             treated_as_withdraw: self.treated_as_withdraw,
+            beyond_limit: self.beyond_limit,
             queued: self.queued,
+            panics: self.panics,
             last_error: self.last_error.as_ref().map(LastError::to_protobuf),
             families: self
                 .families
@@ -141,7 +144,7 @@ impl Protobuf for PeerStatus {
             .map(|text| address("local_address", &text))
             .transpose()?;
         Ok(Self {
-            address: address("address", &message.address)?,
+            address: peer_name("address", &message.address)?,
             peer_as: Asn(message.peer_as),
             local_as: Asn(message.local_as),
             description: message.description,
@@ -174,7 +177,9 @@ impl Protobuf for PeerStatus {
             received: MessageCounts::from_protobuf(message.received.unwrap_or_default())?,
             sent: MessageCounts::from_protobuf(message.sent.unwrap_or_default())?,
             treated_as_withdraw: message.treated_as_withdraw,
+            beyond_limit: message.beyond_limit,
             queued: message.queued,
+            panics: message.panics,
             last_error: message
                 .last_error
                 .map(LastError::from_protobuf)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What policies did to a route.
 
-use std::net::IpAddr;
-
 use bgpd_api::v1;
 
-use super::{BadMessage, Protobuf, address, list};
-use crate::control::{PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, Verdict};
+use super::{BadMessage, Protobuf, list, peer_name};
+use crate::{
+    config::PeerName,
+    control::{PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, Verdict},
+};
 
 impl Protobuf for PolicyTrace {
     type Message = v1::PolicyTrace;
@@ -35,10 +36,10 @@ impl Protobuf for PolicyTrace {
             Ok(v1::PolicyPoint::Unspecified) | Err(_) => return Err(unknown()),
         };
         let peers = message.neighbors.iter();
-        let peers = peers.map(|text| address("neighbors", text));
+        let peers = peers.map(|text| peer_name("neighbors", text));
         Ok(Self {
             point,
-            peers: peers.collect::<Result<Vec<IpAddr>, _>>()?,
+            peers: peers.collect::<Result<Vec<PeerName>, _>>()?,
             verdict: verdict_from(message.verdict)?,
             is_default: message.is_default,
             hits: list("hits", message.hits, PolicyHit::from_protobuf)?,

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Questions and orders.
 
-use std::net::IpAddr;
-
 use bgp_proto::{Family, Prefix};
 use bgpd_api::v1::{self, order_peer_request::Whom};
 
-use super::{BadMessage, Protobuf, address, prefix};
+use super::{BadMessage, Protobuf, peer_name, prefix};
+use crate::config::PeerName;
 use crate::control::{PeerOrder, PrefixMatch, RouteQuery, Table};
 
 /// A question about routes.
@@ -30,7 +29,9 @@ pub fn query(message: v1::ListRoutesRequest) -> Result<RouteQuery, BadMessage> {
 }
 
 fn table(number: i32, neighbor: Option<&str>) -> Result<Table, BadMessage> {
-    let neighbor = neighbor.map(|text| address("neighbor", text)).transpose()?;
+    let neighbor = neighbor
+        .map(|text| peer_name("neighbor", text))
+        .transpose()?;
     let table = match v1::Table::try_from(number) {
         Ok(v1::Table::Unspecified | v1::Table::LocRib) => {
             return match neighbor {
@@ -121,9 +122,9 @@ pub fn explain_request(message: &v1::ExplainRequest) -> Result<(Prefix, PrefixMa
 /// # Errors
 ///
 /// If it says not what, or to whom.
-pub fn order(message: v1::OrderPeerRequest) -> Result<(Option<IpAddr>, PeerOrder), BadMessage> {
+pub fn order(message: v1::OrderPeerRequest) -> Result<(Option<PeerName>, PeerOrder), BadMessage> {
     let whom = match message.whom {
-        Some(Whom::Address(text)) => Some(address("address", &text)?),
+        Some(Whom::Address(text)) => Some(peer_name("address", &text)?),
         Some(Whom::All(true)) => None,
         Some(Whom::All(false)) | None => {
             return Err(BadMessage::new(
@@ -170,7 +171,7 @@ pub fn order(message: v1::OrderPeerRequest) -> Result<(Option<IpAddr>, PeerOrder
 const LONGEST_REASON: usize = 255;
 
 /// The request that gives `order`.
-pub fn order_request(whom: Option<IpAddr>, order: &PeerOrder) -> v1::OrderPeerRequest {
+pub fn order_request(whom: Option<PeerName>, order: &PeerOrder) -> v1::OrderPeerRequest {
     let (order, reason) = match order {
         PeerOrder::Disable(reason) => (v1::PeerOrder::Disable, reason.as_str()),
         PeerOrder::Enable => (v1::PeerOrder::Enable, ""),

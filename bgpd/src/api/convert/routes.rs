@@ -13,7 +13,7 @@ use bgp_proto::{
 };
 use bgpd_api::v1::{self, route_source::Source};
 
-use super::{BadMessage, Protobuf, address, duration_from, duration_to, list, prefix};
+use super::{BadMessage, Protobuf, address, duration_from, duration_to, list, peer_name, prefix};
 use crate::control::{
     Explanation, FibRoute, FibState, NewRoute, NextHopStatus, PolicyTrace, Route, RouteSource, Way,
 };
@@ -82,7 +82,7 @@ impl Protobuf for RouteSource {
             .source
             .ok_or_else(|| BadMessage::missing("source"))?
         {
-            Source::Bgp(text) => return Ok(Self::Bgp(address("source.bgp", &text)?)),
+            Source::Bgp(text) => return Ok(Self::Bgp(peer_name("source.bgp", &text)?)),
             Source::Local(number) => number,
         };
         match v1::LocalSource::try_from(number) {
@@ -117,7 +117,7 @@ impl Protobuf for Explanation {
         let advertised_to = message
             .advertised_to
             .iter()
-            .map(|text| address("advertised_to", text));
+            .map(|text| peer_name("advertised_to", text));
         Ok(Self {
             prefix: prefix("prefix", &message.prefix)?,
             routes: list("routes", message.routes, Route::from_protobuf)?,

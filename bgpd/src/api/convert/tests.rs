@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn an_order_comes_back(whom in option::of(any::<IpAddr>()), order in orders()) {
+    fn an_order_comes_back(whom in option::of(peer_names()), order in orders()) {
         prop_assert_eq!(super::order(order_request(whom, &order)), Ok((whom, order)));
     }
 
@@ -450,7 +450,7 @@ fn sources() -> impl Strategy<Value = RouteSource> {
         RouteSource::Api,
     ];
     prop_oneof![
-        any::<IpAddr>().prop_map(RouteSource::Bgp),
+        peer_names().prop_map(RouteSource::Bgp),
         prop::sample::select(local)
     ]
 }
@@ -532,7 +532,7 @@ fn explanations() -> impl Strategy<Value = Explanation> {
     let words = (
         any::<(Option<String>, String)>(),
         option::of(fib_routes()),
-        vec(any::<IpAddr>(), 0..4),
+        vec(peer_names(), 0..4),
         vec(policy_traces(), 0..3),
     );
     (prefixes(), vec(routes(), 0..3), words).prop_map(
@@ -565,7 +565,7 @@ fn policy_traces() -> impl Strategy<Value = PolicyTrace> {
                 verdict,
             }
         });
-    let peers = vec(any::<IpAddr>(), 0..3);
+    let peers = vec(peer_names(), 0..3);
     (point, peers, verdict(), any::<bool>(), vec(hit, 0..3)).prop_map(
         |(point, peers, verdict, is_default, hits)| PolicyTrace {
             point,
@@ -623,9 +623,17 @@ fn errors() -> impl Strategy<Value = LastError> {
         .prop_map(|(text, code, age)| LastError { text, code, age })
 }
 
+fn peer_names() -> impl Strategy<Value = PeerName> {
+    prop_oneof![
+        any::<IpAddr>().prop_map(PeerName::Address),
+        "fe80::[1-9]%eth[0-9]{1,3}".prop_map(|text| text.parse().unwrap()),
+        "[a-z]{1,8}[0-9]{0,4}".prop_map(|text| text.parse().unwrap()),
+    ]
+}
+
 fn peers() -> impl Strategy<Value = PeerStatus> {
     let who = (
-        any::<IpAddr>(),
+        peer_names(),
         any::<[u32; 2]>(),
         prop::sample::select(vec!["external", "internal", "client"]),
     );
@@ -675,6 +683,8 @@ fn peers() -> impl Strategy<Value = PeerStatus> {
             sent,
             treated_as_withdraw,
             queued,
+            panics: established_count / 2,
+            beyond_limit: established_count / 3,
             last_error,
             families,
             import_policy,
@@ -739,7 +749,7 @@ fn statuses() -> impl Strategy<Value = Status> {
 
 fn events() -> impl Strategy<Value = WatchEvent> {
     prop_oneof![
-        (any::<IpAddr>(), states(), states(), any::<Option<String>>()).prop_map(
+        (peer_names(), states(), states(), any::<Option<String>>()).prop_map(
             |(address, from, to, reason)| WatchEvent::Peer {
                 address,
                 from,
@@ -758,8 +768,8 @@ fn events() -> impl Strategy<Value = WatchEvent> {
 fn queries() -> impl Strategy<Value = RouteQuery> {
     let table = prop_oneof![
         Just(Table::LocRib),
-        any::<IpAddr>().prop_map(Table::AdjIn),
-        any::<IpAddr>().prop_map(Table::AdjOut),
+        peer_names().prop_map(Table::AdjIn),
+        peer_names().prop_map(Table::AdjOut),
     ];
     let matching = prop::sample::select(vec![
         PrefixMatch::Exact,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::hex;
 use crate::{
     api::convert::capability_text,
+    config::PeerName,
     control::{FamilyStatus, LastError, MessageCounts, PeerStatus, SessionState, Status},
 };
 
@@ -66,7 +67,7 @@ impl<'a> From<&'a Status> for StatusView<'a> {
 
 #[derive(Serialize)]
 pub(in crate::cli) struct NeighborView<'a> {
-    address: IpAddr,
+    address: PeerName,
     #[serde(rename = "as")]
     peer_as: u32,
     local_as: u32,
@@ -86,7 +87,9 @@ pub(in crate::cli) struct NeighborView<'a> {
     messages_received: CountsView,
     messages_sent: CountsView,
     treated_as_withdraw: u64,
+    beyond_limit: u64,
     queued_octets: u64,
+    panics: u64,
     last_error: Option<ErrorView<'a>>,
     families: Vec<FamilyView>,
     import_policy: &'a str,
@@ -125,7 +128,9 @@ impl<'a> From<&'a PeerStatus> for NeighborView<'a> {
             messages_received: peer.received.into(),
             messages_sent: peer.sent.into(),
             treated_as_withdraw: peer.treated_as_withdraw,
+            beyond_limit: peer.beyond_limit,
             queued_octets: peer.queued,
+            panics: peer.panics,
             last_error: peer.last_error.as_ref().map(ErrorView::from),
             families: peer.families.iter().map(FamilyView::from).collect(),
             import_policy: &peer.import_policy,

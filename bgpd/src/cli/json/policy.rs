@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What policies did to a route, as JSON.
 
-use std::net::IpAddr;
-
 use serde::Serialize;
 
-use crate::control::{PolicyPoint, PolicyTrace, Verdict};
+use crate::{
+    config::PeerName,
+    control::{PolicyPoint, PolicyTrace, Verdict},
+};
 
 #[derive(Serialize)]
 pub(super) struct TraceView<'a> {
     point: &'static str,
-    neighbors: &'a [IpAddr],
+    neighbors: &'a [PeerName],
     verdict: &'static str,
     is_default: bool,
     rules: Vec<RuleView<'a>>,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::hex;
 use super::policy::TraceView;
+use crate::config::PeerName;
 use crate::control::{Explanation, FibRoute, FibState, Route, RouteSource};
 
 #[derive(Serialize)]
@@ -15,7 +16,7 @@ pub(in crate::cli) struct RouteView<'a> {
     prefix: String,
     path_id: u32,
     source: &'static str,
-    neighbor: Option<IpAddr>,
+    neighbor: Option<PeerName>,
     best: bool,
     multipath: bool,
     unusable: Option<&'a str>,
@@ -46,7 +47,7 @@ impl<'a> From<&'a Route> for RouteView<'a> {
 }
 
 /// The word for a source, and the neighbour if it is one.
-pub(in crate::cli) fn source(source: RouteSource) -> (&'static str, Option<IpAddr>) {
+pub(in crate::cli) fn source(source: RouteSource) -> (&'static str, Option<PeerName>) {
     match source {
         RouteSource::Bgp(address) => ("bgp", Some(address)),
         RouteSource::Static => ("static", None),
@@ -172,7 +173,7 @@ pub(in crate::cli) struct ExplanationView<'a> {
     profile: &'a str,
     routes: Vec<RouteView<'a>>,
     kernel: Option<FibView<'a>>,
-    advertised_to: &'a [IpAddr],
+    advertised_to: &'a [PeerName],
     policies: Vec<TraceView<'a>>,
 }
 

@@ -3,15 +3,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use bgp_proto::Asn;
+use bgp_proto::{Asn, Family};
 
 use super::{
     super::{
         model::Global,
-        neighbor::{DynamicNeighbor, Neighbor},
+        name::{Interface, PeerName, is_link_local},
+        neighbor::{DynamicNeighbor, FamilyConfig, Neighbor},
     },
     Maybe, Node, Notes, Passwords, Scope,
     kubernetes::overlap,
@@ -99,16 +100,13 @@ pub(super) fn unused_groups<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>
             own: node,
             group: None,
         };
-        let local = notes
-            .asn(scope.get("local-as"))
-            .unwrap_or(context.global.asn);
-        let remote = notes.asn(scope.get("peer-as")).unwrap_or(local);
+        let (remote, local) = numbers(notes, &scope, context, true);
         let address = stand_in(&scope);
         session::fill(
             notes,
             &scope,
             context,
-            Neighbor::new(address, remote, local),
+            Neighbor::new(address, remote.unwrap_or(Asn(0)), local),
         );
     }
 }
@@ -119,27 +117,39 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<
     for node in context.root.list("neighbors") {
         let group = context.group(notes, node.get("peer-group"));
         let scope = Scope { own: node, group };
-        let value = node.get("neighbor-address");
-        if value.is_none() {
-            notes.error(node.span.clone(), "`neighbors.neighbor-address` is missing");
-        }
-        let address = notes
-            .address(value)
-            .filter(|address| is_a_host(notes, value, *address));
+        let name = name(notes, node);
         let (peer_as, local_as) = numbers(
             notes,
             &scope,
             context,
             node.get("peer-group").is_some() && group.is_none(),
         );
-        if let Some(address) = address.filter(|address| !known.insert(*address)) {
-            let message = format!("there is another neighbour {address}");
+        if let Some(name) = name.filter(|name| !known.insert(*name)) {
+            let message = format!("there is another neighbour {name}");
             notes.error(scope.span("neighbor-address"), message);
         }
         // Without an address, everything else is still looked at.
-        let address = address.unwrap_or_else(|| stand_in(&scope));
-        let peer = Neighbor::new(address, peer_as, local_as);
+        let address = name.and_then(PeerName::address);
+        let address = address.unwrap_or_else(|| match name {
+            Some(_) => Ipv6Addr::UNSPECIFIED.into(),
+            None => stand_in(&scope),
+        });
+        let mut peer = Neighbor::new(address, peer_as.unwrap_or(Asn(0)), local_as);
+        peer.name = name.unwrap_or(address.into());
+        peer.must_be_external = must_be_external(&scope);
+        if matches!(peer.name, PeerName::Interface(_)) {
+            let both = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+            peer.families = both.map(FamilyConfig::new).to_vec();
+        }
         let mut peer = session::fill(notes, &scope, context, peer);
+        let of_same_address = neighbors.iter().find(|other| {
+            other.address == peer.address && !peer.is_awaited() && is_link_local(peer.address)
+        });
+        if of_same_address.is_some_and(|other| other.auth_password != peer.auth_password) {
+            let message = format!("another neighbour has the address {address} and another key");
+            let help = "Linux knows one TCP MD5 key for an address, whatever the interface";
+            notes.error_with(scope.span("neighbor-address"), message, help);
+        }
         peer.admin_down = notes.boolean(node.get("admin-down")).unwrap_or(false);
         neighbors.push(peer);
     }
@@ -152,6 +162,44 @@ fn stand_in(scope: &Scope<'_, '_>) -> IpAddr {
     let text = local.and_then(|value| value.get_ref().as_str());
     text.and_then(|text| text.parse().ok())
         .unwrap_or(IpAddr::from(Ipv4Addr::UNSPECIFIED))
+}
+
+/// Who it is: an address, with its interface if it is link-local.
+fn name<'t>(notes: &mut Notes<'t>, node: &Node<'t>) -> Option<PeerName> {
+    let value = node.get("neighbor-address");
+    let interface = node.get("neighbor-interface");
+    if let (Some(_), Some(interface)) = (value, interface) {
+        let message = "`neighbor-address` and `neighbor-interface` exclude each other";
+        let help = "a link-local neighbour is written as \"fe80::1%eth0\"";
+        notes.error_with(interface.span(), message, help);
+    }
+    if value.is_none() && interface.is_some() {
+        let name = notes.name(interface)?;
+        let known = Interface::new(&name);
+        if known.is_none() {
+            let message = format!(
+                "\"{}\" is not the name of an interface",
+                name.escape_debug()
+            );
+            notes.error(interface?.span(), message);
+        }
+        return known.map(PeerName::Interface);
+    }
+    if value.is_none() {
+        notes.error(node.span.clone(), "`neighbors.neighbor-address` is missing");
+    }
+    let name: PeerName = notes.parsed(value, "an IP address")?;
+    let wrong = match name {
+        PeerName::Interface(_) => format!("\"{name}\" is not an IP address"),
+        PeerName::Address(address) if is_link_local(address) => {
+            format!("{address} is on every link: which one? It is written as \"{address}%eth0\"")
+        }
+        PeerName::Address(address) | PeerName::Scoped(address, _) => {
+            return is_a_host(notes, value, address).then_some(name);
+        }
+    };
+    notes.error(value?.span(), wrong);
+    None
 }
 
 fn is_a_host<'t>(notes: &mut Notes<'t>, value: Maybe<'t>, address: IpAddr) -> bool {
@@ -167,24 +215,52 @@ fn is_a_host<'t>(notes: &mut Notes<'t>, value: Maybe<'t>, address: IpAddr) -> bo
     host
 }
 
-/// The neighbour's AS and ours. `forgiven`: the group that may have the first is unknown, which has been said.
+/// The neighbour's AS, if one is asked for, and ours. `forgiven`: the group that may have the first is unknown, which has
+/// been said.
 fn numbers<'t>(
     notes: &mut Notes<'t>,
     scope: &Scope<'_, 't>,
     context: &Context<'_, 't>,
     forgiven: bool,
-) -> (Asn, Asn) {
-    let remote = notes.asn(scope.get("peer-as"));
+) -> (Option<Asn>, Asn) {
+    let value = scope.get("peer-as");
+    let given = match value.and_then(|value| value.get_ref().as_str()) {
+        None => notes.asn(value),
+        Some("internal") => Some(context.global.asn),
+        Some(_) => Some(Asn(0)),
+    };
     let usual = context
         .global
-        .as_towards(remote.unwrap_or(context.global.asn));
+        .as_towards(given.unwrap_or(context.global.asn));
     let local = notes.asn(scope.get("local-as")).unwrap_or(usual);
-    if scope.get("peer-as").is_none() && !forgiven {
+    // Whoever is at the other end of a cable is trusted to say who it is.
+    if value.is_none() && !forgiven && !is_unnumbered(scope) {
         let help = "here, or in the neighbour's peer group";
         notes.error_with(scope.own.span.clone(), "`peer-as` is missing", help);
     }
-    // If it is wrong, nothing that only iBGP can do shall be wrong as well.
-    (remote.unwrap_or(local), local)
+    let remote = match value.map(|value| (value, value.get_ref().as_str())) {
+        None if is_unnumbered(scope) => None,
+        Some((_, Some("external" | "any"))) => None,
+        Some((_, Some("internal"))) => Some(local),
+        Some((value, Some(other))) => {
+            let message = format!("\"{}\" is no AS", other.escape_debug());
+            let help = "it is a number, \"external\", \"internal\" or \"any\"";
+            notes.error_with(value.span(), message, help);
+            Some(local)
+        }
+        // If it is wrong, nothing that only iBGP can do shall be wrong as well.
+        _ => Some(given.unwrap_or(local)),
+    };
+    (remote, local)
+}
+
+fn is_unnumbered(scope: &Scope<'_, '_>) -> bool {
+    scope.own.path == "neighbors" && scope.own.get("neighbor-interface").is_some()
+}
+
+fn must_be_external(scope: &Scope<'_, '_>) -> bool {
+    let value = scope.get("peer-as");
+    value.and_then(|value| value.get_ref().as_str()) == Some("external")
 }
 
 pub(super) fn dynamic<'t>(
@@ -220,7 +296,8 @@ pub(super) fn dynamic<'t>(
             group: None,
         };
         let (peer_as, local_as) = numbers(notes, &scope, context, false);
-        let peer = Neighbor::new(prefix.ip(), peer_as, local_as);
+        let mut peer = Neighbor::new(prefix.ip(), peer_as.unwrap_or(Asn(0)), local_as);
+        peer.must_be_external = must_be_external(&scope);
         let template = Neighbor {
             passive: true,
             ..session::fill(notes, &scope, context, peer)

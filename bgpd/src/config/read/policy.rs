@@ -3,7 +3,11 @@
 
 use bgp_proto::Family;
 
-use super::{super::neighbor::FamilyConfig, Node, Notes, Scope, add_paths::AddPaths};
+use super::{
+    super::neighbor::{FamilyConfig, LimitAction},
+    Node, Notes, Scope,
+    add_paths::AddPaths,
+};
 
 /// The families of the neighbour, or of its group; `None` if neither says.
 pub(super) fn families<'t>(
@@ -53,6 +57,14 @@ fn family<'t>(
     let restart: Option<u32> =
         notes.number(table.get("prefix-limit.restart-timer"), 0..=u32::MAX.into());
     let add_paths = AddPaths::read(notes, |key| table.get(key)).or(general);
+    let actions = [
+        ("restart", LimitAction::Restart),
+        ("warn", LimitAction::Warn),
+        ("drop", LimitAction::Drop),
+    ];
+    let action = table.get("prefix-limit.action");
+    let limit_action = notes.choice(action, &actions).unwrap_or_default();
+    let extended_next_hop = notes.boolean(table.get("extended-nexthop"));
     if !enabled {
         return None;
     }
@@ -65,11 +77,17 @@ fn family<'t>(
         notes.error_with(table.get("afi-safi-name")?.span(), message, help);
         return None;
     };
+    if extended_next_hop == Some(true) && family != Family::IPV4_UNICAST {
+        let message = format!("{family} always has IPv6 next hops");
+        notes.error(table.get("extended-nexthop")?.span(), message);
+    }
     Some(FamilyConfig {
         family,
+        extended_next_hop,
         add_path_receive: add_paths.receive(),
         add_path_send: add_paths.send(notes),
         max_prefixes: limit.filter(|limit| *limit > 0),
+        limit_action,
         threshold: threshold.filter(|percent| *percent > 0),
         restart: restart.filter(|seconds| *seconds > 0),
     })

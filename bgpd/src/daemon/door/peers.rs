@@ -19,11 +19,10 @@ impl Door {
     ) -> Result<Option<PeerStatus>, ControlError> {
         let counts = self.counts(running).await?;
         let now = self.clock.now();
-        let neighbor = running.neighbor.clone();
-        let dynamic = running.dynamic;
+        let known = running.clone();
         Ok(running
             .handle
-            .ask(move |peer, queued| describe(peer, queued, &neighbor, dynamic, &counts, now))
+            .ask(move |peer, queued| describe(peer, queued, &known, &counts, now))
             .await)
     }
 
@@ -49,11 +48,11 @@ impl Door {
 fn describe(
     peer: &Peer,
     queued: usize,
-    neighbor: &crate::config::Neighbor,
-    dynamic: bool,
+    running: &Running,
     counts: &[(Family, FamilyCounts)],
     now: Instant,
 ) -> PeerStatus {
+    let neighbor = &running.neighbor;
     let session = peer.session();
     let settings = peer.settings();
     let negotiated = peer.negotiated();
@@ -63,12 +62,12 @@ fn describe(
         })
         .seconds();
     PeerStatus {
-        address: settings.address,
+        address: neighbor.name,
         peer_as: peer.remote().map_or(neighbor.peer_as, |remote| remote.asn),
         local_as: settings.session.local_as,
         description: neighbor.description.clone().unwrap_or_default(),
         relation: peer.relation_name(),
-        dynamic,
+        dynamic: running.dynamic,
         admin_down: session.is_stopped(),
         state: session_state(session.state()),
         since: session
@@ -93,18 +92,32 @@ fn describe(
         received: messages(peer.counts().received),
         sent: messages(peer.counts().sent),
         treated_as_withdraw: peer.counts().treated_as_withdraw,
+        beyond_limit: peer.counts().beyond_limit,
         queued: queued as u64,
-        last_error: session.last_error().map(|error| LastError {
-            text: error.to_string(),
-            code: error.code(),
-            age: now.saturating_since(error.at()),
-        }),
+        panics: running.panics.as_ref().map_or(0, |panics| panics.count),
+        last_error: last_error(peer, running, now),
         families: families(peer, counts),
         import_policy: neighbor.import.to_string(),
         export_policy: neighbor.export.to_string(),
         md5: neighbor.auth_password.is_some(),
         terms: neighbor.terms_in_words(),
     }
+}
+
+/// Of the session, or what ended the task before this one.
+fn last_error(peer: &Peer, running: &Running, now: Instant) -> Option<LastError> {
+    let of_session = peer.session().last_error().map(|error| LastError {
+        text: error.to_string(),
+        code: error.code(),
+        age: now.saturating_since(error.at()),
+    });
+    of_session.or_else(|| {
+        running.panics.as_ref().map(|panics| LastError {
+            text: format!("internal error: {}", panics.text),
+            code: None,
+            age: now.saturating_since(panics.at),
+        })
+    })
 }
 
 fn families(peer: &Peer, counts: &[(Family, FamilyCounts)]) -> Vec<FamilyStatus> {

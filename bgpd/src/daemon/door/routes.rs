@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::Door;
 use crate::{
+    config::PeerName,
     control::{
         ControlError, Explanation, PolicyChange, PolicyHit, PolicyTrace, PrefixMatch,
         ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Table,
@@ -22,7 +23,7 @@ use crate::{
 const PAGES: usize = 2;
 
 /// Peers by number, for display.
-type Names = Arc<HashMap<PeerId, IpAddr>>;
+type Names = Arc<HashMap<PeerId, PeerName>>;
 
 impl Door {
     pub(super) fn list_routes(
@@ -226,32 +227,30 @@ impl SortedPages<'_> {
 
 /// Where packets go; an interface has its name, if it is still there.
 fn target(disposition: Disposition) -> String {
-    let name = match disposition {
-        Disposition::Device(index) => if_indextoname(index).ok(),
-        _ => None,
+    let (index, way) = match disposition {
+        Disposition::Device(index) => (index, String::new()),
+        Disposition::Link { gateway, interface } => (interface, format!("via {gateway} ")),
+        _ => return disposition.to_string(),
     };
-    match name.as_deref().map(CStr::to_string_lossy) {
-        Some(name) => format!("dev {name}"),
-        None => disposition.to_string(),
+    match if_indextoname(index).as_deref().map(CStr::to_string_lossy) {
+        Ok(name) => format!("{way}dev {name}"),
+        Err(_) => disposition.to_string(),
     }
 }
 
 /// A route in the words of the API.
 pub(in crate::daemon) fn route(
     view: &RouteView,
-    names: &HashMap<PeerId, IpAddr>,
+    names: &HashMap<PeerId, PeerName>,
     now: Instant,
 ) -> Route {
     Route {
         prefix: view.prefix,
         path_id: view.path_id,
         source: match view.source {
-            rib::Source::Bgp(id) => RouteSource::Bgp(
-                names
-                    .get(&id)
-                    .copied()
-                    .unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
-            ),
+            rib::Source::Bgp(id) => RouteSource::Bgp(names.get(&id).copied().unwrap_or(
+                PeerName::Address(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+            )),
             rib::Source::Static => RouteSource::Static,
             rib::Source::Direct => RouteSource::Direct,
             rib::Source::Kernel => RouteSource::Kernel,

@@ -61,11 +61,11 @@ impl Supervisor {
     async fn carry_out(&mut self, change: ConfigChange, old: &Config) -> anyhow::Result<()> {
         match change {
             ConfigChange::AddPeer(neighbor) => self.add_peer(&neighbor)?,
-            ConfigChange::RemovePeer(address) => {
-                self.remove_peer(address, StopReason::Deconfigured).await;
+            ConfigChange::RemovePeer(name) => {
+                self.remove_peer(name, StopReason::Deconfigured).await;
             }
             ConfigChange::RestartPeer { neighbor, .. } => {
-                self.remove_peer(neighbor.address, StopReason::ConfigurationChange)
+                self.remove_peer(neighbor.name, StopReason::ConfigurationChange)
                     .await;
                 self.add_peer(&neighbor)?;
             }
@@ -123,21 +123,21 @@ impl Supervisor {
         let (mut gone, mut updated) = (Vec::new(), Vec::new());
         {
             let board = self.door.read();
-            for (address, running) in board.peers.iter().filter(|(_, running)| running.dynamic) {
-                let Some(range) = range_of(*address) else {
-                    gone.push((*address, StopReason::Deconfigured));
+            for (name, running) in board.peers.iter().filter(|(_, running)| running.dynamic) {
+                let Some(range) = range_of(running.neighbor.address) else {
+                    gone.push((*name, StopReason::Deconfigured));
                     continue;
                 };
-                let neighbor = range.neighbor(*address);
+                let neighbor = range.neighbor(*name);
                 if config::needs_new_session(&running.neighbor, &neighbor) {
-                    gone.push((*address, StopReason::ConfigurationChange));
+                    gone.push((*name, StopReason::ConfigurationChange));
                 } else if neighbor != *running.neighbor {
                     updated.push(neighbor);
                 }
             }
         }
-        for (address, reason) in gone {
-            self.remove_peer(address, reason).await;
+        for (name, reason) in gone {
+            self.remove_peer(name, reason).await;
         }
         for neighbor in updated {
             self.update_peer(&neighbor).await;
@@ -145,10 +145,15 @@ impl Supervisor {
     }
 
     async fn update_peer(&mut self, neighbor: &Neighbor) {
-        let Some(mut running) = self.door.read().peers.get(&neighbor.address).cloned() else {
+        let Some(mut running) = self.door.read().peers.get(&neighbor.name).cloned() else {
             return;
         };
         let (import, export) = settings::policies(neighbor);
+        // Where an unnumbered one is is not in the file.
+        let neighbor = &Neighbor {
+            address: running.neighbor.address,
+            ..neighbor.clone()
+        };
         let handle = running.handle.clone();
         if running.neighbor.bfd != neighbor.bfd {
             let watched = self.door.bfd.watch(running.id, neighbor);
@@ -159,7 +164,7 @@ impl Supervisor {
             handle.tell(Command::Bfd(watched)).await;
         }
         running.neighbor = Arc::new(neighbor.clone());
-        self.door.write().peers.insert(neighbor.address, running);
+        self.door.write().peers.insert(neighbor.name, running);
         let terms = Box::new(neighbor.terms.clone());
         for event in [
             PeerEvent::Policy { import, export },

@@ -84,6 +84,7 @@ impl Driver {
             wild.limits.push(PrefixLimit {
                 family: Family::IPV4_UNICAST,
                 max: 3,
+                action: bgpd::config::LimitAction::Restart,
                 warn_percent: Some(60),
                 restart: Some(script.time()),
             });
@@ -98,6 +99,7 @@ impl Driver {
             connection: WIRE,
             direction: Direction::Incoming,
             local: Ipv4Addr::new(192, 0, 2, 200).into(),
+            interface: None,
         };
         self.speaker.step(TAME, event, self.now);
         let hello = [Message::Open(self.tame.open.clone()), Message::Keepalive];
@@ -153,6 +155,7 @@ impl Driver {
                 connection,
                 direction,
                 local,
+                interface: None,
             });
         }
     }
