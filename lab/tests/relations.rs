@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Frr, GoBgp, Lab, until};
+use lab::{Bgpd, Bird, Frr, GoBgp, Lab, OpenBgp, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -379,4 +379,88 @@ fn a_confederation_with_frr_bird_and_gobgp() -> Result<()> {
     let text = bgpd.ctl(&["neighbor", "10.0.0.2"])?;
     ensure!(text.contains("remote AS 64513, member"), "{text}");
     Ok(())
+}
+
+/// We are the route server of a BIRD, an FRR and an OpenBGPD on one link. Two of them have a route to one prefix.
+#[test]
+#[ignore = "needs netns"]
+fn no_path_hides_another_from_the_clients_of_our_route_server() -> Result<()> {
+    let lab = Lab::new("rel")?;
+    let us = lab.netns("rs")?;
+    us.ip("link add br0 type bridge")?;
+    us.ip("link set br0 up")?;
+    us.ip("addr add 10.0.0.1/24 dev br0")?;
+    let mut nets = Vec::new();
+    for number in 2..5 {
+        let net = lab.netns(&format!("n{number}"))?;
+        let ours = format!("eth{number}");
+        lab.cable((&us, &ours), (&net, "eth0"))?;
+        us.ip(&format!("link set {ours} master br0"))?;
+        net.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
+        nets.push(net);
+    }
+    let client = |number: u8| {
+        format!(
+            "[[neighbors]]\nneighbor-address = \"10.0.0.{number}\"\npeer-as = 6500{number}\n\
+             route-server = {{ route-server-client = true }}\n"
+        )
+    };
+    let bgpd = Bgpd::start(
+        &us,
+        &format!("{GLOBAL}{}{}{}", client(2), client(3), client(4)),
+    )?;
+    let bird = Bird::start(
+        &nets[0],
+        "router id 10.0.0.2;\nprotocol device {}\nprotocol static { ipv4; route 10.9.0.0/16 blackhole; }\n\
+         protocol bgp ours { local 10.0.0.2 as 65002; neighbor 10.0.0.1 as 64512; connect retry time 1;\n\
+         connect delay time 1; error wait time 1, 2;\n\
+         ipv4 { import all; export filter { if source != RTS_STATIC then reject; bgp_med = 5; accept; }; }; }\n",
+    )?;
+    let farther = frr(65003, 64512, &[])
+        .replace("10.0.0.2", "10.0.0.3")
+        .replace(
+            "network 10.2.0.0/16",
+            "network 10.9.0.0/16\n  network 10.3.0.0/16\n  neighbor 10.0.0.1 route-map far out",
+        )
+        + "route-map far permit 10\n set as-path prepend 65003\n";
+    let frr = Frr::start(&nets[1], &farther)?;
+    let open = OpenBgp::start(
+        &nets[2],
+        "AS 65004\nrouter-id 10.0.0.4\nfib-update no\nneighbor 10.0.0.1 {\n remote-as 64512\n enforce neighbor-as no\n}\n\
+         allow from any\nallow to any\n",
+    )?;
+    for number in 2..5 {
+        bgpd.wait_established(&format!("10.0.0.{number}"))?;
+    }
+    // The best one, whose path, next hop and MED are BIRD's.
+    frr_all(&frr, "10.9.0.0/16", "65002")?;
+    let text = open.wait_route("10.9.0.0/16")?;
+    ensure!(text.contains("65002") && !text.contains("64512"), "{text}");
+    let text = open.ctl("show rib detail 10.9.0.0/16")?;
+    ensure!(
+        text.contains("Nexthop 10.0.0.2") && text.contains("metric 5"),
+        "{text}"
+    );
+    // BIRD itself hears the other one.
+    let text = until("BIRD has the other path", SOON, || {
+        let text = bird.ctl("show route 10.9.0.0/16 all protocol ours")?;
+        ensure!(text.contains("BGP.as_path: 65003 65003"), "{text}");
+        Ok(text)
+    })?;
+    ensure!(text.contains("BGP.next_hop: 10.0.0.3"), "{text}");
+    let text = open.wait_route("10.3.0.0/16")?;
+    ensure!(text.contains("65003 65003"), "{text}");
+    Ok(())
+}
+
+/// Whether one of FRR's paths of a prefix is this.
+fn frr_all(frr: &Frr, prefix: &str, path: &str) -> Result<()> {
+    until(&format!("FRR has {prefix} by {path}, too"), SOON, || {
+        let text = frr.ctl(&format!("show bgp ipv4 unicast {prefix} json"))?;
+        let table: Value = serde_json::from_str(&text)?;
+        let paths = table["paths"].as_array().cloned().unwrap_or_default();
+        let found = paths.iter().any(|found| found["aspath"]["string"] == path);
+        ensure!(found, "{text}");
+        Ok(())
+    })
 }

@@ -9,7 +9,7 @@ use bgp_proto::{
 };
 
 use crate::{
-    NextHopMode, PathsSent, PeerInfo, Policy, Relation, Source, Verdict,
+    NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Source, Verdict,
     path::Path,
     peer::own_next_hop,
     policy::{Draft, Facts, SeenNeighbor, Watch},
@@ -66,6 +66,8 @@ pub(crate) struct GroupKey {
     pub(crate) export: Policy,
     pub(crate) neighbor: SeenNeighbor,
     shared_subnets: Vec<Prefix>,
+    /// The only member, if it is a client of ours as a route server: what is best is chosen for each of them.
+    client: Option<PeerId>,
     /// Families with path identifiers.
     paths_sent: Vec<(Family, PathsSent)>,
 }
@@ -106,8 +108,14 @@ impl GroupKey {
             export: peer.export.clone(),
             neighbor: SeenNeighbor::new(&peer.export, peer.address),
             shared_subnets: peer.shared_subnets.clone(),
+            client: peer.is_route_server_client().then_some(peer.id),
             paths_sent,
         }
+    }
+
+    /// Whether it is told the best of those paths that are for it, not the best one if that is (RFC 7947 §2.3).
+    pub(crate) fn chooses(&self) -> bool {
+        self.client.is_some()
     }
 
     /// The AS that this group takes us for.
@@ -137,7 +145,8 @@ impl GroupKey {
             Community::NO_EXPORT_SUBCONFED => external || self.relation == Relation::Member,
             _ => false,
         });
-        let kept = kept || self.only_to_customer.keeps(&path.attributes);
+        let is_its_own = self.client.is_some() && path.source.peer() == self.client;
+        let kept = kept || is_its_own || self.only_to_customer.keeps(&path.attributes);
         if kept || !self.export.exports(path.source) {
             return Telling::No;
         }
@@ -165,8 +174,8 @@ impl GroupKey {
                 out.aigp = None;
                 out.extended_communities
                     .retain(|community| community.is_transitive());
-                // A MED that another AS gave us is not for a third one (RFC 4271 §5.1.4).
-                if path.source.peer().is_some() {
+                // A MED that another AS gave us is not for a third one (RFC 4271 §5.1.4), unless we only pass it on (RFC 7947).
+                if path.source.peer().is_some() && self.client.is_none() {
                     out.med = None;
                 }
             }
@@ -222,7 +231,7 @@ impl GroupKey {
             _ if received.is_unspecified() || is_of_a_link(received) => true,
             NextHopMode::Unchanged => false,
             NextHopMode::ToSelf => true,
-            NextHopMode::Auto if self.relation == Relation::External => {
+            NextHopMode::Auto if self.relation == Relation::External && self.client.is_none() => {
                 !self.is_shared(received.addr())
             }
             NextHopMode::Auto => is_local && !matches!(path.source, Source::Api),

@@ -238,7 +238,13 @@ impl Group {
         }
         let Some(paths) = self.key.paths_sent(family) else {
             let best = entry.best();
-            let told = best.and_then(|best| self.export(prefix, best, around, interner));
+            let mut told = best.and_then(|best| self.export(prefix, best, around, interner));
+            if told.is_none() && self.key.chooses() {
+                PathsSent::default().choose(entry, &around, |path| {
+                    told = self.export(prefix, path, around, interner);
+                    told.is_some()
+                });
+            }
             self.tell((prefix, 0), told);
             return;
         };

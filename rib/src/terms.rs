@@ -33,6 +33,8 @@ pub struct Terms {
     pub replace_peer_as: bool,
     /// Its AS has to be the first in its paths (RFC 4271 §6.3, RFC 5065 §5).
     pub enforce_first_as: bool,
+    /// We are a route server to it (RFC 7947): it is told what others say as they say it, and the best of what is for it.
+    pub route_server_client: bool,
     /// Our role towards it, if it is in another AS (RFC 9234).
     pub role: Option<Role>,
     /// The session will end soon: both sides are to prefer other ways (RFC 8326).
@@ -40,6 +42,11 @@ pub struct Terms {
 }
 
 impl PeerInfo {
+    /// Whether it is a client of ours as a route server. Neighbours in our own AS are none.
+    pub(crate) fn is_route_server_client(&self) -> bool {
+        self.terms.route_server_client && self.relation == Relation::External
+    }
+
     /// What the terms make of attributes that this neighbour has sent.
     pub(crate) fn take_in(&self, attributes: &mut Cow<'_, PathAttributes>) {
         let is_external = self.relation == Relation::External;
@@ -122,6 +129,8 @@ pub(crate) struct PathRules {
     private: Option<(PrivateAs, Option<Asn>)>,
     /// Ours takes the place of this one.
     replaced: Option<Asn>,
+    /// Nothing is put in front (RFC 7947 §2.2.2).
+    is_transparent: bool,
 }
 
 impl PathRules {
@@ -133,6 +142,7 @@ impl PathRules {
             also_own: terms.also_own,
             private: terms.private_as.map(|what| (what, stays)),
             replaced: terms.replace_peer_as.then_some(peer.peer_as),
+            is_transparent: peer.is_route_server_client(),
         }
     }
 
@@ -154,6 +164,9 @@ impl PathRules {
         }
         if let Some(theirs) = self.replaced {
             told = told.rewritten(|asn| if asn == theirs { ours } else { Some(asn) });
+        }
+        if self.is_transparent {
+            return told;
         }
         if let Some(behind) = self.also_own {
             told = told.prepended(behind, 1);

@@ -10,6 +10,10 @@ use rib::PathsSent;
 use super::{name::PeerName, policy::PeerPolicy};
 
 /// A neighbour, with all defaults filled in.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is configured by itself; any combination makes sense"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbor {
     /// What it is called.

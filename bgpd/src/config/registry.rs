@@ -172,11 +172,8 @@ const NEIGHBORS: Entries = &[
         "neighbors.route-reflector.route-reflector-cluster-id",
         Implemented,
     ),
-    (
-        "neighbors.route-server.route-server-client",
-        Refused(ABSENT),
-    ),
-    ("neighbors.route-server.*", Accepted(WITH_PARENT)),
+    ("neighbors.route-server.route-server-client", Implemented),
+    ("neighbors.route-server.*", Accepted(NONE)),
     ("neighbors.as-path-options.allow-own-as", Implemented),
     ("neighbors.weight", Implemented),
     ("neighbors.as-path-options.replace-peer-as", Implemented),

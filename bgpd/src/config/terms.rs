@@ -31,6 +31,7 @@ impl Neighbor {
         if self.allow_own_as > 0 {
             say(true, &format!("our AS allowed {} times", self.allow_own_as));
         }
+        say(terms.route_server_client, "client of our route server");
         if let Some(role) = terms.role {
             let strict = if self.strict_role { ", strictly" } else { "" };
             say(true, &format!("our role {}{strict}", role_name(role)));

@@ -20,6 +20,7 @@ mod policy;
 mod policy_model;
 mod questions;
 mod roles;
+mod route_server;
 mod terms;
 mod who_tells_whom;
 mod world;

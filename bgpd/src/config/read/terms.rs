@@ -22,8 +22,20 @@ pub(super) fn read<'t>(
         enforce_first_as: flag("as-path-options.enforce-first-as").unwrap_or(true),
         graceful_shutdown: leaving(notes, scope, context),
         private_as: private_as(notes, scope),
+        route_server_client: client(notes, scope, peer),
         role: role(notes, scope, peer),
     }
+}
+
+fn client<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &Neighbor) -> bool {
+    const KEY: &str = "route-server.route-server-client";
+    let client = notes.boolean(scope.get(KEY)).unwrap_or(false);
+    if client && (peer.is_internal() || peer.is_member) {
+        let help = "see `route-reflector-client`";
+        let message = "the neighbour is in our own AS: a client of a route server is in another";
+        notes.error_with(scope.span(KEY), message, help);
+    }
+    client
 }
 
 fn leaving<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, context: &Context<'_, 't>) -> bool {
