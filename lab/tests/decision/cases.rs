@@ -98,6 +98,17 @@ pub(crate) fn with_steady_neighbor_as(mut script: Vec<Vec<Saying>>) -> Vec<Vec<S
     script
 }
 
+/// The same, but what comes from inside of the AS is not reached through the neighbour's own address.
+pub(crate) fn with_distant_next_hops(mut script: Vec<Vec<Saying>>) -> Vec<Vec<Saying>> {
+    for saying in script.iter_mut().flatten() {
+        let who = NEIGHBORS[saying.neighbor];
+        if let Some(path) = saying.path.as_mut().filter(|_| who.asn == OUR_AS) {
+            path.next_hop = NextHop::V4([10, 9, 0, who.number].into());
+        }
+    }
+    script
+}
+
 /// The prefix of a case.
 fn case_prefix(case: u32) -> Prefix {
     let address = std::net::Ipv4Addr::from(0x0a40_0000 + case * 256);

@@ -26,6 +26,24 @@ pub(crate) struct Choice {
 
 pub(crate) type Choices = BTreeMap<String, Choice>;
 
+/// What only some runs need.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct More<'a> {
+    /// Weights of neighbours.
+    pub(crate) weights: &'a [(u8, u16)],
+    /// The kernel says how far next hops are.
+    pub(crate) next_hops: bool,
+}
+
+impl More<'_> {
+    fn weight(self, neighbor: u8) -> u16 {
+        let mut weights = self.weights.iter();
+        weights
+            .find(|(number, _)| *number == neighbor)
+            .map_or(0, |(_, weight)| *weight)
+    }
+}
+
 pub(crate) trait Daemon {
     fn choices(&self) -> Result<Choices>;
 
@@ -45,7 +63,12 @@ pub(crate) struct Ours(Bgpd);
 
 impl Ours {
     /// `options` are those of `global.route-selection-options`, `several` those of `global.use-multiple-paths`.
-    pub(crate) fn start(netns: &Netns, options: &str, several: &str) -> Result<Self> {
+    pub(crate) fn start(
+        netns: &Netns,
+        options: &str,
+        several: &str,
+        more: More<'_>,
+    ) -> Result<Self> {
         let mut config = format!(
             "[global]\nas = {OUR_AS}\nrouter-id = \"10.0.0.1\"\nshards = 1\n\
              apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"reject-route\" }}\n\
@@ -55,11 +78,15 @@ impl Ours {
         for who in NEIGHBORS {
             write!(
                 config,
-                "[[neighbors]]\nneighbor-address = \"{}\"\npeer-as = {}\n\
+                "[[neighbors]]\nneighbor-address = \"{}\"\npeer-as = {}\nweight = {}\n\
                  transport = {{ passive-mode = true }}\n",
                 who.address(),
-                who.asn
+                who.asn,
+                more.weight(who.number)
             )?;
+        }
+        if more.next_hops {
+            config += "[fib]\n";
         }
         Ok(Self(Bgpd::start(netns, &config)?))
     }
@@ -89,7 +116,7 @@ impl Daemon for Ours {
 pub(crate) struct FrrRouter(Frr);
 
 impl FrrRouter {
-    pub(crate) fn start(netns: &Netns, options: &str) -> Result<Self> {
+    pub(crate) fn start(netns: &Netns, options: &str, more: More<'_>) -> Result<Self> {
         let mut config = format!(
             "router bgp {OUR_AS}\n bgp router-id 10.0.0.1\n no bgp ebgp-requires-policy\n{options}"
         );
@@ -100,7 +127,11 @@ impl FrrRouter {
                 " neighbor {address} remote-as {asn}\n neighbor {address} passive\n"
             )?;
         }
-        config += " address-family ipv4 unicast\n  maximum-paths 16\n  maximum-paths ibgp 16\n exit-address-family\n";
+        config += " address-family ipv4 unicast\n  maximum-paths 16\n  maximum-paths ibgp 16\n";
+        for (number, weight) in more.weights {
+            writeln!(config, "  neighbor 10.0.0.{number} weight {weight}")?;
+        }
+        config += " exit-address-family\n";
         Ok(Self(Frr::start_with_zebra(netns, &config)?))
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use cases::{NEIGHBORS, ROUNDS, Saying, marker, plain};
-use daemons::{BirdRouter, Choice, Choices, Daemon, FrrRouter, GoBgpRouter, Ours};
+use daemons::{BirdRouter, Choice, Choices, Daemon, FrrRouter, GoBgpRouter, More, Ours};
 use lab::{Lab, Netns, until};
 use speaker::Speaker;
 
@@ -140,6 +140,7 @@ fn compare(
     ours: (&str, &str),
     theirs: impl FnOnce(&Netns) -> Result<Box<dyn Daemon>>,
 ) -> Result<()> {
+    let ours = |netns: &Netns| us(netns, ours.0, ours.1);
     compare_in(&cases::script(seed()), tag, ours, theirs)
 }
 
@@ -151,21 +152,24 @@ fn seed() -> u64 {
 fn compare_in(
     script: &[Vec<Saying>],
     tag: &str,
-    ours: (&str, &str),
+    ours: impl FnOnce(&Netns) -> Result<Box<dyn Daemon>>,
     theirs: impl FnOnce(&Netns) -> Result<Box<dyn Daemon>>,
 ) -> Result<()> {
     let theirs = played(tag, script, theirs)?;
-    let ours = played("us", script, |netns| {
-        Ok(Box::new(Ours::start(netns, ours.0, ours.1)?))
-    })?;
+    let ours = played("us", script, ours)?;
     let count = same(script, &theirs, &ours)?;
     println!("{tag}: {count} choices are the same (seed {})", seed());
     ensure!(count > 3000, "only {count} choices");
     Ok(())
 }
 
+fn us(netns: &Netns, options: &str, several: &str) -> Result<Box<dyn Daemon>> {
+    let more = More::default();
+    Ok(Box::new(Ours::start(netns, options, several, more)?))
+}
+
 fn frr(netns: &Netns, options: &str) -> Result<Box<dyn Daemon>> {
-    Ok(Box::new(FrrRouter::start(netns, options)?))
+    Ok(Box::new(FrrRouter::start(netns, options, More::default())?))
 }
 
 fn bird(netns: &Netns, options: &str) -> Result<Box<dyn Daemon>> {
@@ -201,6 +205,36 @@ fn frr_with_other_meds_and_without_lengths() -> Result<()> {
 
 #[test]
 #[ignore = "needs netns"]
+fn frr_with_weights_and_interior_costs() -> Result<()> {
+    // Those inside of the AS are at different distances, and one outside has a weight.
+    let script = cases::with_distant_next_hops(cases::script(seed()));
+    let ways = |netns: &Netns| -> Result<()> {
+        for (number, cost) in [(14, 10), (15, 30), (16, 20)] {
+            netns.ip(&format!(
+                "route add 10.9.0.{number}/32 via 10.0.0.{number} metric {cost}"
+            ))?;
+        }
+        Ok(())
+    };
+    let more = More {
+        weights: &[(12, 7)],
+        next_hops: true,
+    };
+    let ours = |netns: &Netns| -> Result<Box<dyn Daemon>> {
+        ways(netns)?;
+        let options = "profile = \"frr\", deterministic-med = true";
+        Ok(Box::new(Ours::start(netns, options, "", more)?))
+    };
+    let theirs = |netns: &Netns| -> Result<Box<dyn Daemon>> {
+        ways(netns)?;
+        let options = " bgp deterministic-med\n";
+        Ok(Box::new(FrrRouter::start(netns, options, more)?))
+    };
+    compare_in(&script, "frw", ours, theirs)
+}
+
+#[test]
+#[ignore = "needs netns"]
 fn bird_as_it_comes() -> Result<()> {
     compare("bird", ("profile = \"bird\"", ""), |netns| bird(netns, ""))
 }
@@ -211,9 +245,12 @@ fn bird_with_deterministic_med() -> Result<()> {
     // A best route whose neighbouring AS changes stays the best one in BIRD, whatever it has become. So none does here.
     let script = cases::with_steady_neighbor_as(cases::script(seed()));
     let ours = "profile = \"bird\", deterministic-med = true";
-    compare_in(&script, "bid", (ours, ""), |netns| {
-        bird(netns, "deterministic med on;")
-    })
+    compare_in(
+        &script,
+        "bid",
+        |netns| us(netns, ours, ""),
+        |netns| bird(netns, "deterministic med on;"),
+    )
 }
 
 #[test]
