@@ -29,12 +29,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod authentication;
 mod jitter;
 mod number;
 mod packet;
 mod session;
 mod speaker;
 
+pub use authentication::{Key, Method};
 pub use number::{Diagnostic, Discriminator, Interval, State};
 pub use packet::{Flags, Packet, PacketError};
 pub use session::{Action, Counters, Event, Session, Settings};

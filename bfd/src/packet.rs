@@ -80,7 +80,7 @@ pub enum PacketError {
     MyDiscriminator,
     #[error("it names no session of ours, and is not of one that begins")]
     YourDiscriminator,
-    #[error("it is authenticated, and no session of ours is")]
+    #[error("it is not authenticated as its session is")]
     Authentication,
 }
 
@@ -111,18 +111,29 @@ impl Packet {
     /// Octets of a packet without authentication.
     pub const LENGTH: usize = 24;
 
-    /// Reads the payload of a datagram. What follows the packet's own length is ignored, as RFC 5880 §6.8.6 wants.
+    /// A: there is an authentication section.
+    pub(crate) const AUTHENTICATED: u8 = 0x04;
+
+    /// Reads the payload of a datagram of a session without authentication. What follows the packet's own length is ignored, as RFC 5880 §6.8.6 wants.
     ///
     /// # Errors
     /// Why it is to be discarded.
     pub fn decode(octets: &[u8]) -> Result<Self, PacketError> {
+        match Self::read(octets)? {
+            (packet, false) => Ok(packet),
+            (_, true) => Err(PacketError::Authentication),
+        }
+    }
+
+    /// Reads it, and whether there is an authentication section, which is not looked at.
+    pub(crate) fn read(octets: &[u8]) -> Result<(Self, bool), PacketError> {
         let Some(([first, second, multiplier, length], rest)) = octets.split_first_chunk() else {
             return Err(PacketError::Short);
         };
         if first >> 5 != VERSION {
             return Err(PacketError::Version(first >> 5));
         }
-        let authenticated = second & AUTHENTICATED != 0;
+        let authenticated = second & Self::AUTHENTICATED != 0;
         let least = Self::LENGTH + if authenticated { 2 } else { 0 };
         if usize::from(*length) < least || usize::from(*length) > octets.len() {
             return Err(PacketError::Length(*length));
@@ -147,10 +158,7 @@ impl Packet {
         if packet.your_discriminator.is_none() && packet.state > State::Down {
             return Err(PacketError::YourDiscriminator);
         }
-        if authenticated {
-            return Err(PacketError::Authentication);
-        }
-        Ok(packet)
+        Ok((packet, authenticated))
     }
 
     /// Writes it.
@@ -180,6 +188,5 @@ impl Packet {
 }
 
 const VERSION: u8 = 1;
-const AUTHENTICATED: u8 = 0x04;
 const MULTIPOINT: u8 = 0x01;
 const FLAGS: u8 = 0x3a;

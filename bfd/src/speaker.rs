@@ -12,8 +12,8 @@ use bgp_proto::Instant;
 use thiserror::Error;
 
 use crate::{
-    Action, Diagnostic, Discriminator, Event, Packet, PacketError, Session, Settings, State, TTL,
-    jitter::Jitter,
+    Action, Diagnostic, Discriminator, Event, Key, Packet, PacketError, Session, Settings, State,
+    TTL, authentication::Seal, jitter::Jitter,
 };
 
 /// A session that is removed says `AdminDown` this long, so that the neighbour hears it though a packet is lost.
@@ -59,13 +59,13 @@ impl Path {
     }
 
     /// There is one session for each of these: on a link, whatever our address is.
-    fn key(&self) -> Key {
+    fn key(&self) -> Where {
         let local = (self.hops == Hops::Multi).then_some(self.local);
         (self.remote, self.hops, local)
     }
 }
 
-type Key = (IpAddr, Hops, Option<IpAddr>);
+type Where = (IpAddr, Hops, Option<IpAddr>);
 
 /// What arrived.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +131,7 @@ pub enum Output {
 struct Member {
     session: Session,
     path: Path,
+    seal: Option<Seal>,
     /// Its place in `due`.
     due: Option<Instant>,
     /// Removed; forgotten then.
@@ -141,7 +142,7 @@ struct Member {
 #[derive(Debug)]
 pub struct Speaker {
     members: BTreeMap<Discriminator, Member>,
-    by_path: BTreeMap<Key, Discriminator>,
+    by_path: BTreeMap<Where, Discriminator>,
     due: BTreeSet<(Instant, Discriminator)>,
     outputs: VecDeque<Output>,
     numbers: Jitter,
@@ -174,6 +175,7 @@ impl Speaker {
         let member = Member {
             session,
             path,
+            seal: None,
             due: None,
             farewell: None,
         };
@@ -209,7 +211,7 @@ impl Speaker {
         if path.hops != Hops::Multi && datagram.ttl != TTL {
             return Err(Discard::Ttl(datagram.ttl));
         }
-        let packet = Packet::decode(datagram.octets)?;
+        let (packet, authenticated) = Packet::read(datagram.octets)?;
         // RFC 5880 §6.3: a session that is named is it, whatever address the packet comes from.
         let id = if let Some(id) = packet.your_discriminator {
             let member = self.members.get(&id);
@@ -223,8 +225,47 @@ impl Speaker {
             let found = self.by_path.get(&path.key()).copied();
             found.ok_or(Discard::Stranger(path.remote))?
         };
-        self.step(id, Event::Packet(packet), at);
+        let Some(member) = self.members.get_mut(&id) else {
+            return Err(Discard::Discriminator(id));
+        };
+        let multiplier = member.session.settings().multiplier;
+        match (&mut member.seal, authenticated) {
+            (None, false) => {}
+            (Some(seal), true) => seal.check(datagram.octets, multiplier, at)?,
+            (None, true) | (Some(_), false) => return Err(PacketError::Authentication.into()),
+        }
+        member.session.step(Event::Packet(packet), at);
+        if let (Some(seal), Some(time)) = (&mut member.seal, member.session.detection_time()) {
+            seal.counts_for(time, at);
+        }
+        self.settle(id);
         Ok(())
+    }
+
+    /// With this key the session's packets are sealed from now on, and have to be; with `None`, they are not.
+    pub fn authenticate(&mut self, id: Discriminator, key: Option<Key>) {
+        // A number that is not known from before we were started.
+        let first = self.numbers.next();
+        if let Some(member) = self.members.get_mut(&id) {
+            let same = match (&member.seal, &key) {
+                (Some(seal), Some(key)) => seal.has(key),
+                (seal, key) => seal.is_none() && key.is_none(),
+            };
+            if !same {
+                let [.., a, b, c, d] = first.to_be_bytes();
+                member.seal = key.map(|key| Seal::new(key, u32::from_be_bytes([a, b, c, d])));
+            }
+        }
+    }
+
+    /// The octets of a packet that [`Output::Send`] says is to be sent. Each time they have another sequence number, if
+    /// the session is authenticated.
+    pub fn encode(&mut self, id: Discriminator, packet: &Packet) -> Vec<u8> {
+        let seal = self
+            .members
+            .get_mut(&id)
+            .and_then(|member| member.seal.as_mut());
+        seal.map_or_else(|| packet.encode().to_vec(), |seal| seal.apply(packet))
     }
 
     /// Does what is due.

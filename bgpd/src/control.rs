@@ -206,6 +206,8 @@ pub struct BfdStatus {
     pub remote_discriminator: Option<bfd::Discriminator>,
     /// As configured.
     pub settings: bfd::Settings,
+    /// How packets are authenticated.
+    pub authentication: Option<bfd::Method>,
     /// The neighbour's multiplier, and how often it would like to send and can take packets.
     pub remote_intervals: Option<(std::num::NonZeroU8, bfd::Interval, bfd::Interval)>,
     /// How often we send, before jitter.
@@ -235,6 +237,7 @@ impl BfdStatus {
             discriminator: None,
             remote_discriminator: None,
             settings: bfd::Settings::default(),
+            authentication: None,
             remote_intervals: None,
             transmit_interval: None,
             detection_time: None,

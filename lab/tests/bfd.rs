@@ -357,6 +357,52 @@ fn a_dynamic_neighbour_is_watched_while_it_is_there() -> Result<()> {
     })
 }
 
+#[test]
+#[ignore = "needs netns"]
+fn only_who_has_the_key_is_believed() -> Result<()> {
+    let lab = Lab::new("bfd")?;
+    let (a, b) = lab.pair()?;
+    for (ours_is, theirs_is) in [
+        ("simple", "simple"),
+        ("keyed-sha1", "keyed sha1"),
+        ("meticulous-keyed-sha1", "meticulous keyed sha1"),
+    ] {
+        let with_key = |password: &str| {
+            let key = format!(
+                "enabled = true, auth-type = \"{ours_is}\", auth-key-id = 7, auth-password = \"{password}\""
+            );
+            ours(&[&neighbor("10.0.0.2", "").replace("enabled = true", &key)])
+        };
+        let us = Bgpd::start(&a, &with_key("wrong"))?;
+        // `neighbor` of the protocol, with its own options, since `interface` is for all.
+        let key = format!("authentication {theirs_is}; password \"right\" {{ id 7; }};");
+        let config = bird("", &bird_bgp("bfd on;"))
+            .replace("multiplier 3;", &format!("multiplier 3; {key}"));
+        let bird = Bird::start(&b, &config)?;
+        us.wait_established("10.0.0.2")?;
+        thread::sleep(Duration::from_secs(3));
+        let session = us.json(&["bfd", "10.0.0.2"])?;
+        ensure!(
+            session["state"] == "down" && session["ups"] == 0,
+            "{ours_is}: {session}"
+        );
+        ensure!(session["authentication"] == ours_is, "{session}");
+        us.write_config(&with_key("right"))?;
+        us.ctl(&["reload"])?;
+        wait_bfd(&us, "10.0.0.2", "up")?;
+        // Numbers go on, and are taken.
+        thread::sleep(Duration::from_secs(3));
+        let session = us.json(&["bfd", "10.0.0.2"])?;
+        ensure!(
+            session["state"] == "up" && session["downs"] == 0,
+            "{ours_is}: {session}"
+        );
+        let text = bird.ctl("show bfd sessions")?;
+        ensure!(text.contains(" Up "), "{text}");
+    }
+    Ok(())
+}
+
 /// `BGPD_BFD_SECONDS=600 cargo test -p lab --test bfd -- --ignored --nocapture a_busy_machine` is the long form.
 #[test]
 #[ignore = "needs netns"]

@@ -21,6 +21,7 @@ const ALLOWED: &[&str] = &[
     "regex-automata",
     "regex-syntax",
     "rib",
+    "sha1_smol",
     "smallvec",
     "thiserror",
     "triomphe",

@@ -156,6 +156,13 @@ fn detail(session: &BfdStatus, paint: Paint, out: &mut (dyn Write + Send)) -> io
         settings.required_min_rx,
     );
     writeln!(out, "Configured:  {}{passive}", timers(ours))?;
+    if let Some(method) = session.authentication {
+        writeln!(
+            out,
+            "Packets are: authenticated, {}",
+            json::bfd_method(method)
+        )?;
+    }
     if let Some(remote) = session.remote_intervals {
         writeln!(out, "Remote has:  {}", timers(remote))?;
     }

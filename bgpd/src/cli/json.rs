@@ -11,7 +11,7 @@ use std::{fmt::Write as _, io::Write, time::Duration};
 use serde::Serialize;
 
 pub(super) use self::{
-    bfd::BfdView,
+    bfd::{BfdView, method as bfd_method},
     peers::{NeighborView, StatusView, state},
     routes::{ExplanationView, FibView, RouteView, source},
 };

@@ -226,7 +226,7 @@ impl Mesh {
                     enabled: restart > 0,
                     restart_time: restart,
                 },
-                bfd: self.bfd,
+                bfd: self.bfd.clone(),
                 description: Some(node.name.clone()),
                 auth_password: self.auth_password.clone(),
                 local_address: Some(LocalAddress::Address(local)),

@@ -257,7 +257,7 @@ impl Default for GracefulRestart {
 }
 
 /// RFC 5880 to 5883: how a neighbour's silence is noticed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bfd {
     /// There is a BFD session with the neighbour, and its failure ends the BGP session.
     pub enabled: bool,
@@ -275,6 +275,19 @@ pub struct Bfd {
     pub multihop: Option<bool>,
     /// The neighbour speaks first.
     pub passive: bool,
+    /// How packets are authenticated.
+    pub authentication: Option<BfdAuthentication>,
+}
+
+/// A key that both ends of a BFD session have.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BfdAuthentication {
+    /// How it is used.
+    pub method: bfd::Method,
+    /// Its number.
+    pub id: u8,
+    /// It.
+    pub secret: Secret,
 }
 
 impl Default for Bfd {
@@ -288,6 +301,7 @@ impl Default for Bfd {
             multiplier: 3,
             multihop: None,
             passive: false,
+            authentication: None,
         }
     }
 }

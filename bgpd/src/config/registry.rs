@@ -219,6 +219,10 @@ const NEIGHBORS: Entries = &[
     ("neighbors.bfd.multihop", Implemented),
     ("neighbors.bfd.passive", Implemented),
     ("neighbors.bfd.strict", Implemented),
+    ("neighbors.bfd.auth-type", Implemented),
+    ("neighbors.bfd.auth-key-id", Implemented),
+    ("neighbors.bfd.auth-password", Implemented),
+    ("neighbors.bfd.auth-password-file", Implemented),
     ("neighbors.bfd.strict-hold-time", Implemented),
 ];
 
@@ -354,6 +358,10 @@ const OURS: Entries = &[
     ("mesh.bfd.multihop", Implemented),
     ("mesh.bfd.passive", Implemented),
     ("mesh.bfd.strict", Implemented),
+    ("mesh.bfd.auth-type", Implemented),
+    ("mesh.bfd.auth-key-id", Implemented),
+    ("mesh.bfd.auth-password", Implemented),
+    ("mesh.bfd.auth-password-file", Implemented),
     ("mesh.bfd.strict-hold-time", Implemented),
     ("mesh.auth-password", Implemented),
     ("mesh.auth-password-file", Implemented),

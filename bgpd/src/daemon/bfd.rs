@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bfd::{Diagnostic, Interval, Settings, State};
+use bfd::{Diagnostic, Interval, Key, Settings, State};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rib::PeerId;
 use tokio::sync::{oneshot, watch};
@@ -44,6 +44,14 @@ pub(super) struct Target {
     /// The interface of a single hop; the one whose subnet has the neighbour if not given.
     pub(super) interface: Option<String>,
     pub(super) reach: Reach,
+}
+
+/// Whom to watch, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Wish {
+    target: Target,
+    settings: Settings,
+    key: Option<Key>,
 }
 
 /// How far away.
@@ -78,6 +86,18 @@ impl Target {
 }
 
 /// In the terms of the machine.
+fn wish(neighbor: &Neighbor) -> Wish {
+    let bfd = &neighbor.bfd;
+    Wish {
+        target: Target::of(neighbor),
+        settings: settings(bfd),
+        key: bfd
+            .authentication
+            .as_ref()
+            .and_then(|with| Key::new(with.method, with.id, with.secret.as_bytes())),
+    }
+}
+
 fn settings(bfd: &config::Bfd) -> Settings {
     Settings {
         desired_min_tx: Interval::from_millis(bfd.min_transmit),
@@ -107,7 +127,7 @@ pub(super) type Watched = watch::Receiver<Health>;
 /// What the thread is told.
 enum Order {
     /// Watch, or watch differently.
-    Watch(PeerId, Target, Settings, watch::Sender<Health>),
+    Watch(PeerId, Wish, watch::Sender<Health>),
     Unwatch(PeerId),
     Show(oneshot::Sender<Vec<BfdStatus>>),
     /// Every neighbour is told that it is no failure.
@@ -147,7 +167,6 @@ impl Bfd {
             return None;
         }
         let (sender, receiver) = watch::channel(Health::default());
-        let settings = settings(&neighbor.bfd);
         if self.way.get().is_none() {
             match Way::open(self.clock) {
                 // Only the supervisor starts it.
@@ -158,7 +177,7 @@ impl Bfd {
                 }
             }
         }
-        self.order(Order::Watch(id, Target::of(neighbor), settings, sender));
+        self.order(Order::Watch(id, wish(neighbor), sender));
         Some(receiver)
     }
 

@@ -179,6 +179,7 @@ pub(crate) fn bfd() -> Vec<BfdStatus> {
         since: Duration::from_secs(4000),
         remote_state: bfd::State::Up,
         remote_independent: true,
+        authentication: Some(bfd::Method::MeticulousKeyedSha1),
         discriminator: bfd::Discriminator::new(7),
         remote_discriminator: bfd::Discriminator::new(9),
         settings,

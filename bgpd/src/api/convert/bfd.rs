@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU8;
 
-use bfd::{Counters, Diagnostic, Discriminator, Interval, Settings, State};
+use bfd::{Counters, Diagnostic, Discriminator, Interval, Method, Settings, State};
 use bgpd_api::v1;
 
 use super::{BadMessage, Protobuf, address, duration_from, duration_to};
@@ -42,6 +42,7 @@ impl Protobuf for BfdStatus {
             ups: self.counters.ups,
             downs: self.counters.downs,
             problem: self.problem.clone(),
+            authentication: method_to(self.authentication).into(),
         }
     }
 
@@ -89,6 +90,7 @@ impl Protobuf for BfdStatus {
                 downs: message.downs,
             },
             problem: message.problem,
+            authentication: method_from(message.authentication)?,
         })
     }
 }
@@ -119,6 +121,25 @@ fn diagnostic(field: &str, code: u32) -> Result<Diagnostic, BadMessage> {
     let code = u8::try_from(code).ok().filter(|code| *code < 32);
     code.map(Diagnostic::from_wire)
         .ok_or_else(|| BadMessage::new(field, "is from 0 to 31"))
+}
+
+fn method_to(method: Option<Method>) -> v1::BfdAuthentication {
+    match method {
+        None => v1::BfdAuthentication::Unspecified,
+        Some(Method::SimplePassword) => v1::BfdAuthentication::Simple,
+        Some(Method::KeyedSha1) => v1::BfdAuthentication::KeyedSha1,
+        Some(Method::MeticulousKeyedSha1) => v1::BfdAuthentication::MeticulousKeyedSha1,
+    }
+}
+
+fn method_from(method: i32) -> Result<Option<Method>, BadMessage> {
+    Ok(Some(match v1::BfdAuthentication::try_from(method) {
+        Ok(v1::BfdAuthentication::Unspecified) => return Ok(None),
+        Ok(v1::BfdAuthentication::Simple) => Method::SimplePassword,
+        Ok(v1::BfdAuthentication::KeyedSha1) => Method::KeyedSha1,
+        Ok(v1::BfdAuthentication::MeticulousKeyedSha1) => Method::MeticulousKeyedSha1,
+        Err(_) => return Err(BadMessage::new("authentication", "is not known")),
+    }))
 }
 
 fn state_to(state: State) -> v1::BfdState {

@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, num::NonZeroU8, time::Duration};
 
-use bfd::{Discriminator, Interval, State};
+use bfd::{Discriminator, Interval, Method, State};
 use serde::Serialize;
 
 use crate::control::BfdStatus;
@@ -31,6 +31,7 @@ pub(in crate::cli) struct BfdView<'a> {
     packets_sent: u64,
     ups: u64,
     downs: u64,
+    authentication: Option<&'static str>,
     problem: Option<&'a str>,
 }
 
@@ -81,8 +82,18 @@ impl<'a> From<&'a BfdStatus> for BfdView<'a> {
             packets_sent: status.counters.sent,
             ups: status.counters.ups,
             downs: status.counters.downs,
+            authentication: status.authentication.map(method),
             problem: status.problem.as_deref(),
         }
+    }
+}
+
+/// As it is configured.
+pub(in crate::cli) fn method(method: Method) -> &'static str {
+    match method {
+        Method::SimplePassword => "simple",
+        Method::KeyedSha1 => "keyed-sha1",
+        Method::MeticulousKeyedSha1 => "meticulous-keyed-sha1",
     }
 }
 

@@ -94,7 +94,9 @@ pub(super) fn mesh<'t>(
     );
     let hold_time = super::session::hold_time(notes, root.get("mesh.timers.hold-time"));
     let restart_time = notes.number(root.get("mesh.graceful-restart.restart-time"), 0..=4095);
-    let bfd = super::bfd::bfd(notes, |key| root.get(&format!("mesh.bfd.{key}")));
+    let bfd_key = |key: &str| root.get(&format!("mesh.bfd.{key}"));
+    let bfd_password = (bfd_key("auth-password"), bfd_key("auth-password-file"));
+    let bfd = super::bfd::bfd(notes, bfd_key, bfd_password, passwords);
     let modes = [
         ("full-mesh", MeshMode::FullMesh),
         ("route-reflector", MeshMode::RouteReflector),

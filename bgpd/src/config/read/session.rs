@@ -24,7 +24,7 @@ pub(super) fn fill<'t>(
         ("unchanged", NextHopMode::Unchanged),
     ];
     peer.description = notes.text(scope.get("description")).map(str::to_owned);
-    let (given, file) = password(scope);
+    let (given, file) = password(scope, "");
     peer.auth_password = notes.secret(given, file, context.passwords);
     peer.next_hop = notes
         .choice(scope.get("next-hop"), &next_hops)
@@ -55,7 +55,12 @@ pub(super) fn fill<'t>(
     timers(notes, scope, &mut peer);
     hops(notes, scope, &mut peer);
     peer.graceful_restart = graceful_restart(notes, scope);
-    peer.bfd = bfd::bfd(notes, |key| scope.get(&format!("bfd.{key}")));
+    peer.bfd = bfd::bfd(
+        notes,
+        |key| scope.get(&format!("bfd.{key}")),
+        password(scope, "bfd."),
+        context.passwords,
+    );
     families(notes, scope, &mut peer);
     let internal = peer.is_internal() || peer.is_member;
     let around = (context.root, context.global, context.library);
@@ -66,8 +71,11 @@ pub(super) fn fill<'t>(
 }
 
 /// The neighbour's own password, in whichever form, comes before its group's.
-fn password<'t>(scope: &Scope<'_, 't>) -> (super::Maybe<'t>, super::Maybe<'t>) {
-    let of = |node: &super::Node<'t>| (node.get("auth-password"), node.get("auth-password-file"));
+fn password<'t>(scope: &Scope<'_, 't>, below: &str) -> bfd::Password<'t> {
+    let of = |node: &super::Node<'t>| {
+        let get = |key| node.get(&format!("{below}{key}"));
+        (get("auth-password"), get("auth-password-file"))
+    };
     match (of(scope.own), scope.group) {
         ((None, None), Some(group)) => of(group),
         (own, _) => own,

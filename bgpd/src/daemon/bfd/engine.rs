@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bfd::{Datagram, Discriminator, Event, Hops, Output, Settings, Speaker, State};
+use bfd::{Datagram, Discriminator, Event, Hops, Key, Output, Speaker, State};
 use bgp_proto::Instant;
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
@@ -23,7 +23,7 @@ use rib::PeerId;
 use tokio::sync::watch;
 
 use super::{
-    Health, Order, Target,
+    Health, Order, Wish,
     place::{Place, place},
     socket::{Receiver, Sender},
 };
@@ -40,8 +40,7 @@ const BURST: usize = 1024;
 
 /// Who wants a path watched.
 struct Watcher {
-    target: Target,
-    settings: Settings,
+    wish: Wish,
     news: watch::Sender<Health>,
     /// Its session, and where that is.
     session: Option<(Discriminator, Place)>,
@@ -125,7 +124,7 @@ impl Engine {
 
     fn take(&mut self, order: Order) {
         match order {
-            Order::Watch(id, target, settings, news) => self.watch(id, target, settings, news),
+            Order::Watch(id, wish, news) => self.watch(id, wish, news),
             Order::Unwatch(id) => {
                 if let Some(watcher) = self.watchers.remove(&id) {
                     self.leave(&watcher);
@@ -145,17 +144,11 @@ impl Engine {
         }
     }
 
-    fn watch(
-        &mut self,
-        id: PeerId,
-        target: Target,
-        settings: Settings,
-        news: watch::Sender<Health>,
-    ) {
+    fn watch(&mut self, id: PeerId, wish: Wish, news: watch::Sender<Health>) {
         let old = self.watchers.remove(&id);
         let session = match old {
             // The same path: the session goes on, with other settings perhaps.
-            Some(old) if old.target == target => {
+            Some(old) if old.wish.target == wish.target => {
                 // Whoever watches from now on has not seen it fail.
                 let health = old.news.borrow().clone();
                 news.send_replace(Health {
@@ -171,14 +164,14 @@ impl Engine {
             None => None,
         };
         if let Some((session, _)) = &session {
-            self.speaker
-                .step(*session, Event::Settings(settings), self.clock.now());
+            self.speaker.authenticate(*session, wish.key.clone());
+            let settings = Event::Settings(wish.settings);
+            self.speaker.step(*session, settings, self.clock.now());
         }
         self.watchers.insert(
             id,
             Watcher {
-                target,
-                settings,
+                wish,
                 news,
                 session,
             },
@@ -224,7 +217,7 @@ impl Engine {
             let found = host
                 .as_ref()
                 .map_err(Clone::clone)
-                .and_then(|host| place(&watcher.target, host))
+                .and_then(|host| place(&watcher.wish.target, host))
                 .and_then(|place| self.settle_at(&mut watcher, place));
             let problem = found.err();
             watcher.news.send_if_modified(|health| {
@@ -260,7 +253,8 @@ impl Engine {
         self.leave(watcher);
         let id = self
             .speaker
-            .add(place.path, watcher.settings, self.clock.now());
+            .add(place.path, watcher.wish.settings, self.clock.now());
+        self.speaker.authenticate(id, watcher.wish.key.clone());
         self.senders.insert(id, sender);
         watcher.session = Some((id, place));
         Ok(())
@@ -298,7 +292,7 @@ impl Engine {
             match output {
                 Output::Send { id, packet } => {
                     if let Some(sender) = self.senders.get(&id) {
-                        sender.send(&packet.encode());
+                        sender.send(&self.speaker.encode(id, &packet));
                     }
                 }
                 Output::Changed {
@@ -351,12 +345,13 @@ impl Engine {
 
     fn status(&self, watcher: &Watcher, now: Instant) -> BfdStatus {
         let mut status = BfdStatus {
-            remote: watcher.target.remote,
-            local: watcher.target.local,
-            interface: watcher.target.interface.clone(),
+            remote: watcher.wish.target.remote,
+            local: watcher.wish.target.local,
+            interface: watcher.wish.target.interface.clone(),
             problem: watcher.news.borrow().problem.clone(),
-            settings: watcher.settings,
-            ..BfdStatus::new(watcher.target.remote)
+            settings: watcher.wish.settings,
+            authentication: watcher.wish.key.as_ref().map(Key::method),
+            ..BfdStatus::new(watcher.wish.target.remote)
         };
         let Some((id, place)) = &watcher.session else {
             return status;
