@@ -110,7 +110,7 @@ fn conditions() -> impl Strategy<Value = Condition> {
         1 => (1_u32..5).prop_map(move |number| Condition::NextHop(hosts(number))),
         2 => communities,
         2 => as_path,
-        3 => compare,
+        6 => compare,
         1 => Just(Condition::Origin(Origin::Igp)),
         1 => Just(Condition::Rpki(RpkiState::NotFound)),
         1 => Just(Condition::RouteType(RouteType::External)),
@@ -132,7 +132,7 @@ fn numbers() -> impl Strategy<Value = Number> {
         1 => Just(Number::LocalPref),
         1 => Just(Number::Med),
         1 => Just(Number::Preference),
-        1 => Just(Number::PrefixLength),
+        4 => Just(Number::PrefixLength),
     ];
     leaf.prop_recursive(1, 3, 2, |inner| {
         prop_oneof![
