@@ -7,8 +7,10 @@
 mod network;
 pub mod oracle;
 mod random;
+mod rules;
 mod world;
 
 pub use network::Fault;
 pub use random::Random;
+pub use rules::Rules;
 pub use world::{LinkKind, World};

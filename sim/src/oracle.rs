@@ -8,7 +8,10 @@ use std::{cmp::Reverse, collections::BTreeMap, net::Ipv4Addr};
 use bgp_proto::{Asn, ClusterId, NextHop, PathAttributes, Prefix};
 use rib::{RouteQuery, Table};
 
-use crate::world::{LinkKind, World, address};
+use crate::{
+    rules::Rules,
+    world::{LinkKind, World, address},
+};
 
 /// Rounds after which a world that still changes is reported as one that never settles.
 const ROUNDS: usize = 100;
@@ -110,8 +113,11 @@ fn candidates(
     for (neighbour, relation) in neighbours(world, speaker) {
         if let Some(path) = best[neighbour].get(&prefix) {
             let their_view = relation_of(world, neighbour, speaker);
+            let none = Rules::default();
+            let rules = |of, about| world.rules.get(&(of, about)).unwrap_or(&none);
             if let Some(attributes) = told(world, neighbour, speaker, their_view, path)
                 .and_then(|sent| accepted(world, speaker, sent))
+                .and_then(|sent| rules(speaker, neighbour).taken(prefix, sent))
             {
                 all.push(Candidate {
                     attributes,
@@ -171,6 +177,11 @@ fn told(
 ) -> Option<PathAttributes> {
     let node = &world.nodes[speaker];
     let mut sent = path.attributes.clone();
+    let none = Rules::default();
+    let rules = world.rules.get(&(speaker, other)).unwrap_or(&none);
+    if !rules.tells(&sent) {
+        return None;
+    }
     let reflected = match (path.from, relation) {
         (From::Peer { number, .. }, _) if number == other => return None,
         (
@@ -198,7 +209,7 @@ fn told(
             .insert(0, ClusterId(node.router_id.as_u32()));
     }
     if relation == Relation::External {
-        sent.as_path = sent.as_path.prepended(node.asn, 1);
+        sent.as_path = sent.as_path.prepended(node.asn, rules.times());
         sent.local_pref = None;
         if path.from != From::Here {
             sent.med = None;

@@ -15,7 +15,10 @@ use bgpd::{
 use bytes::BytesMut;
 use rib::{Disposition, PeerId, RibConfig, RouteBatch, Source};
 
-use crate::network::{Arrival, End, Fault, Network};
+use crate::{
+    network::{Arrival, End, Fault, Network},
+    rules::Rules,
+};
 
 /// How two speakers see each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +46,8 @@ pub struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) kinds: Vec<LinkKind>,
     pub(crate) network: Network,
+    /// Those of the first for the second, where there are any.
+    pub(crate) rules: BTreeMap<(usize, usize), Rules>,
     shards: usize,
     seed: u64,
     now: Instant,
@@ -55,6 +60,7 @@ impl World {
             nodes: Vec::new(),
             kinds: Vec::new(),
             network: Network::new(seed),
+            rules: BTreeMap::new(),
             shards,
             seed,
             now: Instant::ZERO,
@@ -146,6 +152,23 @@ impl World {
         batch.withdraw(prefix, 0);
         node.local.remove(&prefix);
         node.speaker.routes(batch, self.now);
+    }
+
+    /// Gives a speaker other rules for one neighbour. Their session stays.
+    pub fn agree(&mut self, speaker: usize, neighbour: usize, rules: Rules) {
+        let is_external = self.nodes[speaker].asn != self.nodes[neighbour].asn;
+        let event = PeerEvent::Policy {
+            import: rules.import(),
+            export: rules.export(is_external),
+        };
+        let peer = peer_id(neighbour);
+        self.nodes[speaker].speaker.step(peer, event, self.now);
+        self.rules.insert((speaker, neighbour), rules);
+    }
+
+    /// The two ends of a link.
+    pub fn ends(&self, link: usize) -> [usize; 2] {
+        self.network.links[link].ends.map(|(speaker, _)| speaker)
     }
 
     /// Does something to a link.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Random worlds under random faults: when they are quiet again, every Loc-RIB is what the oracle says.
+//! Random worlds under random faults and with policies that change: when they are quiet again, every Loc-RIB is what the oracle says.
 
 use std::{net::Ipv4Addr, time::Duration};
 
 use bgp_proto::{AsPath, Asn, Ipv4Prefix, NextHop, Origin, PathAttributes, Prefix};
-use bgpd_sim::{Fault, LinkKind, Random, World, oracle};
+use bgpd_sim::{Fault, LinkKind, Random, Rules, World, oracle};
 
 /// Long enough for a hold timer to expire, back-off to end and tables to be sent.
 const QUIET: Duration = Duration::from_secs(900);
@@ -80,7 +80,15 @@ fn exercise(world: &mut World, links: &[usize], seed: u64) -> Run {
     let mut random = Random::new(seed);
     let speakers: Vec<usize> = (0..world.speakers()).collect();
     for _ in 0..60 {
-        match random.below(10) {
+        match random.below(12) {
+            10 | 11 => {
+                let mut ends = world.ends(*random.pick(links));
+                if random.once_in(2) {
+                    ends.reverse();
+                }
+                let rules = Rules::random(&mut random, &prefixes());
+                world.agree(ends[0], ends[1], rules);
+            }
             0 => world.fault(*random.pick(links), Fault::Reset),
             1 => world.fault(*random.pick(links), Fault::Cut),
             2 => world.fault(*random.pick(links), Fault::Mend),
@@ -111,11 +119,13 @@ fn exercise(world: &mut World, links: &[usize], seed: u64) -> Run {
     }
 }
 
+fn prefixes() -> Vec<Prefix> {
+    let block = |third| Ipv4Prefix::new(Ipv4Addr::new(10, 244, third, 0), 24).unwrap();
+    (0..6).map(|third| block(third).into()).collect()
+}
+
 fn prefix(random: &mut Random) -> Prefix {
-    let third = u8::try_from(random.below(6)).unwrap();
-    Ipv4Prefix::new(Ipv4Addr::new(10, 244, third, 0), 24)
-        .unwrap()
-        .into()
+    *random.pick(&prefixes())
 }
 
 fn attributes(random: &mut Random) -> PathAttributes {
