@@ -110,10 +110,23 @@ pub struct FamilyStatus {
     pub received: u64,
     /// Of these, accepted by import policy and usable in principle.
     pub accepted: u64,
-    /// Prefixes in the Adj-RIB-Out.
+    /// Paths in the Adj-RIB-Out.
     pub advertised: u64,
     /// End-of-RIB has been received (RFC 4724).
     pub end_of_rib: bool,
+    /// Several paths of a prefix.
+    pub add_path: AddPathStatus,
+}
+
+/// Several paths of a prefix in one family of one peer (RFC 7911).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AddPathStatus {
+    /// Negotiated: it sends them.
+    pub receive: bool,
+    /// Negotiated: it is sent them.
+    pub send: bool,
+    /// Configured: which it is sent, if it takes several.
+    pub paths: Option<rib::PathsSent>,
 }
 
 /// A configured or dynamic neighbour and its session.

@@ -312,6 +312,14 @@ fn a_reflector_tells_its_clients_all_paths_or_the_best() -> Result<()> {
         before.insert(prefix, best);
     }
 
+    let shown = net.reflector.json(&["neighbor", "10.0.0.5"])?;
+    for family in shown["families"].as_array().context("families")? {
+        let agreed = &family["add_path"];
+        let expected =
+            serde_json::json!({ "receive": false, "send": true, "paths": "best", "send_max": 2 });
+        ensure!(*agreed == expected, "{agreed}");
+    }
+
     // All of them, without a new session and under the same identifiers.
     net.reflector.write_config(&reflector("send = \"all\""))?;
     net.reflector.ctl(&["reload"])?;

@@ -6,6 +6,8 @@ use std::{
     io::{self, Write},
 };
 
+use rib::PathsSent;
+
 use super::{
     Client, Failure, Printer,
     arguments::{NeighborArgs, Order, Switch, Whom},
@@ -17,7 +19,7 @@ use super::{
 use crate::{
     api::convert::capability_text,
     config::PeerName,
-    control::{LastError, PeerOrder, PeerStatus, RouteQuery, SessionState, Table},
+    control::{FamilyStatus, LastError, PeerOrder, PeerStatus, RouteQuery, SessionState, Table},
 };
 
 pub(super) async fn command(
@@ -369,6 +371,34 @@ fn statistics(peer: &PeerStatus, out: &mut (dyn Write + Send)) -> io::Result<()>
             out,
             "    {name:<18} {advertised:>10} {received:>10} {accepted:>10}{note}"
         )?;
+    }
+    several_paths(peer, out)
+}
+
+/// Families that more than one path of a prefix is exchanged in, or would be if the neighbour took part.
+fn several_paths(peer: &PeerStatus, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    let is_there =
+        |family: &&FamilyStatus| family.add_path.receive || family.add_path.paths.is_some();
+    let families: Vec<&FamilyStatus> = peer.families.iter().filter(is_there).collect();
+    if families.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n  Several paths of a prefix:")?;
+    for family in families {
+        let received = if family.add_path.receive {
+            "received"
+        } else {
+            "not received"
+        };
+        let paths = match family.add_path.paths {
+            None => String::new(),
+            Some(PathsSent::All) => " (all)".to_owned(),
+            Some(PathsSent::Best(max)) => format!(" (the best {max})"),
+            Some(PathsSent::Ecmp(max)) => format!(" (as good as the best, at most {max})"),
+        };
+        let not = if family.add_path.send { "" } else { "not " };
+        let name = format!("{}:", family.family);
+        writeln!(out, "    {name:<18} {received}, {not}sent{paths}")?;
     }
     Ok(())
 }

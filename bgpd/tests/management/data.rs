@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroU8,
     sync::Arc,
     time::Duration,
 };
@@ -12,8 +13,8 @@ use bgp_proto::{
     RouterId,
 };
 use bgpd::control::{
-    BfdStatus, FamilyStatus, FibRoute, FibState, LastError, MessageCounts, NextHopStatus,
-    PeerStatus, Route, RouteSource, SessionState, Way,
+    AddPathStatus, BfdStatus, FamilyStatus, FibRoute, FibState, LastError, MessageCounts,
+    NextHopStatus, PeerStatus, Route, RouteSource, SessionState, Way,
 };
 
 /// An address, or a neighbour that is called by it.
@@ -264,21 +265,27 @@ pub(crate) fn fib() -> Vec<FibRoute> {
     ]
 }
 
-pub(crate) fn peers() -> Vec<PeerStatus> {
-    let families = |received: u64, accepted: u64, advertised: u64| {
-        let status = |family, end_of_rib| FamilyStatus {
-            family,
-            negotiated: true,
-            received,
-            accepted,
-            advertised,
-            end_of_rib,
-        };
-        vec![
-            status(Family::IPV4_UNICAST, true),
-            status(Family::IPV6_UNICAST, false),
-        ]
+fn families(received: u64, accepted: u64, advertised: u64) -> Vec<FamilyStatus> {
+    let status = |family, end_of_rib| FamilyStatus {
+        family,
+        negotiated: true,
+        received,
+        accepted,
+        advertised,
+        end_of_rib,
+        add_path: AddPathStatus {
+            receive: end_of_rib,
+            send: end_of_rib,
+            paths: end_of_rib.then_some(rib::PathsSent::Best(NonZeroU8::MAX)),
+        },
     };
+    vec![
+        status(Family::IPV4_UNICAST, true),
+        status(Family::IPV6_UNICAST, false),
+    ]
+}
+
+pub(crate) fn peers() -> Vec<PeerStatus> {
     let counts = MessageCounts {
         open: 1,
         update: 12,

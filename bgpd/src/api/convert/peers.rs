@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Status of the daemon and of its neighbours.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, num::NonZeroU8};
 
 use bgp_proto::{Asn, Capability, Family};
 use bgpd_api::v1;
+use rib::PathsSent;
 
 use super::{
     BadMessage, Protobuf, address, duration_from, duration_to, list, parsed, peer_name, router_id,
     small,
 };
 use crate::control::{
-    FamilyStatus, FibSummary, LastError, MessageCounts, PeerStatus, SessionState, Status,
+    AddPathStatus, FamilyStatus, FibSummary, LastError, MessageCounts, PeerStatus, SessionState,
+    Status,
 };
 
 impl Protobuf for Status {
@@ -325,6 +327,9 @@ impl Protobuf for FamilyStatus {
             accepted: self.accepted,
             advertised: self.advertised,
             end_of_rib: self.end_of_rib,
+            add_path_receive: self.add_path.receive,
+            add_path_send: self.add_path.send,
+            paths_sent: self.add_path.paths.as_ref().map(PathsSent::to_protobuf),
         }
     }
 
@@ -340,6 +345,44 @@ impl Protobuf for FamilyStatus {
             accepted: message.accepted,
             advertised: message.advertised,
             end_of_rib: message.end_of_rib,
+            add_path: AddPathStatus {
+                receive: message.add_path_receive,
+                send: message.add_path_send,
+                paths: message
+                    .paths_sent
+                    .map(PathsSent::from_protobuf)
+                    .transpose()
+                    .map_err(|error| error.within("paths_sent"))?,
+            },
         })
+    }
+}
+
+impl Protobuf for PathsSent {
+    type Message = v1::PathsSent;
+
+    fn to_protobuf(&self) -> v1::PathsSent {
+        use v1::paths_sent::Which;
+        let (which, max) = match self {
+            Self::All => (Which::All, 0),
+            Self::Best(max) => (Which::Best, max.get()),
+            Self::Ecmp(max) => (Which::Ecmp, max.get()),
+        };
+        v1::PathsSent {
+            which: which.into(),
+            max: max.into(),
+        }
+    }
+
+    fn from_protobuf(message: v1::PathsSent) -> Result<Self, BadMessage> {
+        use v1::paths_sent::Which;
+        let max = u8::try_from(message.max).ok().and_then(NonZeroU8::new);
+        let max = max.ok_or_else(|| BadMessage::new("max", "is not from 1 to 255"));
+        match message.which() {
+            Which::Unspecified => Err(BadMessage::missing("which")),
+            Which::All => Ok(Self::All),
+            Which::Best => Ok(Self::Best(max?)),
+            Which::Ecmp => Ok(Self::Ecmp(max?)),
+        }
     }
 }

@@ -14,10 +14,10 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::control::{
-    Explanation, FamilyStatus, FibRoute, FibState, FibSummary, LastError, MessageCounts, NewRoute,
-    NextHopStatus, PeerOrder, PeerStatus, PolicyChange, PolicyHit, PolicyPoint, PolicyTrace,
-    PrefixMatch, Route, RouteQuery, RouteSource, SessionState, Status, Table, Verdict, WatchEvent,
-    Way,
+    AddPathStatus, Explanation, FamilyStatus, FibRoute, FibState, FibSummary, LastError,
+    MessageCounts, NewRoute, NextHopStatus, PeerOrder, PeerStatus, PolicyChange, PolicyHit,
+    PolicyPoint, PolicyTrace, PrefixMatch, Route, RouteQuery, RouteSource, SessionState, Status,
+    Table, Verdict, WatchEvent, Way,
 };
 
 fn comes_back<T>(value: &T) -> Result<(), TestCaseError>
@@ -606,16 +606,31 @@ fn families() -> impl Strategy<Value = Family> {
 }
 
 fn family_statuses() -> impl Strategy<Value = FamilyStatus> {
-    (families(), any::<(bool, bool)>(), any::<[u64; 3]>()).prop_map(
-        |(family, (negotiated, end_of_rib), [received, accepted, advertised])| FamilyStatus {
+    let several = (any::<bool>(), any::<bool>(), option::of(paths_sent()));
+    let counts = any::<[u64; 3]>();
+    (families(), any::<(bool, bool)>(), counts, several).prop_map(
+        |(family, (negotiated, end_of_rib), counts, several)| FamilyStatus {
             family,
             negotiated,
-            received,
-            accepted,
-            advertised,
+            received: counts[0],
+            accepted: counts[1],
+            advertised: counts[2],
             end_of_rib,
+            add_path: AddPathStatus {
+                receive: several.0,
+                send: several.1,
+                paths: several.2,
+            },
         },
     )
+}
+
+fn paths_sent() -> impl Strategy<Value = rib::PathsSent> {
+    prop_oneof![
+        Just(rib::PathsSent::All),
+        any::<std::num::NonZeroU8>().prop_map(rib::PathsSent::Best),
+        any::<std::num::NonZeroU8>().prop_map(rib::PathsSent::Ecmp),
+    ]
 }
 
 fn errors() -> impl Strategy<Value = LastError> {

@@ -4,13 +4,16 @@
 use std::net::IpAddr;
 
 use bgp_proto::Capability;
+use rib::PathsSent;
 use serde::Serialize;
 
 use super::hex;
 use crate::{
     api::convert::capability_text,
     config::PeerName,
-    control::{FamilyStatus, LastError, MessageCounts, PeerStatus, SessionState, Status},
+    control::{
+        AddPathStatus, FamilyStatus, LastError, MessageCounts, PeerStatus, SessionState, Status,
+    },
 };
 
 #[derive(Serialize)]
@@ -234,6 +237,33 @@ struct FamilyView {
     accepted: u64,
     advertised: u64,
     end_of_rib: bool,
+    add_path: AddPathView,
+}
+
+#[derive(Serialize)]
+struct AddPathView {
+    receive: bool,
+    send: bool,
+    /// Which paths are sent: `all`, `best` or `ecmp`.
+    paths: Option<&'static str>,
+    send_max: Option<u8>,
+}
+
+impl From<AddPathStatus> for AddPathView {
+    fn from(status: AddPathStatus) -> Self {
+        let (paths, send_max) = match status.paths {
+            None => (None, None),
+            Some(PathsSent::All) => (Some("all"), None),
+            Some(PathsSent::Best(max)) => (Some("best"), Some(max.get())),
+            Some(PathsSent::Ecmp(max)) => (Some("ecmp"), Some(max.get())),
+        };
+        Self {
+            receive: status.receive,
+            send: status.send,
+            paths,
+            send_max,
+        }
+    }
 }
 
 impl From<&FamilyStatus> for FamilyView {
@@ -245,6 +275,7 @@ impl From<&FamilyStatus> for FamilyView {
             accepted: status.accepted,
             advertised: status.advertised,
             end_of_rib: status.end_of_rib,
+            add_path: status.add_path.into(),
         }
     }
 }

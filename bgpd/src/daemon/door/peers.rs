@@ -6,7 +6,7 @@ use rib::FamilyCounts;
 
 use super::{Door, Running};
 use crate::{
-    control::{ControlError, FamilyStatus, LastError, MessageCounts, PeerStatus},
+    control::{AddPathStatus, ControlError, FamilyStatus, LastError, MessageCounts, PeerStatus},
     daemon::peer_task::session_state,
     peer::{Counts, Peer},
 };
@@ -129,11 +129,20 @@ fn families(peer: &Peer, counts: &[(Family, FamilyCounts)]) -> Vec<FamilyStatus>
                 .find(|(known, _)| *known == family)
                 .map(|(_, counts)| *counts)
                 .unwrap_or_default();
+            let agreed = peer
+                .negotiated()
+                .and_then(|negotiated| negotiated.family(family));
+            let mut sent = peer.settings().paths_sent.iter();
             FamilyStatus {
                 family,
-                negotiated: peer
-                    .negotiated()
-                    .is_some_and(|negotiated| negotiated.has_family(family)),
+                negotiated: agreed.is_some(),
+                add_path: AddPathStatus {
+                    receive: agreed.is_some_and(|agreed| agreed.add_path_receive),
+                    send: agreed.is_some_and(|agreed| agreed.add_path_send),
+                    paths: sent
+                        .find(|(known, _)| *known == family)
+                        .map(|(_, paths)| *paths),
+                },
                 received: counted.received,
                 accepted: counted.accepted,
                 advertised: counted.advertised,
