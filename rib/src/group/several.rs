@@ -28,7 +28,7 @@ impl Default for PathsSent {
 
 impl PathsSent {
     /// Calls `tell` with the paths, each of which may turn out not to be for this neighbour, until it has taken enough.
-    pub(super) fn choose(
+    pub(crate) fn choose(
         self,
         entry: &Entry,
         context: &impl Context,

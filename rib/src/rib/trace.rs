@@ -7,13 +7,14 @@ use bgp_proto::Prefix;
 
 use super::Rib;
 use crate::{
-    PolicyPoint, PolicyTrace, Unusable, Verdict,
+    PathsSent, PolicyPoint, PolicyTrace, Unusable, Verdict,
+    group::Group,
     path::{Entry, Path},
     policy::Draft,
 };
 
 impl Rib {
-    /// What each policy with statements does: to every path on import, and to the best one behind it.
+    /// What each policy with statements does: to every path on import, and to those that go on behind it.
     pub(super) fn traces(&self, prefix: Prefix, entry: &Entry) -> Vec<PolicyTrace> {
         let paths = entry.paths.iter();
         let mut traces: Vec<PolicyTrace> = paths
@@ -21,7 +22,7 @@ impl Rib {
             .collect();
         if let Some(best) = entry.best() {
             traces.extend(self.kernel_trace(prefix, best));
-            traces.extend(self.export_traces(prefix, best));
+            traces.extend(self.export_traces(prefix, entry, best));
         }
         traces
     }
@@ -57,25 +58,45 @@ impl Rib {
         Some(PolicyTrace::of(PolicyPoint::Kernel, Vec::new(), run))
     }
 
-    fn export_traces(&self, prefix: Prefix, best: &Path) -> Vec<PolicyTrace> {
+    /// For each group, what it does to the paths that are looked at for it, in order.
+    fn export_traces(&self, prefix: Prefix, entry: &Entry, best: &Path) -> Vec<PolicyTrace> {
+        let family = prefix.family();
         let around = self.around();
-        let groups = self.groups.iter().filter(|group| {
-            group.key.export.has_statements() && group.key.has_family(prefix.family())
-        });
-        groups
-            .filter_map(|group| {
-                let reflection = around.telling(&group.key, best).ok()?;
-                let peers = group.peers().filter(|id| Some(*id) != best.source.peer());
-                let peers: Vec<_> = peers.collect();
-                if peers.is_empty() {
-                    return None;
-                }
-                let facts = around.export_facts(prefix, best, &group.key);
-                Some(PolicyTrace::of(PolicyPoint::Export, peers, |watch| {
-                    let sent = group.key.under_policy(best, &facts, reflection, watch);
-                    sent.map_or(Verdict::Reject, |_| Verdict::Accept)
-                }))
-            })
-            .collect()
+        let mut traces = Vec::new();
+        for group in &self.groups {
+            if !group.key.export.has_statements() || !group.key.has_family(family) {
+                continue;
+            }
+            let mut look = |path: &Path| {
+                let trace = self.export_trace(prefix, path, group);
+                let passes = (trace.as_ref()).is_some_and(|trace| trace.verdict == Verdict::Accept);
+                traces.extend(trace);
+                passes
+            };
+            if let Some(paths) = group.key.paths_sent(family) {
+                paths.choose(entry, &around, look);
+            } else if !look(best) && group.key.chooses() {
+                let is_best =
+                    |path: &Path| (path.source, path.path_id) == (best.source, best.path_id);
+                PathsSent::default().choose(entry, &around, |path| !is_best(path) && look(path));
+            }
+        }
+        traces
+    }
+
+    /// `None`: policy is not asked about this path, or there is nobody to tell.
+    fn export_trace(&self, prefix: Prefix, path: &Path, group: &Group) -> Option<PolicyTrace> {
+        let around = self.around();
+        let reflection = around.telling(&group.key, path).ok()?;
+        let peers = group.peers().filter(|id| Some(*id) != path.source.peer());
+        let peers: Vec<_> = peers.collect();
+        if peers.is_empty() {
+            return None;
+        }
+        let facts = around.export_facts(prefix, path, &group.key);
+        Some(PolicyTrace::of(PolicyPoint::Export, peers, |watch| {
+            let sent = group.key.under_policy(path, &facts, reflection, watch);
+            sent.map_or(Verdict::Reject, |_| Verdict::Accept)
+        }))
     }
 }

@@ -487,3 +487,33 @@ fn every_rule_that_held_is_told_with_what_it_changed() {
     );
     assert_eq!(told("10.2.0.0/16"), ["Import [1]:  -> Reject by default"]);
 }
+
+#[test]
+fn a_client_of_a_route_server_is_explained_path_by_path() {
+    let mut world = World::plain();
+    for number in 1..=3 {
+        let mut info = peer(number, Relation::External);
+        info.terms.route_server_client = true;
+        if number == 3 {
+            let host = Prefix::truncating(address(1).into(), 32).unwrap();
+            let from_first = Condition::From(Arc::new(AddressSet::new([host])));
+            let body = vec![Statement::when(from_first, vec![Statement::Reject])];
+            info.export = policy(body, Verdict::Accept);
+        }
+        world.up(info);
+    }
+    announce(&mut world, "10.1.0.0/16");
+    world.announce(
+        from(2),
+        "10.1.0.0/16",
+        attributes(2, &[65002, 65010, 65011]),
+    );
+    world.settle();
+    let explanation = world.rib.explain("10.1.0.0/16".parse().unwrap()).unwrap();
+    assert_eq!(explanation.routes[0].0.source, from(1));
+    let verdicts = explanation.policies.iter().map(|trace| trace.verdict);
+    let verdicts: Vec<_> = verdicts.collect();
+    assert_eq!(verdicts, [Verdict::Reject, Verdict::Accept]);
+    let heard = world.heard_of(3, "10.1.0.0/16").unwrap();
+    assert_eq!(heard.as_path.to_string(), "65002 65010 65011");
+}
