@@ -30,7 +30,7 @@ pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
 pub use model::{
     Api, Config, Encapsulation, EncapsulationMode, Fib, Global, Log, LogFormat, LogLevel, Mesh,
-    MeshMode, MeshNode, OnStop, Pool, RouterIdSource, StaticRoute, StaticTarget,
+    MeshMode, MeshNode, OnStop, Pool, RouterIdSource, Sources, StaticRoute, StaticTarget,
 };
 pub(crate) use name::is_link_local;
 pub use name::{BadName, Interface, PeerName};

@@ -11,9 +11,9 @@ use std::{
 use bgp_proto::{NextHop, Prefix};
 use fib_netlink::{Change, Hop, Route, Target};
 use ipnetwork::IpNetwork;
-use rib::{Disposition, FibChange, FibRoute, Source};
+use rib::{Disposition, FibChange, FibPath, FibRoute, Source, policy::Tunnel};
 
-use crate::config::{Encapsulation, EncapsulationMode, Pool};
+use crate::config::{Encapsulation, EncapsulationMode, Pool, Sources};
 
 mod weights;
 
@@ -21,6 +21,7 @@ mod weights;
 #[derive(Debug, Default)]
 pub struct Kernel {
     pools: Vec<Pool>,
+    sources: Sources,
     /// Connected subnets: what is reached without a router (cross-subnet pools).
     subnets: BTreeSet<IpNetwork>,
     /// Names of interfaces by index, for routes out of a device.
@@ -31,9 +32,10 @@ pub struct Kernel {
 
 impl Kernel {
     /// Nothing wanted yet.
-    pub fn new(pools: Vec<Pool>) -> Self {
+    pub fn new(pools: Vec<Pool>, sources: Sources) -> Self {
         Self {
             pools,
+            sources,
             ..Self::default()
         }
     }
@@ -83,6 +85,12 @@ impl Kernel {
         self.all()
     }
 
+    /// The source addresses changed by a reload: returns all routes, as they are written now.
+    pub fn sources_changed(&mut self, sources: Sources) -> Vec<Change> {
+        self.sources = sources;
+        self.all()
+    }
+
     /// Every route as it is written now. Those that are as before cost nothing in `fib_netlink`.
     fn all(&self) -> Vec<Change> {
         self.best
@@ -98,13 +106,36 @@ impl Kernel {
     }
 
     fn change(&self, prefix: Prefix, best: &FibRoute) -> Change {
-        match self.target(prefix, best) {
-            Some(target) => Change::Install(Route::new(network(prefix), target)),
-            None => Change::Remove(network(prefix)),
-        }
+        let pool = matches!(best.source, Source::Bgp(_))
+            .then(|| self.pool(prefix))
+            .flatten();
+        let Some(target) = self.target(best, pool) else {
+            return Change::Remove(network(prefix));
+        };
+        let policy = best.paths.first().map(FibPath::kernel);
+        let is_forwarded = matches!(target, Target::Via(_));
+        let source = policy
+            .and_then(|policy| policy.source)
+            .or_else(|| pool?.source)
+            .or(match prefix {
+                Prefix::V4(_) => self.sources.v4.map(IpAddr::V4),
+                Prefix::V6(_) => self.sources.v6.map(IpAddr::V6),
+            })
+            // Policies do not know families.
+            .filter(|source| is_forwarded && source.is_ipv4() == prefix.addr().is_ipv4());
+        Change::Install(Route {
+            table: policy
+                .and_then(|policy| policy.table)
+                .or_else(|| pool?.table),
+            metric: policy
+                .and_then(|policy| policy.metric)
+                .or_else(|| pool?.metric),
+            source,
+            ..Route::new(network(prefix), target)
+        })
     }
 
-    fn target(&self, prefix: Prefix, best: &FibRoute) -> Option<Target> {
+    fn target(&self, best: &FibRoute, pool: Option<&Pool>) -> Option<Target> {
         let mut hops = Vec::new();
         let weights = weights::weights(&best.paths);
         for (path, weight) in best.paths.iter().zip(weights) {
@@ -120,7 +151,8 @@ impl Kernel {
                     hops.push(Hop::via(gateway.into()).over(interface).weighing(weight));
                 }
                 Disposition::Via(next_hop) => {
-                    hops.push(self.hop(prefix, next_hop, best.source).weighing(weight));
+                    let tunnel = path.kernel().tunnel.as_ref();
+                    hops.push(self.hop(next_hop, pool, tunnel).weighing(weight));
                 }
             }
         }
@@ -131,14 +163,23 @@ impl Kernel {
         (!hops.is_empty()).then_some(Target::Via(hops))
     }
 
-    fn hop(&self, prefix: Prefix, next_hop: NextHop, source: Source) -> Hop {
+    /// Where policy says nothing of a tunnel, the pool does.
+    fn hop(&self, next_hop: NextHop, pool: Option<&Pool>, tunnel: Option<&Tunnel>) -> Hop {
         let gateway = next_hop.addr();
-        let pool = matches!(source, Source::Bgp(_))
-            .then(|| self.pool(prefix))
-            .flatten();
-        match pool {
-            Some(pool) if self.is_encapsulated(pool, gateway) => {
-                Hop::via(gateway).over(&pool.tunnel_device).onlink()
+        let usual = pool.filter(|pool| pool.encapsulation != Encapsulation::None);
+        let usual = usual.map(|pool| (pool.tunnel_device.as_str(), pool.mode));
+        let chosen = match tunnel {
+            None => usual,
+            Some(Tunnel::Never) => None,
+            Some(Tunnel::Always) => usual.map(|(device, _)| (device, EncapsulationMode::Always)),
+            Some(Tunnel::CrossSubnet) => {
+                usual.map(|(device, _)| (device, EncapsulationMode::CrossSubnet))
+            }
+            Some(Tunnel::Device(device)) => Some((&**device, EncapsulationMode::Always)),
+        };
+        match chosen {
+            Some((device, mode)) if self.is_encapsulated(mode, gateway) => {
+                Hop::via(gateway).over(device).onlink()
             }
             _ => match next_hop {
                 NextHop::V6LinkLocal { link_local, .. } if !self.is_connected(gateway) => {
@@ -161,11 +202,11 @@ impl Kernel {
             .max_by_key(|pool| pool.cidr.prefix())
     }
 
-    fn is_encapsulated(&self, pool: &Pool, next_hop: IpAddr) -> bool {
-        match (pool.encapsulation, pool.mode) {
-            (Encapsulation::None, _) | (_, EncapsulationMode::Never) => false,
-            (_, EncapsulationMode::Always) => true,
-            (_, EncapsulationMode::CrossSubnet) => !self.is_connected(next_hop),
+    fn is_encapsulated(&self, mode: EncapsulationMode, next_hop: IpAddr) -> bool {
+        match mode {
+            EncapsulationMode::Never => false,
+            EncapsulationMode::Always => true,
+            EncapsulationMode::CrossSubnet => !self.is_connected(next_hop),
         }
     }
 

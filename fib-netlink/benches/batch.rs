@@ -43,6 +43,7 @@ fn deciding(criterion: &mut Criterion) {
             (
                 prefix(n),
                 Goal {
+                    table: 254,
                     metric: 0,
                     way: way.clone(),
                 },
@@ -50,7 +51,7 @@ fn deciding(criterion: &mut Criterion) {
         })
         .collect();
     let own = Ownership {
-        table: 254,
+        tables: [254].into(),
         protocol: 12,
         metrics: BTreeSet::from([0]),
     };

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is ours, and what we learn.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How a [`Fib`](crate::Fib) behaves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FibConfig {
-    /// The kernel's table. 254 is `main`.
+    /// The kernel's table of routes that ask for no other. 254 is `main`.
     pub table: u32,
+    /// Further tables that are ours from the start, before a route asks for one of them.
+    pub tables: BTreeSet<u32>,
     /// Protocol number on our routes; with table and metric it says which routes are ours. 12 is `bird`.
     pub protocol: u8,
     /// Metric of our routes unless a route has its own. 0 means none given (the kernel makes that 1024 for IPv6).
     pub metric: u32,
+    /// Further metrics that mark our routes from the start, before a route asks for one of them.
+    pub metrics: BTreeSet<u32>,
     /// What is learned from the kernel.
     pub learn: Learn,
     /// Leave our routes in the kernel at [`shutdown`](crate::Fib::shutdown).
@@ -31,8 +36,10 @@ impl Default for FibConfig {
     fn default() -> Self {
         Self {
             table: 254,
+            tables: BTreeSet::new(),
             protocol: 12,
             metric: 0,
+            metrics: BTreeSet::new(),
             learn: Learn::default(),
             persist: true,
             sweep_after: Some(Duration::from_secs(300)),

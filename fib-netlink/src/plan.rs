@@ -11,11 +11,11 @@ use ipnetwork::IpNetwork;
 
 use crate::kernel::{Held, KernelRoute, Way, stored_metric};
 
-/// Which routes are ours: those with our table, protocol and one of our metrics.
+/// Which routes are ours: those with one of our tables, our protocol and one of our metrics.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ownership {
-    /// Our table.
-    pub table: u32,
+    /// Our tables.
+    pub tables: BTreeSet<u32>,
     /// Our protocol number.
     pub protocol: u8,
     /// The metrics we write, as configured: 0 stands for none.
@@ -26,7 +26,7 @@ impl Ownership {
     /// Whether a route to this prefix is ours.
     pub fn owns(&self, prefix: &IpNetwork, held: &Held) -> bool {
         let no_metric = held.metric == stored_metric(prefix, 0) && self.metrics.contains(&0);
-        held.table == self.table
+        self.tables.contains(&held.table)
             && held.protocol == self.protocol
             && (no_metric || self.metrics.contains(&held.metric))
     }
@@ -35,6 +35,8 @@ impl Ownership {
 /// A desired route with its devices looked up.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Goal {
+    /// The table.
+    pub table: u32,
     /// The metric, as the kernel stores it.
     pub metric: u32,
     /// Where it shall lead.
@@ -88,7 +90,7 @@ pub fn decide(prefix: IpNetwork, goal: Option<&Goal>, held: &[Held], own: &Owner
     let Some(goal) = goal else {
         return Decision::of(mine().map(delete).collect());
     };
-    let exact = |held: &&Held| held.metric == goal.metric;
+    let exact = |held: &&Held| held.table == goal.table && held.metric == goal.metric;
     let good = mine()
         .filter(exact)
         .find(|held| held.way.satisfies(&goal.way));
@@ -97,7 +99,7 @@ pub fn decide(prefix: IpNetwork, goal: Option<&Goal>, held: &[Held], own: &Owner
         return Decision::of(others.map(delete).collect());
     }
     let foreign = held.iter().find(|held| {
-        held.table == own.table && held.metric == goal.metric && !own.owns(&prefix, held)
+        held.table == goal.table && held.metric == goal.metric && !own.owns(&prefix, held)
     });
     if let Some(foreign) = foreign {
         // Ours, if any, leads the wrong way, and cannot be replaced without risk to the foreign one.
@@ -114,7 +116,7 @@ pub fn decide(prefix: IpNetwork, goal: Option<&Goal>, held: &[Held], own: &Owner
         Verb::Add
     };
     let held = Held {
-        table: own.table,
+        table: goal.table,
         metric: goal.metric,
         protocol: own.protocol,
         way: Arc::clone(&goal.way),

@@ -150,8 +150,15 @@ impl Reconciler {
         if let Some(metric) = route.metric {
             self.own.metrics.insert(metric);
         }
+        if route
+            .table
+            .is_some_and(|table| self.own.tables.insert(table))
+        {
+            self.resync_at.get_or_insert(self.resync_not_before); // what is there already?
+        }
         let want = Want {
             target: route.target,
+            table: route.table,
             metric: route.metric,
             source: route.source,
         };
@@ -232,13 +239,19 @@ impl Reconciler {
     /// Takes on another configuration. What was ours under the old one stays until its successor is written.
     pub fn reconfigure(&mut self, config: FibConfig, now: Instant) {
         let mut own = ownership(&config);
-        let same_place = own.table == self.own.table && own.protocol == self.own.protocol;
-        if same_place {
-            own.metrics.extend(&self.own.metrics);
+        own.metrics.extend(if own.protocol == self.own.protocol {
+            self.own.metrics.clone()
         } else {
-            own.metrics.extend(self.wanted_metrics());
-            self.retired.push(self.own.clone());
+            self.wanted_metrics()
+        });
+        own.tables.extend(self.wanted_tables());
+        self.retired.push(self.own.clone());
+        for old in &mut self.retired {
+            if old.protocol == own.protocol {
+                old.tables.retain(|table| !own.tables.contains(table));
+            }
         }
+        self.retired.retain(|old| !old.tables.is_empty());
         self.own = own;
         self.tracker.via_default = config.resolve_via_default;
         self.tracker.via_desired = via_desired(&config);
@@ -262,11 +275,11 @@ impl Reconciler {
     }
 
     fn wanted_metrics(&self) -> BTreeSet<u32> {
-        let wants = self
-            .table
-            .iter()
-            .filter_map(|(_, slot)| self.wants.want(slot.wanted?));
-        wants.filter_map(|want| want.metric).collect()
+        self.wants.iter().filter_map(|want| want.metric).collect()
+    }
+
+    fn wanted_tables(&self) -> BTreeSet<u32> {
+        self.wants.iter().filter_map(|want| want.table).collect()
     }
 
     /// The configuration in force.
@@ -277,9 +290,12 @@ impl Reconciler {
     /// What shall be in the kernel for a prefix; nothing if no device leads there.
     fn goal(&self, prefix: &IpNetwork) -> Option<Goal> {
         let id = self.table.slot(prefix)?.wanted?;
-        let metric = self.wants.want(id)?.metric.unwrap_or(self.config.metric);
+        let want = self.wants.want(id)?;
+        let metric = want.metric.unwrap_or(self.config.metric);
+        let table = want.table.unwrap_or(self.config.table);
         match self.wants.resolved(id)? {
             Resolved::Ready(way) => Some(Goal {
+                table,
                 metric: stored_metric(prefix, metric),
                 way: way.clone(),
             }),
@@ -314,15 +330,17 @@ impl Reconciler {
     }
 }
 
-/// The metric of routes in the main table, by which the kernel looks up gateways.
-fn via_desired(config: &FibConfig) -> Option<u32> {
-    (config.table == MAIN).then_some(config.metric)
+/// The usual table and metric.
+fn via_desired(config: &FibConfig) -> Option<(u32, u32)> {
+    let has_main = config.table == MAIN || config.tables.contains(&MAIN);
+    has_main.then_some((config.table, config.metric))
 }
 
 fn ownership(config: &FibConfig) -> Ownership {
+    let with = |first: u32, more: &BTreeSet<u32>| more.iter().copied().chain([first]).collect();
     Ownership {
-        table: config.table,
+        tables: with(config.table, &config.tables),
         protocol: config.protocol,
-        metrics: BTreeSet::from([config.metric]),
+        metrics: with(config.metric, &config.metrics),
     }
 }

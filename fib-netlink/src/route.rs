@@ -16,6 +16,8 @@ pub struct Route {
     pub prefix: IpNetwork,
     /// What happens to packets for it.
     pub target: Target,
+    /// The kernel's table; `None` takes [`FibConfig::table`](crate::FibConfig::table).
+    pub table: Option<u32>,
     /// The kernel's metric; `None` takes [`FibConfig::metric`](crate::FibConfig::metric).
     pub metric: Option<u32>,
     /// Preferred source address of packets that this host sends along the route (`src` of `ip route`).
@@ -23,11 +25,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route with the configured metric and no preferred source.
+    /// A route with the configured table and metric and no preferred source.
     pub fn new(prefix: IpNetwork, target: Target) -> Self {
         Self {
             prefix,
             target,
+            table: None,
             metric: None,
             source: None,
         }

@@ -13,7 +13,7 @@ use ipnetwork::IpNetwork;
 use crate::Reachability;
 use crate::kernel::{Held, Kind, stored_metric};
 use crate::links::Links;
-use crate::table::{Slot, Table};
+use crate::table::{MAIN, Slot, Table};
 use crate::wants::{Resolved, Wants};
 
 /// All that a way depends on.
@@ -43,8 +43,8 @@ pub(crate) struct Tracker {
     /// Addresses of interest to the caller that have news.
     news: BTreeSet<IpAddr>,
     pub(crate) via_default: bool,
-    /// Desired routes are in the table by which the kernel looks up gateways; their metric, if they have none of their own.
-    pub(crate) via_desired: Option<u32>,
+    /// Desired routes may be in the table by which the kernel looks up gateways; table and metric of those that name none.
+    pub(crate) via_desired: Option<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ struct Watched {
 }
 
 impl Tracker {
-    pub(crate) fn new(via_default: bool, via_desired: Option<u32>) -> Self {
+    pub(crate) fn new(via_default: bool, via_desired: Option<(u32, u32)>) -> Self {
         Self {
             via_default,
             via_desired,
@@ -180,7 +180,7 @@ fn refind<'a>(
 struct Search<'a> {
     view: View<'a>,
     via_default: bool,
-    via_desired: Option<u32>,
+    via_desired: Option<(u32, u32)>,
 }
 
 /// Routes through routes through routes: more steps than this are a mistake.
@@ -254,8 +254,11 @@ impl Search<'_> {
         slot: &Slot,
         asked: &mut Vec<IpAddr>,
     ) -> Option<(u32, Found)> {
-        let (id, metric) = (slot.wanted?, self.via_desired?);
+        let (id, (table, metric)) = (slot.wanted?, self.via_desired?);
         let want = self.view.wants.want(id)?;
+        if want.table.unwrap_or(table) != MAIN {
+            return None;
+        }
         let Resolved::Ready(way) = self.view.wants.resolved(id)? else {
             return None;
         };

@@ -20,6 +20,7 @@ pub(crate) struct WantId(u32);
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Want {
     pub(crate) target: Target,
+    pub(crate) table: Option<u32>,
     pub(crate) metric: Option<u32>,
     pub(crate) source: Option<IpAddr>,
 }
@@ -87,6 +88,10 @@ impl Wants {
 
     pub(crate) fn want(&self, id: WantId) -> Option<&Want> {
         Some(&self.entries.get(id.0 as usize)?.as_ref()?.want)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Want> {
+        self.entries.iter().flatten().map(|entry| &entry.want)
     }
 
     pub(crate) fn resolved(&self, id: WantId) -> Option<&Resolved> {

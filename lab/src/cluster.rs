@@ -14,6 +14,7 @@ mod outer;
 mod scenes;
 mod story;
 mod topology;
+mod vrf;
 
 use std::time::Instant;
 
@@ -66,7 +67,7 @@ pub struct Options {
     pub foreign: Option<Foreign>,
     /// It stays when the show is over.
     pub keep: bool,
-    /// The kernel has IP-in-IP; where it has not, a VXLAN device stands in for `tunl0`.
+    /// The kernel has IP-in-IP (and VRFs); where it has not, a VXLAN device stands in for `tunl0`.
     pub has_ipip: bool,
 }
 
@@ -91,6 +92,9 @@ pub fn run(options: Options) -> Result<()> {
     cluster.restarts_a_daemon(&mut story)?;
     if !options.keep {
         cluster.loses_a_node(&mut story)?;
+    }
+    if options.has_ipip {
+        vrf::routes_of_a_vrf(&mut story)?;
     }
     story.end();
     if options.keep {

@@ -374,3 +374,62 @@ fn routes_of_other_programs_are_learned_by_interface_and_announced() -> Result<(
     );
     Ok(())
 }
+
+#[test]
+#[ignore = "needs netns"]
+fn pools_and_policies_choose_table_metric_and_source() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    a.ip("addr add 10.0.9.1/32 dev lo")?;
+    let pool =
+        "[[pools]]\ncidr = \"10.2.0.0/16\"\ntable = 100\nmetric = 50\nsource = \"10.0.9.1\"\n";
+    let policy = "[[policy-definitions]]\nname = \"into-kernel\"\n[[policy-definitions.statements]]\n\
+         conditions = { match-prefix-set = { prefix-set = \"three\" } }\n\
+         actions = { kernel-actions = { set-table = 200, set-metric = 70, set-preferred-source = \"10.0.9.1\" }, route-disposition = \"accept-route\" }\n\
+         [[defined-sets.prefix-sets]]\nprefix-set-name = \"three\"\nprefix-list = [{ ip-prefix = \"10.3.0.0/16\" }]\n";
+    let config = |source: &str| {
+        let fib = format!(
+            "source-v4 = \"{source}\"\napply-policy = {{ export-policy-list = [\"into-kernel\"] }}"
+        );
+        ours("", &fib) + pool + policy
+    };
+    let mut us = Bgpd::start(&a, &config("10.0.0.1"))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/16"]))?;
+    let via = "via 10.0.0.2 dev eth0 proto bird";
+    let has_all = || -> Result<()> {
+        let line = format!("10.2.0.0/16 {via} src 10.0.9.1 metric 50");
+        kernel_has(&a, "10.2.0.0/16 table 100", &line)?;
+        let line = format!("10.3.0.0/16 {via} src 10.0.9.1 metric 70");
+        kernel_has(&a, "10.3.0.0/16 table 200", &line)?;
+        kernel_has(&a, "10.2.0.0/16", "")?;
+        kernel_has(&a, "10.3.0.0/16", "")
+    };
+    has_all()?;
+    kernel_has(
+        &a,
+        "10.4.0.0/16",
+        &format!("10.4.0.0/16 {via} src 10.0.0.1"),
+    )?;
+    let said = fib(&us, "10.3.0.0/16")?;
+    let target = said["target"].as_str().unwrap_or_default();
+    ensure!(
+        target.ends_with("src 10.0.9.1 table 200") && said["metric"] == 70,
+        "{said}"
+    );
+    us.write_config(&config("10.0.9.1"))?;
+    us.ctl(&["reload"])?;
+    kernel_has(
+        &a,
+        "10.4.0.0/16",
+        &format!("10.4.0.0/16 {via} src 10.0.9.1"),
+    )?;
+    // Ours in all tables after a restart, too.
+    us.crash_and_restart()?;
+    us.wait_established("10.0.0.2")?;
+    has_all()?;
+    us.write_config(&config("10.0.9.1").replace("table = 100\n", ""))?;
+    us.ctl(&["reload"])?;
+    let line = format!("10.2.0.0/16 {via} src 10.0.9.1 metric 50");
+    kernel_has(&a, "10.2.0.0/16", &line)?;
+    kernel_has(&a, "10.2.0.0/16 table 100", "")
+}

@@ -2,6 +2,7 @@
 //! What a configuration file comes to, apart from its neighbours.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -153,6 +154,10 @@ impl Global {
 pub struct Fib {
     /// Kernel table.
     pub table: u32,
+    /// Further tables that are ours from the start.
+    pub tables: BTreeSet<u32>,
+    /// Source address of this host's packets along our routes, where neither policy nor pool names one.
+    pub sources: Sources,
     /// Protocol number that marks our routes.
     pub protocol: u8,
     /// Metric of our routes; 0 for none.
@@ -175,6 +180,8 @@ impl Default for Fib {
     fn default() -> Self {
         Self {
             table: 254,
+            tables: BTreeSet::new(),
+            sources: Sources::default(),
             protocol: 12,
             metric: 0,
             learn_kernel: None,
@@ -187,13 +194,26 @@ impl Default for Fib {
     }
 }
 
+/// Preferred source addresses.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sources {
+    /// Of IPv4 routes.
+    pub v4: Option<Ipv4Addr>,
+    /// Of IPv6 routes.
+    pub v6: Option<Ipv6Addr>,
+}
+
 impl Fib {
-    /// In the terms of `fib_netlink`. The sweep is left to the caller: it knows when we have converged.
-    pub fn to_fib_config(&self) -> FibConfig {
+    /// In the terms of `fib_netlink`; tables and metrics of pools are ours as well. The sweep is left to the caller: it knows
+    /// when we have converged.
+    pub fn to_fib_config(&self, pools: &[Pool]) -> FibConfig {
+        let tables = pools.iter().filter_map(|pool| pool.table);
         FibConfig {
             table: self.table,
+            tables: tables.chain(self.tables.iter().copied()).collect(),
             protocol: self.protocol,
             metric: self.metric,
+            metrics: pools.iter().filter_map(|pool| pool.metric).collect(),
             learn: Learn {
                 kernel: self.learn_kernel.as_ref().map(Interfaces::new),
                 direct: self.learn_direct.as_ref().map(Interfaces::new),
@@ -241,6 +261,12 @@ pub struct Pool {
     pub tunnel_device: String,
     /// Prefix length of the blocks that nodes have of it.
     pub block_size: u8,
+    /// Table of its routes; none: that of all.
+    pub table: Option<u32>,
+    /// Their metric.
+    pub metric: Option<u32>,
+    /// Source address of this host's packets along them.
+    pub source: Option<IpAddr>,
 }
 
 /// A tunnel's kind.

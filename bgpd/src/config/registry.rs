@@ -326,6 +326,9 @@ const GROUPS: Entries = &[
 
 const OURS: Entries = &[
     ("fib.table", Implemented),
+    ("fib.tables", Implemented),
+    ("fib.source-v4", Implemented),
+    ("fib.source-v6", Implemented),
     ("fib.protocol", Implemented),
     ("fib.metric", Implemented),
     ("fib.learn-kernel", Implemented),
@@ -347,6 +350,9 @@ const OURS: Entries = &[
     ("pools.mode", Implemented),
     ("pools.tunnel-device", Implemented),
     ("pools.block-size", Implemented),
+    ("pools.table", Implemented),
+    ("pools.metric", Implemented),
+    ("pools.source", Implemented),
     ("mesh.as", Implemented),
     ("mesh.mode", Implemented),
     ("mesh.timers.hold-time", Implemented),

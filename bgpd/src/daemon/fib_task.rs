@@ -18,7 +18,7 @@ use super::{
     shard::{Gone, Order, Shard},
 };
 use crate::{
-    config::Pool,
+    config::{Pool, Sources},
     control::{self, WatchEvent},
     kernel::Kernel,
 };
@@ -99,6 +99,8 @@ pub(super) enum FibOrder {
     Converged,
     /// A reload changed the pools.
     Pools(Vec<Pool>),
+    /// A reload changed the source addresses.
+    Sources(Sources),
 }
 
 /// Routes through routes through routes: so far they are followed before what is stale is removed.
@@ -198,6 +200,9 @@ impl FibTask {
         match order {
             FibOrder::Converged => self.converged().await,
             FibOrder::Pools(pools) => self.fib.apply(self.kernel.pools_changed(pools)).await,
+            FibOrder::Sources(sources) => {
+                self.fib.apply(self.kernel.sources_changed(sources)).await;
+            }
         }
     }
 
@@ -357,12 +362,26 @@ pub(super) fn prefix(network: ipnetwork::IpNetwork) -> Option<Prefix> {
     }
 }
 
+/// As `ip route` prints it, after the prefix.
+fn target(route: &fib_netlink::Route) -> String {
+    let mut text = route.target.to_string();
+    if let Some(source) = route.source {
+        text.push_str(" src ");
+        text.push_str(&source.to_string());
+    }
+    if let Some(table) = route.table {
+        text.push_str(" table ");
+        text.push_str(&table.to_string());
+    }
+    text
+}
+
 /// A kernel route as clients are told of it.
 pub(super) fn fib_route(state: &RouteState) -> control::FibRoute {
     use fib_netlink::Status;
     control::FibRoute {
         prefix: prefix(state.route.prefix).expect("fib_netlink has valid prefixes"),
-        target: state.route.target.to_string(),
+        target: target(&state.route),
         metric: state.route.metric.unwrap_or_default(),
         state: match &state.status {
             Status::Pending => control::FibState::Pending,
@@ -374,9 +393,13 @@ pub(super) fn fib_route(state: &RouteState) -> control::FibRoute {
                 error: error.clone(),
                 attempts: *attempts,
             },
-            Status::Blocked { .. } | Status::Contested { .. } => {
-                control::FibState::Blocked(state.status.to_string())
-            }
+            Status::Blocked { protocol } => control::FibState::Blocked(format!(
+                "a route of another program (protocol {protocol})"
+            )),
+            Status::Contested { next_try } => control::FibState::Blocked(format!(
+                "a program that takes it away again and again (restored in {} s)",
+                next_try.as_secs()
+            )),
             Status::WaitingForInterface => {
                 control::FibState::WaitingForInterface(state.route.target.to_string())
             }

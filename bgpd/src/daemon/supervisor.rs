@@ -135,7 +135,7 @@ impl Supervisor {
         let kernel = config
             .fib
             .as_ref()
-            .map(|fib| Fib::start(fib.to_fib_config()))
+            .map(|fib| Fib::start(fib.to_fib_config(&config.pools)))
             .transpose();
         let kernel = kernel
             .context("[fib] is configured, and the kernel's routing table can not be written")?;
@@ -242,7 +242,8 @@ impl Supervisor {
     ) {
         let (orders, receiver) = mpsc::channel(QUEUE);
         let links = fib.links().await;
-        let mut kernel = Kernel::new(config.pools.clone());
+        let sources = config.fib.as_ref().map(|fib| fib.sources);
+        let mut kernel = Kernel::new(config.pools.clone(), sources.unwrap_or_default());
         kernel.links_changed(&links);
         let task = FibTask {
             fib,

@@ -110,14 +110,15 @@ impl Reconciler {
 
     /// The tables to read.
     pub fn tables(&self) -> BTreeSet<u32> {
-        let retired = self.retired.iter().map(|own| own.table);
-        retired.chain([MAIN, self.own.table]).collect()
+        let retired = self.retired.iter().flat_map(|own| &own.tables);
+        let all = retired.chain(&self.own.tables).chain([&MAIN]);
+        all.copied().collect()
     }
 
     fn is_relevant(&self, table: u32) -> bool {
         table == MAIN
-            || table == self.own.table
-            || self.retired.iter().any(|own| own.table == table)
+            || self.own.tables.contains(&table)
+            || self.retired.iter().any(|own| own.tables.contains(&table))
     }
 
     /// A resync begins: all links, addresses and routes follow.
@@ -205,10 +206,10 @@ impl Reconciler {
 
     fn learn_prefix(&mut self, prefix: IpNetwork) {
         let held = self.table.slot(&prefix).map_or(&[][..], |slot| slot.held());
-        let own = &self.own;
+        let (own, table) = (&self.own, self.config.table);
         let foreign = held
             .iter()
-            .filter(|held| held.table == own.table && held.protocol != own.protocol);
+            .filter(|held| held.table == table && held.protocol != own.protocol);
         self.learned.kernel(prefix, foreign, &self.links);
     }
 
@@ -224,7 +225,10 @@ impl Reconciler {
             return;
         };
         let there = slot.held().iter().any(|held| {
-            own.owns(&prefix, held) && held.metric == goal.metric && held.way.satisfies(&goal.way)
+            own.owns(&prefix, held)
+                && held.table == goal.table
+                && held.metric == goal.metric
+                && held.way.satisfies(&goal.way)
         });
         if slot.marks.satisfied && !there {
             slot.marks.satisfied = false;

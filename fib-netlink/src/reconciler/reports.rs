@@ -62,6 +62,7 @@ impl Reconciler {
         let route = Route {
             prefix,
             target: want.target.clone(),
+            table: want.table,
             metric: want.metric,
             source: want.source,
         };
@@ -94,9 +95,8 @@ impl Reconciler {
                 Status::Adopted
             };
         }
-        let at_place = |held: &&crate::kernel::Held| {
-            held.table == self.own.table && held.metric == goal.metric
-        };
+        let at_place =
+            |held: &&crate::kernel::Held| held.table == goal.table && held.metric == goal.metric;
         let mut there = slot.held().iter().filter(at_place);
         match there.find(|held| !self.own.owns(prefix, held)) {
             Some(foreign) => Status::Blocked {

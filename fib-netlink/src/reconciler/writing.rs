@@ -221,7 +221,7 @@ fn supersede(
     let Some(goal) = goal else { return blocked };
     let mut place = held
         .iter()
-        .filter(|held| held.table == own.table && held.metric == goal.metric);
+        .filter(|held| held.table == goal.table && held.metric == goal.metric);
     if !place.all(|held| old.owns(&prefix, held)) {
         return blocked;
     }

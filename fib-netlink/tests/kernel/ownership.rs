@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fib_netlink::{Change, Fib, FibConfig, FibEvent, Hop, Status};
+use fib_netlink::{Change, Fib, FibConfig, FibEvent, Hop, Route, Status};
 
 use crate::world::{
     event, in_namespace, ip, prefix, routes, routes6, start, status, to, via, within,
@@ -84,6 +84,58 @@ fn a_foreign_route_with_another_metric_stands_beside_ours() {
             routes("10.9.0.0/16"),
             ["10.9.0.0/16 via 10.0.1.9 dev e1 metric 20"]
         );
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_route_is_in_the_table_that_it_asks_for_and_what_is_stale_there_is_swept() {
+    in_namespace(async || {
+        let config = FibConfig {
+            tables: [100].into(),
+            metrics: [7].into(),
+            sweep_after: None,
+            ..FibConfig::default()
+        };
+        let in_table = |table, metric, to| match via("10.9.0.0/16", to) {
+            Change::Install(route) => Change::Install(Route {
+                table,
+                metric,
+                ..route
+            }),
+            other => other,
+        };
+        ip("route add 10.7.0.0/16 via 10.0.1.9 proto bird table 100 metric 7");
+        ip("route add 10.8.0.0/16 via 10.0.1.9 proto static table 100");
+        let table = |number| routes(&format!("table {number}"));
+        let (fib, _events) = start(config).await;
+        fib.apply(vec![in_table(Some(100), None, "10.0.0.2")]).await;
+        fib.settled().await;
+        assert_eq!(status(&fib, "10.9.0.0/16").await, Status::Installed);
+        assert_eq!(table(100).len(), 3);
+        fib.converged().await;
+        fib.settled().await;
+        let foreign = "10.8.0.0/16 via 10.0.1.9 dev e1 proto static";
+        let ours = |metric| format!("10.9.0.0/16 via 10.0.0.2 dev e0 proto bird{metric}");
+        assert_eq!(table(100), [foreign.to_owned(), ours("")]);
+        // A table that nobody has named before; somebody else's route is there already.
+        ip("route add 10.9.0.0/16 via 10.0.1.9 proto static table 200");
+        fib.apply(vec![in_table(Some(200), None, "10.0.0.2")]).await;
+        fib.settled().await;
+        assert_eq!(
+            status(&fib, "10.9.0.0/16").await,
+            Status::Blocked { protocol: 4 }
+        );
+        assert_eq!(table(100), [foreign]);
+        fib.apply(vec![in_table(Some(200), Some(7), "10.0.0.2")])
+            .await;
+        fib.settled().await;
+        assert_eq!(table(200).len(), 2);
+        assert!(table(200).contains(&ours(" metric 7")), "{:?}", table(200));
+        fib.apply(vec![in_table(None, None, "10.0.0.2")]).await;
+        fib.settled().await;
+        assert_eq!(table(200).len(), 1);
+        assert_eq!(routes("10.9.0.0/16"), [ours("")]);
     });
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Many routes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use fib_netlink::{Change, FibConfig, Status};
+use fib_netlink::{Change, FibConfig, Hop, Status};
 
-use crate::world::{in_namespace, ip, prefix, start, status, via};
+use crate::world::{in_namespace, ip, prefix, start, status, to, via, within};
 
 const MANY: u32 = 200_000;
 
@@ -63,5 +63,31 @@ fn two_hundred_thousand_routes_are_written_adopted_and_removed() {
         fib.settled().await;
         measure("removed", begun);
         assert_eq!(ip("route show proto bird").lines().count(), 0);
+    });
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn ten_thousand_routes_leave_a_hop_that_fails_within_two_seconds() {
+    in_namespace(async || {
+        let (fib, _events) = start(FibConfig::default()).await;
+        let both = || {
+            let hop = |gateway: &str| Hop::via(gateway.parse().unwrap());
+            vec![hop("10.0.0.2"), hop("10.0.1.2")]
+        };
+        let text = |n: u32| format!("11.0.{}.{}/32", n >> 8, n & 255);
+        let all = (0..10_000).map(|n| to(&text(n), both()));
+        fib.apply(all.collect()).await;
+        fib.settled().await;
+        let hops = || ip("route show proto bird").matches("via 10.0.1.2").count();
+        assert_eq!(hops(), 10_000);
+        let begun = Instant::now();
+        ip("link set e1 down");
+        within(Duration::from_secs(2), "no route by the link", || {
+            let left = ip("route show proto bird");
+            left.lines().count() == 10_000 && !left.contains("nexthop")
+        })
+        .await;
+        eprintln!("10 000 routes left a hop: {:?}", begun.elapsed());
     });
 }

@@ -15,6 +15,7 @@ fn any_desired() -> impl Strategy<Value = BTreeMap<IpNetwork, Goal>> {
             (
                 prefix,
                 Goal {
+                    table: TABLE,
                     metric: stored_metric(&prefix, 0),
                     way: way(n),
                 },
@@ -26,7 +27,7 @@ fn any_desired() -> impl Strategy<Value = BTreeMap<IpNetwork, Goal>> {
 
 fn own(metrics: &[u32]) -> Ownership {
     Ownership {
-        table: TABLE,
+        tables: [TABLE].into(),
         protocol: OURS,
         metrics: metrics.iter().copied().collect(),
     }
@@ -95,7 +96,7 @@ proptest! {
     ) {
         let own = own(&[0, 50]);
         let mut kernel = Kernel::default();
-        let goal = |metric, n| BTreeMap::from([(prefix, Goal { metric: stored_metric(&prefix, metric), way: way(n) })]);
+        let goal = |metric, n| BTreeMap::from([(prefix, Goal { table: TABLE, metric: stored_metric(&prefix, metric), way: way(n) })]);
         carry_out(&goal(0, old), &mut kernel, &own);
         let desired = goal(metric, new);
         for _ in 0..2 {

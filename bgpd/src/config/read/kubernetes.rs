@@ -10,7 +10,7 @@ use super::{
         model::{Encapsulation, EncapsulationMode, Mesh, MeshMode, MeshNode, Pool},
         neighbor::Neighbor,
     },
-    Node, Notes, Passwords,
+    Node, Notes, Passwords, routes,
 };
 
 /// Whether all of `inner` is in `outer`.
@@ -70,7 +70,19 @@ fn pool<'t>(notes: &mut Notes<'t>, node: &Node<'t>) -> Option<Pool> {
     {
         notes.error(value.span(), "\"ipip\" tunnels carry IPv4 only");
     }
+    let source: Option<IpAddr> = routes::source(notes, node.get("source"), "an IP address");
+    if let (Some(source), Some(value)) = (source, node.get("source"))
+        && source.is_ipv4() != cidr.is_ipv4()
+    {
+        notes.error(
+            value.span(),
+            format!("{cidr} and {source} are of different families"),
+        );
+    }
     Some(Pool {
+        table: routes::kernel_table(notes, node.get("table")),
+        metric: notes.number(node.get("metric"), 0..=u32::MAX.into()),
+        source,
         cidr,
         encapsulation,
         mode,

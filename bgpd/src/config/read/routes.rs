@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `[fib]`, `[[static-routes]]`, `[api]` and `[log]`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use super::{
-    super::model::{Api, Fib, Log, LogFormat, LogLevel, StaticRoute, StaticTarget},
-    Node, Notes,
+    super::model::{Api, Fib, Log, LogFormat, LogLevel, Sources, StaticRoute, StaticTarget},
+    Maybe, Node, Notes,
     policies::{self, Library},
 };
 
@@ -16,16 +21,18 @@ pub(super) fn fib<'t>(
 ) -> Option<Fib> {
     root.table("fib")?;
     let usual = Fib::default();
-    let table = notes.number(root.get("fib.table"), 1..=u32::MAX.into());
-    if let (Some(255), Some(value)) = (table, root.get("fib.table")) {
-        notes.error_with(
-            value.span(),
-            "table 255 (local) is the kernel's own",
-            "254 is the main table",
-        );
-    }
+    let tables = notes.items(root.get("fib.tables")).unwrap_or_default();
+    let tables = tables
+        .into_iter()
+        .map(|item| kernel_table(notes, Some(item)));
+    let tables = tables.collect::<Vec<_>>().into_iter().flatten().collect();
     Some(Fib {
-        table: table.unwrap_or(usual.table),
+        table: kernel_table(notes, root.get("fib.table")).unwrap_or(usual.table),
+        tables,
+        sources: Sources {
+            v4: source(notes, root.get("fib.source-v4"), "an IPv4 address"),
+            v6: source(notes, root.get("fib.source-v6"), "an IPv6 address"),
+        },
         // 0 to 4 are the kernel's and the administrator's.
         protocol: notes
             .number(root.get("fib.protocol"), 5..=255)
@@ -46,6 +53,32 @@ pub(super) fn fib<'t>(
             .map_or(usual.deferral, Duration::from_secs),
         export: policies::kernel(notes, root, library),
     })
+}
+
+/// Number of a kernel table that can be written to.
+pub(super) fn kernel_table<'t>(notes: &mut Notes<'t>, value: Maybe<'t>) -> Option<u32> {
+    let table = notes.number(value, 1..=u32::MAX.into());
+    if let (Some(255), Some(value)) = (table, value) {
+        notes.error_with(
+            value.span(),
+            "table 255 (local) is the kernel's own",
+            "254 is the main table",
+        );
+    }
+    table
+}
+
+/// An address that packets can come from.
+pub(super) fn source<'t, A>(notes: &mut Notes<'t>, value: Maybe<'t>, what: &str) -> Option<A>
+where
+    A: FromStr + Copy + Into<IpAddr>,
+{
+    let address: A = notes.parsed(value, what)?;
+    let general: IpAddr = address.into();
+    if let (true, Some(value)) = (general.is_unspecified() || general.is_multicast(), value) {
+        notes.error(value.span(), format!("packets can not come from {general}"));
+    }
+    Some(address)
 }
 
 pub(super) fn statics<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Vec<StaticRoute> {

@@ -80,7 +80,11 @@ impl Supervisor {
             }
             ConfigChange::FibChanged(new) => {
                 if let Some(fib) = &self.door.fib {
-                    fib.reconfigure(new.to_fib_config()).await;
+                    fib.reconfigure(new.to_fib_config(&old.pools)).await;
+                }
+                if let Some(fib) = &self.fib {
+                    // A kernel task that has ended writes no routes.
+                    let _ = fib.orders.send(FibOrder::Sources(new.sources)).await;
                 }
             }
             ConfigChange::SelectionChanged(selection) => {
