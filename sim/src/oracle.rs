@@ -177,8 +177,8 @@ fn told(
 ) -> Option<PathAttributes> {
     let node = &world.nodes[speaker];
     let mut sent = path.attributes.clone();
-    let none = Rules::default();
-    let rules = world.rules.get(&(speaker, other)).unwrap_or(&none);
+    let without = Rules::default();
+    let rules = world.rules.get(&(speaker, other)).unwrap_or(&without);
     if !rules.tells(&sent) {
         return None;
     }

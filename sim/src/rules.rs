@@ -16,8 +16,8 @@ use rib::{
 
 use crate::Random;
 
-/// What routes are marked with.
-const MARK: Community = Community(64512 << 16 | 99);
+/// What routes are marked with: 64512:99.
+const MARK: Community = Community(0xfc00_0063);
 
 /// Rules of a speaker for one neighbour.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
