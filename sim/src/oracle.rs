@@ -19,6 +19,19 @@ const ROUNDS: usize = 100;
 /// Best paths by prefix.
 pub type Table4 = BTreeMap<Prefix, PathAttributes>;
 
+/// All best paths.
+const BEST: RouteQuery = RouteQuery {
+    table: Table::LocRib,
+    family: None,
+    prefix: None,
+    best_only: true,
+    after: None,
+    limit: usize::MAX,
+};
+
+/// All paths by prefix.
+type Candidates = BTreeMap<Prefix, Vec<Candidate>>;
+
 /// A path at a speaker, and where it has it from.
 #[derive(Clone, Debug, PartialEq)]
 struct Candidate {
@@ -45,49 +58,77 @@ enum Relation {
 /// # Panics
 /// When the world has no stable state.
 pub fn expected(world: &World) -> Vec<Table4> {
+    let best = |(prefix, paths)| Some((prefix, choose(world, paths)?.attributes));
+    let table = |table: Candidates| table.into_iter().filter_map(best).collect();
+    stable(world).into_iter().map(table).collect()
+}
+
+/// What all paths that can be used have to be, per speaker, in order.
+///
+/// # Panics
+/// When the world has no stable state.
+pub fn expected_paths(world: &World) -> Vec<Vec<String>> {
+    let written = |(prefix, paths): (Prefix, Vec<Candidate>)| {
+        let paths = paths.into_iter();
+        paths.map(move |path| write(prefix, &path.attributes))
+    };
+    let table = |table: Candidates| sorted(table.into_iter().flat_map(written));
+    stable(world).into_iter().map(table).collect()
+}
+
+/// All paths of all speakers.
+fn stable(world: &World) -> Vec<Candidates> {
     let prefixes: Vec<Prefix> = world
         .nodes
         .iter()
         .flat_map(|node| node.local.keys().copied())
         .collect();
-    let mut best: Vec<BTreeMap<Prefix, Candidate>> = vec![BTreeMap::new(); world.nodes.len()];
+    let mut all: Vec<Candidates> = vec![BTreeMap::new(); world.nodes.len()];
     for _ in 0..ROUNDS {
         let mut next = vec![BTreeMap::new(); world.nodes.len()];
         for (speaker, table) in next.iter_mut().enumerate() {
             for prefix in &prefixes {
-                if let Some(chosen) = choose(world, candidates(world, &best, speaker, *prefix)) {
-                    table.insert(*prefix, chosen);
-                }
+                table.insert(*prefix, candidates(world, &all, speaker, *prefix));
             }
         }
-        if next == best {
-            let plain = |table: BTreeMap<Prefix, Candidate>| {
-                table
-                    .into_iter()
-                    .map(|(prefix, path)| (prefix, path.attributes))
-                    .collect()
-            };
-            return best.into_iter().map(plain).collect();
+        if next == all {
+            return all;
         }
-        best = next;
+        all = next;
     }
     panic!("the world has no stable state");
 }
 
+fn write(prefix: Prefix, attributes: &PathAttributes) -> String {
+    format!("{prefix}: {attributes:?}")
+}
+
+fn sorted(paths: impl Iterator<Item = String>) -> Vec<String> {
+    let mut paths: Vec<String> = paths.collect();
+    paths.sort_unstable();
+    paths
+}
+
+/// What all paths that can be used are, per speaker, in order.
+pub fn actual_paths(world: &World) -> Vec<Vec<String>> {
+    let query = RouteQuery {
+        best_only: false,
+        ..BEST
+    };
+    let table = |node: &crate::world::Node| {
+        let views = node.speaker.rib().routes(&query).routes;
+        let usable = views.iter().filter(|view| view.unusable.is_none());
+        sorted(usable.map(|view| write(view.prefix, &view.attributes)))
+    };
+    world.nodes.iter().map(table).collect()
+}
+
 /// What the best paths are, per speaker.
 pub fn actual(world: &World) -> Vec<Table4> {
-    let query = RouteQuery {
-        table: Table::LocRib,
-        family: None,
-        prefix: None,
-        best_only: true,
-        after: None,
-        limit: usize::MAX,
-    };
     let table = |node: &crate::world::Node| {
         node.speaker
             .rib()
-            .routes(&query)
+            .routes(&BEST)
             .routes
             .into_iter()
             .map(|view| (view.prefix, view.attributes.as_ref().clone()))
@@ -98,7 +139,7 @@ pub fn actual(world: &World) -> Vec<Table4> {
 
 fn candidates(
     world: &World,
-    best: &[BTreeMap<Prefix, Candidate>],
+    tables: &[Candidates],
     speaker: usize,
     prefix: Prefix,
 ) -> Vec<Candidate> {
@@ -111,7 +152,13 @@ fn candidates(
         .into_iter()
         .collect();
     for (neighbour, relation) in neighbours(world, speaker) {
-        if let Some(path) = best[neighbour].get(&prefix) {
+        let theirs = tables[neighbour].get(&prefix).cloned().unwrap_or_default();
+        let sent = if takes_several(world, speaker, neighbour) {
+            theirs
+        } else {
+            choose(world, theirs).into_iter().collect()
+        };
+        for path in &sent {
             let their_view = relation_of(world, neighbour, speaker);
             let none = Rules::default();
             let rules = |of, about| world.rules.get(&(of, about)).unwrap_or(&none);
@@ -146,6 +193,15 @@ fn neighbours(world: &World, speaker: usize) -> Vec<(usize, Relation)> {
         .collect()
 }
 
+/// Whether two speakers send each other all paths.
+fn takes_several(world: &World, one: usize, other: usize) -> bool {
+    let mut links = world.network.links.iter().zip(&world.kinds);
+    links.any(|(link, kind)| {
+        let ends = link.ends.map(|(speaker, _)| speaker);
+        *kind == LinkKind::Several && ends.contains(&one) && ends.contains(&other)
+    })
+}
+
 /// What `other` is to `speaker`.
 fn relation_of(world: &World, speaker: usize, other: usize) -> Relation {
     if world.nodes[speaker].asn != world.nodes[other].asn {
@@ -158,7 +214,7 @@ fn relation_of(world: &World, speaker: usize, other: usize) -> Relation {
         .zip(&world.kinds)
         .any(|(link, kind)| {
             let [(first, _), (second, _)] = link.ends;
-            *kind == LinkKind::Reflector && (first, second) == (speaker, other)
+            *kind != LinkKind::Plain && (first, second) == (speaker, other)
         });
     if reflects {
         Relation::Client
@@ -167,7 +223,7 @@ fn relation_of(world: &World, speaker: usize, other: usize) -> Relation {
     }
 }
 
-/// What `speaker` sends of its best path to `other`.
+/// What `speaker` sends of a path to `other`.
 fn told(
     world: &World,
     speaker: usize,

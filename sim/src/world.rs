@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use bgp_fsm::{ConnectionId, Direction, Mode, PeerAs, SessionConfig, State};
 use bgp_proto::{
-    Asn, Capability, ClusterId, Family, GracefulRestart, HoldTime, Instant, PathAttributes, Prefix,
-    RestartFamily, RouterId,
+    AddPath, AddPathDirection, Asn, Capability, ClusterId, Family, GracefulRestart, HoldTime,
+    Instant, PathAttributes, Prefix, RestartFamily, RouterId,
 };
 use bgpd::{
     peer::{PeerEvent, PeerSettings},
     speaker::{Speaker, SpeakerOrder},
 };
 use bytes::BytesMut;
-use rib::{Disposition, PeerId, RibConfig, RouteBatch, Source};
+use rib::{Disposition, PathsSent, PeerId, RibConfig, RouteBatch, Source};
 
 use crate::{
     network::{Arrival, End, Fault, Network},
@@ -27,6 +27,8 @@ pub enum LinkKind {
     Plain,
     /// The first is the reflector of the second (RFC 4456).
     Reflector,
+    /// So it is, and both send all paths of a prefix (RFC 7911).
+    Several,
 }
 
 /// One speaker and what it is known by.
@@ -98,14 +100,15 @@ impl World {
         let (to_second, to_first) = (peer_id(second), peer_id(first));
         let link = self.network.link([(first, to_second), (second, to_first)]);
         self.kinds.push(kind);
-        let settings = self.settings(first, second, kind == LinkKind::Reflector);
+        let mut settings = self.settings(first, second, kind);
+        settings.route_reflector_client = kind != LinkKind::Plain;
         self.nodes[first].speaker.add_peer(settings, self.now);
-        let settings = self.settings(second, first, false);
+        let settings = self.settings(second, first, kind);
         self.nodes[second].speaker.add_peer(settings, self.now);
         link
     }
 
-    fn settings(&self, at: usize, of: usize, client: bool) -> PeerSettings {
+    fn settings(&self, at: usize, of: usize, kind: LinkKind) -> PeerSettings {
         let (here, there) = (&self.nodes[at], &self.nodes[of]);
         let mut capabilities = vec![
             Capability::Multiprotocol(Family::IPV4_UNICAST),
@@ -122,6 +125,14 @@ impl World {
                 ..GracefulRestart::default()
             }));
         }
+        let mut paths_sent = Vec::new();
+        if kind == LinkKind::Several {
+            capabilities.push(Capability::AddPath(vec![AddPath {
+                family: Family::IPV4_UNICAST,
+                direction: AddPathDirection::Both,
+            }]));
+            paths_sent.push((Family::IPV4_UNICAST, PathsSent::All));
+        }
         let session = SessionConfig {
             hold_time: HoldTime::from_wire(9).expect("valid"),
             mode: Mode::Active,
@@ -130,7 +141,7 @@ impl World {
             ..SessionConfig::new(here.asn, PeerAs::Exact(there.asn), here.router_id)
         };
         PeerSettings {
-            route_reflector_client: client,
+            paths_sent,
             ..PeerSettings::new(peer_id(of), address(of).into(), session)
         }
     }

@@ -50,6 +50,36 @@ fn a_full_mesh_with_an_external_peer_agrees_with_the_oracle_after_resets_and_par
     all.assert_eventful();
 }
 
+#[test]
+fn nodes_that_take_all_paths_and_one_that_does_not_agree_with_the_oracle_about_every_path() {
+    let mut all = Run::default();
+    let mut paths = 0;
+    for seed in 2000..2000 + SEEDS {
+        let mut world = World::new(seed, if seed.is_multiple_of(2) { 1 } else { 3 });
+        let reflector = world.add_speaker(Asn(64512));
+        let kinds = [
+            LinkKind::Several,
+            LinkKind::Several,
+            LinkKind::Several,
+            LinkKind::Reflector,
+        ];
+        let links = kinds.map(|kind| {
+            let node = world.add_speaker(Asn(64512));
+            world.connect(reflector, node, kind)
+        });
+        all.add(&exercise(&mut world, &links, seed));
+        let found = oracle::actual_paths(&world);
+        assert_eq!(found, oracle::expected_paths(&world), "seed {seed}");
+        paths += found.iter().map(Vec::len).sum::<usize>();
+    }
+    all.assert_eventful();
+    assert!(
+        paths > 2 * all.routes,
+        "{paths} paths of {} routes",
+        all.routes
+    );
+}
+
 /// What a run went through, so that one can see that it was not nothing.
 #[derive(Debug, Default)]
 struct Run {
