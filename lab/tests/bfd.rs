@@ -403,6 +403,38 @@ fn only_who_has_the_key_is_believed() -> Result<()> {
     Ok(())
 }
 
+#[test]
+#[ignore = "needs netns"]
+fn a_link_local_neighbour_is_watched_on_its_interface() -> Result<()> {
+    let lab = Lab::new("bfd")?;
+    let (a, b) = lab.pair()?;
+    for (netns, number) in [(&a, 1), (&b, 2)] {
+        netns.ip(&format!("-6 addr add fe80::{number}/64 dev eth0 nodad"))?;
+    }
+    let us = Bgpd::start(&a, &ours(&[&neighbor("fe80::2%eth0", "")]))?;
+    let bgp = "protocol bgp p6 { local fe80::2 as 64513; neighbor fe80::1%eth0 as 64512; bfd on; hold time 90;
+         connect retry time 1; connect delay time 1; error wait time 1, 2; ipv6 { import all; export where source = RTS_STATIC; }; }";
+    let _bird = Bird::start(&b, &bird("", bgp))?;
+    let monitor = Monitor::start(&a)?;
+    fall("a link-local neighbour", || {
+        us.wait_established("fe80::2%eth0")?;
+        wait_bfd(&us, "fe80::2", "up")?;
+        kernel_has(&a, "fd02::/48", true)?;
+        let session = us.json(&["bfd", "fe80::2"])?;
+        ensure!(
+            session["interface"] == "eth0" && session["multihop"] == false,
+            "{session}"
+        );
+        let own = session["local_address"].as_str().unwrap_or_default();
+        ensure!(own.starts_with("fe80::"), "{session}");
+        thread::sleep(Duration::from_millis(1500));
+        let at = deaf(&[&a, &b])?;
+        let time = monitor.removed("fd02::/48", at);
+        hears(&[&a, &b])?;
+        time
+    })
+}
+
 /// `BGPD_BFD_SECONDS=600 cargo test -p lab --test bfd -- --ignored --nocapture a_busy_machine` is the long form.
 #[test]
 #[ignore = "needs netns"]
