@@ -35,7 +35,7 @@ pub use model::{
 pub(crate) use name::is_link_local;
 pub use name::{BadName, Interface, PeerName};
 pub use neighbor::{
-    Bfd, BfdAuthentication, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LimitAction,
+    AnyAs, Bfd, BfdAuthentication, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LimitAction,
     LocalAddress, Neighbor, NextHopMode, Secret,
 };
 pub use policy::{

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use bgpd::config::{self, Config, Host, LocalAddress, PolicyOrigin};
+use bgpd::config::{self, AnyAs, Config, Host, LocalAddress, PolicyOrigin};
 
 fn parse(text: &str) -> Config {
     config::parse(text, "bgpd.toml").unwrap_or_else(|errors| panic!("{errors}"))
@@ -608,7 +608,7 @@ fn neighbours_without_addresses_are_who_is_at_the_other_end() {
     assert!(internal.is_internal() && internal.import.accept);
     let external = neighbor("neighbor-address = \"fe80::1%eth0\"\npeer-as = \"external\"");
     assert_eq!(external.remote_as(), "any other AS");
-    assert!(!external.is_awaited() && external.must_be_external);
+    assert!(!external.is_awaited() && external.any_as == AnyAs::External);
     assert_eq!(external.address.to_string(), "fe80::1");
 
     let two = |first: &str, second: &str| {

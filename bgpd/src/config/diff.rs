@@ -200,7 +200,7 @@ fn different<const N: usize>(parts: [(bool, &'static str); N]) -> Vec<&'static s
 fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
     different([
         (
-            (old.peer_as, old.must_be_external) == (new.peer_as, new.must_be_external),
+            (old.peer_as, old.any_as) == (new.peer_as, new.any_as),
             "peer-as",
         ),
         (old.local_as == new.local_as, "local-as"),

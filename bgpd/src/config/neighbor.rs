@@ -22,8 +22,8 @@ pub struct Neighbor {
     pub address: IpAddr,
     /// Its AS; 0 for any.
     pub peer_as: Asn,
-    /// Not ours, whichever it is.
-    pub must_be_external: bool,
+    /// Which are let in, if it may be any.
+    pub any_as: AnyAs,
     /// Our AS towards it.
     pub local_as: Asn,
     /// Free text.
@@ -105,7 +105,7 @@ impl Neighbor {
             name: address.into(),
             address,
             peer_as,
-            must_be_external: false,
+            any_as: AnyAs::Every,
             local_as,
             description: None,
             auth_password: None,
@@ -141,9 +141,9 @@ impl Neighbor {
 
     /// Its AS, in words.
     pub fn remote_as(&self) -> String {
-        match (self.peer_as.0, self.must_be_external) {
-            (0, true) => "any other AS".to_owned(),
-            (0, false) => "any AS".to_owned(),
+        match (self.peer_as.0, self.any_as) {
+            (0, AnyAs::External) => "any other AS".to_owned(),
+            (0, AnyAs::Every) => "any AS".to_owned(),
             (number, _) => format!("AS {number}"),
         }
     }
@@ -166,6 +166,16 @@ pub(super) fn family_of(address: IpAddr) -> Family {
     } else {
         Family::IPV6_UNICAST
     }
+}
+
+/// Which AS a neighbour may have that is not configured with one.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AnyAs {
+    /// Whichever it says.
+    #[default]
+    Every,
+    /// Any but ours.
+    External,
 }
 
 /// Our end of a session.

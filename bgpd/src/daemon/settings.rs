@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{
-        self, Config, Host, Interface, LocalAddress, Neighbor, PolicyOrigin, StaticRoute,
+        self, AnyAs, Config, Host, Interface, LocalAddress, Neighbor, PolicyOrigin, StaticRoute,
         StaticTarget, is_link_local,
     },
     peer::{PeerSettings, PrefixLimit},
@@ -121,7 +121,7 @@ fn limits(neighbor: &Neighbor) -> Vec<PrefixLimit> {
 fn session(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> SessionConfig {
     let router_id = around.config.global.router_id();
     let peer_as = match neighbor.peer_as {
-        Asn(0) if neighbor.must_be_external => PeerAs::External,
+        Asn(0) if neighbor.any_as == AnyAs::External => PeerAs::External,
         Asn(0) => PeerAs::Any,
         asn => PeerAs::Exact(asn),
     };

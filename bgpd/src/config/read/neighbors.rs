@@ -12,7 +12,7 @@ use super::{
     super::{
         model::Global,
         name::{Interface, PeerName, is_link_local},
-        neighbor::{DynamicNeighbor, FamilyConfig, Neighbor},
+        neighbor::{AnyAs, DynamicNeighbor, FamilyConfig, Neighbor},
     },
     Maybe, Node, Notes, Passwords, Scope,
     kubernetes::overlap,
@@ -136,7 +136,7 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<
         });
         let mut peer = Neighbor::new(address, peer_as.unwrap_or(Asn(0)), local_as);
         peer.name = name.unwrap_or(address.into());
-        peer.must_be_external = must_be_external(&scope);
+        peer.any_as = any_as(&scope);
         if matches!(peer.name, PeerName::Interface(_)) {
             let both = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
             peer.families = both.map(FamilyConfig::new).to_vec();
@@ -258,9 +258,12 @@ fn is_unnumbered(scope: &Scope<'_, '_>) -> bool {
     scope.own.path == "neighbors" && scope.own.get("neighbor-interface").is_some()
 }
 
-fn must_be_external(scope: &Scope<'_, '_>) -> bool {
+fn any_as(scope: &Scope<'_, '_>) -> AnyAs {
     let value = scope.get("peer-as");
-    value.and_then(|value| value.get_ref().as_str()) == Some("external")
+    match value.and_then(|value| value.get_ref().as_str()) {
+        Some("external") => AnyAs::External,
+        _ => AnyAs::Every,
+    }
 }
 
 pub(super) fn dynamic<'t>(
@@ -297,7 +300,7 @@ pub(super) fn dynamic<'t>(
         };
         let (peer_as, local_as) = numbers(notes, &scope, context, false);
         let mut peer = Neighbor::new(prefix.ip(), peer_as.unwrap_or(Asn(0)), local_as);
-        peer.must_be_external = must_be_external(&scope);
+        peer.any_as = any_as(&scope);
         let template = Neighbor {
             passive: true,
             ..session::fill(notes, &scope, context, peer)

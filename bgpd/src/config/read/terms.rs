@@ -27,10 +27,15 @@ pub(super) fn read<'t>(
     }
 }
 
+/// Of our AS, or of our confederation. AS 0 stands for one that is wrong: that has been said.
+fn is_ours(peer: &Neighbor) -> bool {
+    (peer.is_internal() || peer.is_member) && peer.local_as.0 != 0
+}
+
 fn client<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &Neighbor) -> bool {
     const KEY: &str = "route-server.route-server-client";
     let client = notes.boolean(scope.get(KEY)).unwrap_or(false);
-    if client && (peer.is_internal() || peer.is_member) {
+    if client && is_ours(peer) {
         let help = "see `route-reflector-client`";
         let message = "the neighbour is in our own AS: a client of a route server is in another";
         notes.error_with(scope.span(KEY), message, help);
@@ -54,7 +59,7 @@ fn role<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &Neighbor) -> Op
         ("peer", Role::PEER),
     ];
     let role = notes.choice(scope.get("role"), &words)?;
-    if peer.is_internal() || peer.is_member {
+    if is_ours(peer) {
         let help = "roles are those of eBGP (RFC 9234)";
         notes.error_with(scope.span("role"), "the neighbour is in our own AS", help);
     }
