@@ -35,8 +35,8 @@ pub use model::{
 pub(crate) use name::is_link_local;
 pub use name::{BadName, Interface, PeerName};
 pub use neighbor::{
-    AnyAs, Bfd, BfdAuthentication, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart, LimitAction,
-    LocalAddress, Neighbor, NextHopMode, Secret,
+    AnyAs, Bfd, BfdAuthentication, DynamicNeighbor, FamilyConfig, Gateway, GracefulRestart,
+    LimitAction, LocalAddress, Neighbor, NextHopMode, Secret,
 };
 pub use policy::{
     Clause, DefinedSet, FamilyPolicy, PeerPolicy, Policies, PolicyDefinition, PolicyOrigin,

@@ -25,9 +25,9 @@ prefix-limit = { max-prefixes = 10, shutdown-threshold-pct = 50, action = "ACTIO
 
 /// With so many routes; BIRD is told of fewer by a file with another number.
 fn theirs(routes: u8) -> String {
-    let routes: String = (1..=routes)
-        .map(|number| format!("route 10.{number}.0.0/16 blackhole; "))
-        .collect();
+    let route = |number| format!("route 10.{number}.0.0/16 blackhole; ");
+    let routes: Vec<String> = (1..=routes).map(route).collect();
+    let routes = routes.concat();
     format!(
         "router id 10.0.0.2;\nlog stderr all;\nprotocol device {{}}\n\
          protocol static {{ ipv4; {routes} }}\n\
