@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fib_netlink::{Change, Fib, FibConfig, FibEvent, Hop, Route, Status};
+use fib_netlink::{Change, Fib, FibConfig, FibEvent, Hop, Route, Status, Target};
 
 use crate::world::{
     event, in_namespace, ip, prefix, routes, routes6, start, status, to, via, within,
@@ -97,13 +97,13 @@ fn a_route_is_in_the_table_that_it_asks_for_and_what_is_stale_there_is_swept() {
             sweep_after: None,
             ..FibConfig::default()
         };
-        let in_table = |table, metric, to| match via("10.9.0.0/16", to) {
-            Change::Install(route) => Change::Install(Route {
+        let in_table = |table, metric, gateway: &str| {
+            let target = Target::Via(vec![Hop::via(gateway.parse().unwrap())]);
+            Change::Install(Route {
                 table,
                 metric,
-                ..route
-            }),
-            other => other,
+                ..Route::new(prefix("10.9.0.0/16"), target)
+            })
         };
         ip("route add 10.7.0.0/16 via 10.0.1.9 proto bird table 100 metric 7");
         ip("route add 10.8.0.0/16 via 10.0.1.9 proto static table 100");
