@@ -26,10 +26,12 @@ pub use self::{
     service::serve_on,
     watchers::Watchers,
 };
-use crate::config::PeerName;
-use crate::control::{
-    BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
-    PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+use crate::{
+    config::{PeerName, Policies},
+    control::{
+        BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder,
+        PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+    },
 };
 
 /// Where the API is found on a host when nothing else is configured.
@@ -86,6 +88,9 @@ pub trait Control: Clone + Send + Sync + 'static {
 
     /// Kernel routes, sorted by prefix.
     fn fib(&self) -> impl Future<Output = Result<Vec<FibRoute>, ControlError>> + Send;
+
+    /// Policies and the sets they ask.
+    fn policies(&self) -> impl Future<Output = Result<Policies, ControlError>> + Send;
 
     /// Next hops in use, sorted by address.
     ///

@@ -15,6 +15,7 @@ mod fib;
 mod json;
 mod neighbors;
 mod nexthops;
+mod policies;
 mod routes;
 mod status;
 mod terminal;
@@ -119,6 +120,9 @@ async fn answer(
         }
         Command::Bfd { address } => bfd::command(address, client, print).await,
         Command::Fib => fib::print(client, print).await,
+        Command::Policy { what, name } => {
+            policies::command(what.as_deref(), name.as_deref(), client, print).await
+        }
         Command::Nexthop => nexthops::print(&client.next_hops().await?, print),
         Command::Watch(filter) => watch::command(filter.filter(), client, print).await,
         Command::Reload => {

@@ -182,6 +182,10 @@ pub struct PeerStatus {
     pub families: Vec<FamilyStatus>,
     /// What import policy does, in words (`reject: eBGP without a policy, RFC 8212`).
     pub import_policy: String,
+    /// Names of the policies that routes of it go through, in order.
+    pub import_policies: Vec<String>,
+    /// Names of the policies that routes to it go through, in order.
+    pub export_policies: Vec<String>,
     /// What export policy does, in words.
     pub export_policy: String,
     /// TCP MD5 is on.

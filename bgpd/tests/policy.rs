@@ -193,6 +193,37 @@ apply-policy = {{ import-policy-list = ["b"], default-import-policy = "reject-ro
     assert_eq!(config.neighbors[0].import.origin, PolicyOrigin::Explicit);
 }
 
+/// The nodes of a mesh have no tables of their own.
+#[test]
+fn the_mesh_has_the_global_policies() {
+    let text = format!(
+        r#"{TWO}
+[global]
+as = 64512
+router-id = "192.0.2.1"
+apply-policy = {{ import-policy-list = ["a"], default-export-policy = "reject-route" }}
+[[mesh.nodes]]
+name = "one"
+address = "192.0.2.1"
+[[mesh.nodes]]
+name = "two"
+address = "192.0.2.2"
+"#
+    );
+    let host = Host {
+        name: "one".to_owned(),
+        ..Host::default()
+    };
+    let config = parse(&text).for_host(&host).unwrap();
+    let [peer] = &config.neighbors[..] else {
+        panic!("{:?}", config.neighbors)
+    };
+    assert_eq!(
+        (peer.import.to_string().as_str(), peer.export.accept),
+        ("a, then accept", false)
+    );
+}
+
 /// A reload tells those neighbours whose policies are different, and does not end a session.
 #[test]
 fn a_change_of_a_policy_touches_those_that_have_it() {

@@ -9,6 +9,7 @@ mod bfd;
 mod capabilities;
 mod events;
 mod peers;
+mod policies;
 mod policy;
 mod requests;
 mod routes;

@@ -21,8 +21,11 @@ use super::{
     Control, Listeners, MAX_REPLY, MAX_REQUEST,
     convert::{self, BadMessage, Protobuf},
 };
-use crate::control::{
-    BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, Route, WatchFilter,
+use crate::{
+    config::{DefinedSet, PolicyDefinition},
+    control::{
+        BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, Route, WatchFilter,
+    },
 };
 
 /// Serves `control` on `listeners` until `shutdown`. Calls that are under way may end; streams are cut with
@@ -129,6 +132,8 @@ impl<C: Control> Bgpd for Service<C> {
     type ListRoutesStream = Replies<v1::ListRoutesResponse>;
     type ListBfdStream = Replies<v1::ListBfdResponse>;
     type ListFibStream = Replies<v1::ListFibResponse>;
+    type ListPolicySetsStream = Replies<v1::ListPolicySetsResponse>;
+    type ListPoliciesStream = Replies<v1::ListPoliciesResponse>;
     type ListNextHopsStream = Replies<v1::ListNextHopsResponse>;
     type WatchStream = Replies<v1::WatchResponse>;
 
@@ -219,6 +224,26 @@ impl<C: Control> Bgpd for Service<C> {
         }));
         let pages = pages.flat_map(stream::iter);
         Ok(self.replies(pages.map(|routes| v1::ListFibResponse { routes })))
+    }
+
+    async fn list_policy_sets(
+        &self,
+        _: Request<v1::ListPolicySetsRequest>,
+    ) -> Result<Response<Self::ListPolicySetsStream>, Status> {
+        let found = self.control.policies().await?;
+        let pages = pages(found.sets.iter().map(DefinedSet::to_protobuf));
+        let replies = |sets| v1::ListPolicySetsResponse { sets };
+        Ok(self.replies(stream::iter(pages).map(replies)))
+    }
+
+    async fn list_policies(
+        &self,
+        _: Request<v1::ListPoliciesRequest>,
+    ) -> Result<Response<Self::ListPoliciesStream>, Status> {
+        let found = self.control.policies().await?;
+        let pages = pages(found.definitions.iter().map(PolicyDefinition::to_protobuf));
+        let replies = |policies| v1::ListPoliciesResponse { policies };
+        Ok(self.replies(stream::iter(pages).map(replies)))
     }
 
     async fn list_next_hops(

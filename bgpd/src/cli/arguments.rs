@@ -93,6 +93,15 @@ pub(super) enum Command {
     },
     /// Kernel routes: wanted, and whether the kernel has them
     Fib,
+    /// Policies: all, one by its name, or sets (prefix, neighbor, as-path, community, ext-community,
+    /// large-community), all of a kind or one by its name
+    #[command(alias = "policies")]
+    Policy {
+        /// A policy, or a kind of sets
+        what: Option<String>,
+        /// A set of this kind
+        name: Option<String>,
+    },
     /// Next hops in use: the way to each, its cost, and how many prefixes need it
     #[command(aliases = ["nexthops", "next-hop", "next-hops"])]
     Nexthop,
@@ -251,6 +260,8 @@ pub(super) enum Order {
     AdjIn,
     /// What it has been sent
     AdjOut,
+    /// Its policies
+    Policy,
 }
 
 #[derive(Args, Clone, Copy, Debug, Default)]

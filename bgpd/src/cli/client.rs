@@ -21,7 +21,7 @@ use crate::{
         self,
         convert::{self, Protobuf},
     },
-    config::PeerName,
+    config::{DefinedSet, PeerName, Policies, PolicyDefinition},
     control::{
         BfdStatus, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
         PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
@@ -250,6 +250,32 @@ impl Client {
             )?)?;
         }
         Ok(())
+    }
+
+    /// Policies and the sets they ask.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn policies(&mut self) -> Result<Policies, Failure> {
+        let mut found = Policies::default();
+        let answer = self
+            .rpc
+            .list_policy_sets(v1::ListPolicySetsRequest {})
+            .await;
+        let mut pages = self.failed(answer)?;
+        while let Some(page) = self.next(&mut pages).await? {
+            let sets = convert::list("sets", page.sets, DefinedSet::from_protobuf)?;
+            found.sets.extend(sets);
+        }
+        let answer = self.rpc.list_policies(v1::ListPoliciesRequest {}).await;
+        let mut pages = self.failed(answer)?;
+        while let Some(page) = self.next(&mut pages).await? {
+            let policies =
+                convert::list("policies", page.policies, PolicyDefinition::from_protobuf)?;
+            found.definitions.extend(policies);
+        }
+        Ok(found)
     }
 
     /// Next hops in use.

@@ -12,7 +12,7 @@ use super::{
     Client, Failure, Printer,
     arguments::{NeighborArgs, Order, Switch, Whom},
     columns::{Cell, Columns},
-    json, routes,
+    json, policies, routes,
     status::elapsed,
     terminal::Paint,
 };
@@ -33,6 +33,12 @@ pub(super) async fn command(
     };
     match arguments.order {
         None => show(address, client, print).await,
+        Some(Order::Policy) => {
+            let address = address.ok_or_else(|| {
+                Failure::Usage("whose policies? Give the address of a neighbor".to_owned())
+            })?;
+            policies::of_neighbor(address, client, print).await
+        }
         Some(Order::AdjIn | Order::AdjOut) => {
             let address = address.ok_or_else(|| {
                 Failure::Usage("whose table? Give the address of a neighbor".to_owned())
@@ -77,7 +83,7 @@ fn orders(order: Order, reason: &str, is_on: bool) -> Vec<PeerOrder> {
         Order::Softresetout => vec![PeerOrder::RefreshOut],
         Order::Softreset => vec![PeerOrder::RefreshIn, PeerOrder::RefreshOut],
         Order::GracefulShutdown => vec![PeerOrder::GracefulShutdown(is_on)],
-        Order::AdjIn | Order::AdjOut => Vec::new(),
+        Order::AdjIn | Order::AdjOut | Order::Policy => Vec::new(),
     }
 }
 

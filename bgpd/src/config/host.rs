@@ -231,6 +231,8 @@ impl Mesh {
                 auth_password: self.auth_password.clone(),
                 local_address: Some(LocalAddress::Address(local)),
                 route_reflector_client: ourselves.route_reflector && !node.route_reflector,
+                import: self.import.clone(),
+                export: self.export.clone(),
                 ..usual
             })
         };

@@ -319,6 +319,10 @@ pub struct Mesh {
     pub bfd: Bfd,
     /// TCP MD5 key of all their sessions.
     pub auth_password: Option<Secret>,
+    /// Which routes of the others are taken: what `global.apply-policy` says.
+    pub import: PeerPolicy,
+    /// Which routes they are given.
+    pub export: PeerPolicy,
 }
 
 /// Who peers with whom in a mesh.

@@ -54,6 +54,11 @@ impl SetKind {
         Self::LargeCommunity,
     ];
 
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// As GoBGP's command line has it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -91,7 +96,7 @@ pub struct PolicyStatement {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Clause {
     /// The last part of the key that it is configured by.
-    pub key: &'static str,
+    pub key: String,
     /// What is said.
     pub value: String,
 }
@@ -137,6 +142,21 @@ impl PeerPolicy {
             PolicyOrigin::Rfc8212
         };
         Self::plain(internal, origin)
+    }
+
+    /// The names of all policies, those of families too, each once.
+    pub fn names(&self) -> Vec<String> {
+        let families = self
+            .families
+            .iter()
+            .flat_map(|family| family.policies.iter());
+        let mut names: Vec<String> = Vec::new();
+        for name in self.policies.iter().chain(families) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     /// All or nothing.

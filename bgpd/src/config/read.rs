@@ -72,7 +72,6 @@ pub(super) fn config<'t>(
 ) -> Config {
     let global = global::read(notes, root);
     let library = policies::library(notes, root);
-    policies::general(notes, root, &library);
     let groups = neighbors::groups(notes, root);
     let context = neighbors::Context {
         global: &global,
@@ -85,8 +84,12 @@ pub(super) fn config<'t>(
     let neighbors = neighbors::read(notes, &context);
     let dynamic_neighbors = neighbors::dynamic(notes, &context);
     let pools = kubernetes::pools(notes, root);
-    let mesh = kubernetes::mesh(notes, root, &pools, passwords);
-    if let Some(mesh) = &mesh {
+    let mut mesh = kubernetes::mesh(notes, root, &pools, passwords);
+    let around = (root, &global, &library);
+    let both = [policies::Direction::Import, policies::Direction::Export]
+        .map(|direction| policies::general(notes, around, direction));
+    if let Some(mesh) = &mut mesh {
+        [mesh.import, mesh.export] = both;
         kubernetes::mesh_or_neighbor(notes, root, mesh, &neighbors);
     }
     Config {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::Control,
-    config::{Config, PeerName},
+    config::{Config, PeerName, Policies},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
         PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
@@ -272,6 +272,10 @@ impl Control for Door {
             .iter()
             .map(fib_route)
             .collect())
+    }
+
+    async fn policies(&self) -> Result<Policies, ControlError> {
+        Ok(self.read().config.policies.clone())
     }
 
     async fn next_hops(&self) -> Result<Vec<NextHopStatus>, ControlError> {

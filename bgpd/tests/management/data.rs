@@ -330,7 +330,9 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         beyond_limit: 0,
         last_error: None,
         families: families(3, 2, 5),
-        import_policy: "accept".to_owned(),
+        import_policy: "from-racks, then reject".to_owned(),
+        import_policies: vec!["from-racks".to_owned()],
+        export_policies: Vec::new(),
         export_policy: "accept: bgp, static, api".to_owned(),
         md5: true,
         terms: vec!["our AS allowed 2 times".to_owned()],
@@ -370,8 +372,39 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         admin_down: true,
         last_error: None,
         import_policy: "reject: eBGP without a policy, RFC 8212".to_owned(),
+        import_policies: Vec::new(),
         export_policy: "reject: eBGP without a policy, RFC 8212".to_owned(),
         ..down.clone()
     };
     vec![established, down, leaky]
+}
+
+/// Two policies and the sets they ask.
+pub(crate) fn policies() -> bgpd::config::Policies {
+    let text = r#"
+[global]
+as = 64512
+[[defined-sets.prefix-sets]]
+prefix-set-name = "pods"
+prefix-list = [
+  { ip-prefix = "10.244.0.0/16", masklength-range = "24..26" },
+  { ip-prefix = "10.96.0.0/12" },
+]
+[[defined-sets.prefix-sets]]
+prefix-set-name = "none"
+[defined-sets.bgp-defined-sets]
+community-sets = [{ community-set-name = "drain", community-list = ["64512:666", "^65001:.*$"] }]
+[[policy-definitions]]
+name = "from-racks"
+[[policy-definitions.statements]]
+name = "pods"
+conditions.match-prefix-set = { prefix-set = "pods" }
+conditions.bgp-conditions.match-community-set = { community-set = "drain", match-set-options = "invert" }
+actions.bgp-actions.set-local-pref = 200
+actions.route-disposition = "accept-route"
+[[policy-definitions]]
+name = "unused"
+"#;
+    let config = bgpd::config::parse(text, "example.toml");
+    config.expect("an example").policies
 }

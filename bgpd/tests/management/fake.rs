@@ -231,6 +231,14 @@ impl Control for Fake {
         Ok(if self.empty { Vec::new() } else { fib() })
     }
 
+    async fn policies(&self) -> Result<bgpd::config::Policies, ControlError> {
+        Ok(if self.empty {
+            bgpd::config::Policies::default()
+        } else {
+            crate::data::policies()
+        })
+    }
+
     async fn next_hops(&self) -> Result<Vec<NextHopStatus>, ControlError> {
         Ok(if self.empty {
             Vec::new()

@@ -134,6 +134,8 @@ impl Protobuf for PeerStatus {
                 .map(FamilyStatus::to_protobuf)
                 .collect(),
             import_policy: self.import_policy.clone(),
+            import_policies: self.import_policies.clone(),
+            export_policies: self.export_policies.clone(),
             export_policy: self.export_policy.clone(),
             md5: self.md5,
             terms: self.terms.clone(),
@@ -188,6 +190,8 @@ impl Protobuf for PeerStatus {
                 .transpose()?,
             families: list("families", message.families, FamilyStatus::from_protobuf)?,
             import_policy: message.import_policy,
+            import_policies: message.import_policies,
+            export_policies: message.export_policies,
             export_policy: message.export_policy,
             md5: message.md5,
             terms: message.terms,

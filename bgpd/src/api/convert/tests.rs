@@ -702,6 +702,8 @@ fn peers() -> impl Strategy<Value = PeerStatus> {
             beyond_limit: established_count / 3,
             last_error,
             families,
+            import_policies: vec![import_policy.clone()],
+            export_policies: vec![export_policy.clone()],
             import_policy,
             terms: vec![export_policy.clone()],
             export_policy,

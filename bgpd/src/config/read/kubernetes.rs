@@ -9,6 +9,7 @@ use super::{
     super::{
         model::{Encapsulation, EncapsulationMode, Mesh, MeshMode, MeshNode, Pool},
         neighbor::Neighbor,
+        policy::PeerPolicy,
     },
     Node, Notes, Passwords, routes,
 };
@@ -152,6 +153,8 @@ pub(super) fn mesh<'t>(
         restart_time,
         bfd,
         auth_password,
+        import: PeerPolicy::standard(true),
+        export: PeerPolicy::standard(true),
     })
 }
 

@@ -219,7 +219,7 @@ impl<'t> Reader<'_, 't> {
         if let Some(called) = self.call(notes, table) {
             size += called.size;
             shown.push(Clause {
-                key: "call-policy",
+                key: "call-policy".to_owned(),
                 value: notes.text(table.get(CALL)).unwrap_or_default().to_owned(),
             });
             then.push(called.statement);

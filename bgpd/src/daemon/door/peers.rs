@@ -98,6 +98,8 @@ fn describe(
         last_error: last_error(peer, running, now),
         families: families(peer, counts),
         import_policy: neighbor.import.to_string(),
+        import_policies: neighbor.import.names(),
+        export_policies: neighbor.export.names(),
         export_policy: neighbor.export.to_string(),
         md5: neighbor.auth_password.is_some(),
         terms: neighbor.terms_in_words(),

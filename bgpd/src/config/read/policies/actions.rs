@@ -35,7 +35,7 @@ struct Actions {
 impl Actions {
     fn show(&mut self, key: &'static str, value: impl Into<String>) {
         self.shown.push(Clause {
-            key,
+            key: key.to_owned(),
             value: value.into(),
         });
     }
@@ -118,8 +118,8 @@ fn edit<'t, T: CommunityKind>(
     }
     let changes = [
         ("add", Change::Add),
-        ("remove", Change::Remove),
         ("replace", Change::Replace),
+        ("remove", Change::Remove),
         ("keep", Change::Keep),
     ];
     let change = word(notes, how, &changes)?;
@@ -127,8 +127,10 @@ fn edit<'t, T: CommunityKind>(
         .iter()
         .filter_map(|item| item.get_ref().as_str())
         .collect();
-    let word = changes.get(change as usize).map_or("", |(word, _)| *word);
-    let shown = format!("{word} [{}]", texts.join(", "));
+    let how = how
+        .and_then(|how| how.get_ref().as_str())
+        .unwrap_or_default();
+    let shown = format!("{} [{}]", how.to_ascii_lowercase(), texts.join(", "));
     let mut exact = || -> Arc<[T]> {
         items
             .iter()

@@ -4,6 +4,8 @@
 //! Each key counts by itself: that of the neighbour's family, or else the neighbour's, or else its group's, or else
 //! `global.apply-policy`'s. A list is taken whole; an empty one is no policy.
 
+use std::ops::Range;
+
 use bgp_proto::Family;
 use rib::{
     Policy, Verdict,
@@ -73,19 +75,10 @@ fn list<'t>(notes: &mut Notes<'t>, library: &Library<'t>, value: Maybe<'t>) -> O
     Some(out)
 }
 
-/// Errors in `global.apply-policy` are errors even if every neighbour has policies of its own.
-pub(in super::super) fn general<'t>(notes: &mut Notes<'t>, root: &Node<'t>, library: &Library<'t>) {
-    for direction in [Direction::Import, Direction::Export] {
-        let key = |key: &str| root.get(&format!("global.{key}"));
-        list(notes, library, key(direction.list()));
-        notes.choice(key(direction.default()), WORDS);
-    }
-}
-
 fn program(
     notes: &mut Notes<'_>,
     library: &Library<'_>,
-    at: std::ops::Range<usize>,
+    at: Range<usize>,
     body: Vec<Statement>,
     accept: bool,
 ) -> Policy {
@@ -108,65 +101,117 @@ fn verdict(accept: bool) -> Verdict {
     }
 }
 
+/// Where policies come from, and what is so without any.
+type Around<'a, 't> = (&'a Node<'t>, &'a Global, &'a Library<'t>);
+
+/// What is said about one direction.
+#[derive(Default)]
+struct Said {
+    list: List,
+    default: Option<bool>,
+    /// Routes pass if nothing is said.
+    open: bool,
+    families: Vec<(Family, Option<List>, Option<bool>)>,
+}
+
+/// What works for neighbours that say nothing themselves: those of the mesh, which are internal. It is read in any case, so that errors in it are
+/// errors even if every neighbour has policies of its own.
+pub(in super::super) fn general<'t>(
+    notes: &mut Notes<'t>,
+    (root, _, library): Around<'_, 't>,
+    direction: Direction,
+) -> PeerPolicy {
+    let value = |key: &str| root.get(&format!("global.{key}"));
+    let given = value(direction.list());
+    let said = Said {
+        list: list(notes, library, given).unwrap_or_default(),
+        default: notes.choice(value(direction.default()), WORDS),
+        open: true,
+        families: Vec::new(),
+    };
+    let at = given.map_or(0..0, toml::Spanned::span);
+    said.settled(notes, library, at)
+}
+
 /// What works between a neighbour and the table. Without a word anywhere, RFC 8212 decides.
 pub(in super::super) fn attached<'t>(
     notes: &mut Notes<'t>,
     scope: &Scope<'_, 't>,
-    (root, global, library): (&Node<'t>, &Global, &Library<'t>),
+    (root, global, library): Around<'_, 't>,
     direction: Direction,
     internal: bool,
 ) -> PeerPolicy {
-    let general = |key: &str| root.get(&format!("global.{key}"));
-    // Both are read even if only the first counts, so that what is wrong is said.
-    let own = list(notes, library, scope.get(direction.list()));
-    let all = list(notes, library, general(direction.list()));
-    let List { names, mut body } = own.or(all).unwrap_or_default();
-    let own = notes.choice(scope.get(direction.default()), WORDS);
-    let all = notes.choice(general(direction.default()), WORDS);
-    let said = own.or(all);
-    let families = of_families(notes, scope, library, direction);
-    // A list is a policy, and GoBGP accepts what none of its policies decides about.
-    let open = said.unwrap_or(internal || !global.ebgp_requires_policy || !names.is_empty());
-    let origin = if said.is_some() || !names.is_empty() {
-        PolicyOrigin::Explicit
-    } else if open {
-        PolicyOrigin::Default
-    } else {
-        PolicyOrigin::Rfc8212
+    let value = |key: &str| {
+        let general = || root.get(&format!("global.{key}"));
+        scope.get(key).or_else(general)
     };
-    let mut shown = Vec::new();
-    let mut fronts = Vec::new();
-    for (family, own, default) in families {
-        let is_own = own.is_some();
-        let List {
-            names: listed,
-            body: own_body,
-        } = own.unwrap_or_else(|| List {
-            names: names.clone(),
-            body: body.clone(),
-        });
-        let accept = default.unwrap_or(open || (is_own && said.is_none() && !listed.is_empty()));
-        let end = if accept {
-            Statement::Accept
+    let said = Said {
+        list: list(notes, library, value(direction.list())).unwrap_or_default(),
+        default: notes.choice(value(direction.default()), WORDS),
+        open: internal || !global.ebgp_requires_policy,
+        families: of_families(notes, scope, library, direction),
+    };
+    said.settled(notes, library, scope.span(direction.list()))
+}
+
+/// What works between the table and the kernel: everything passes where nothing else is said.
+pub(in super::super) fn kernel<'t>(
+    notes: &mut Notes<'t>,
+    root: &Node<'t>,
+    library: &Library<'t>,
+) -> PeerPolicy {
+    let value = root.get("fib.apply-policy.export-policy-list");
+    let said = Said {
+        list: list(notes, library, value).unwrap_or_default(),
+        default: notes.choice(root.get("fib.apply-policy.default-export-policy"), WORDS),
+        open: true,
+        families: Vec::new(),
+    };
+    said.settled(notes, library, value.map_or(0..0, toml::Spanned::span))
+}
+
+impl Said {
+    fn settled(self, notes: &mut Notes<'_>, library: &Library<'_>, at: Range<usize>) -> PeerPolicy {
+        let List { names, mut body } = self.list;
+        // A list is a policy, and GoBGP accepts what none of its policies decides about.
+        let open = self.default.unwrap_or(self.open || !names.is_empty());
+        let origin = if self.default.is_some() || !names.is_empty() {
+            PolicyOrigin::Explicit
+        } else if open {
+            PolicyOrigin::Default
         } else {
-            Statement::Reject
+            PolicyOrigin::Rfc8212
         };
-        let then = own_body.into_iter().chain([end]).collect();
-        fronts.push(Statement::when(Condition::Family(family), then));
-        shown.push(FamilyPolicy {
-            family,
-            policies: listed.into(),
-            accept,
-        });
-    }
-    body.splice(0..0, fronts);
-    let at = scope.span(direction.list());
-    PeerPolicy {
-        accept: open,
-        origin,
-        policies: names.into(),
-        families: shown,
-        program: program(notes, library, at, body, open),
+        let mut shown = Vec::new();
+        let mut fronts = Vec::new();
+        for (family, own, default) in self.families {
+            let listed = own.as_ref().is_some_and(|own| !own.names.is_empty());
+            let accept = default.unwrap_or(open || (listed && self.default.is_none()));
+            let own = own.unwrap_or_else(|| List {
+                names: names.clone(),
+                body: body.clone(),
+            });
+            let end = if accept {
+                Statement::Accept
+            } else {
+                Statement::Reject
+            };
+            let then = own.body.into_iter().chain([end]).collect();
+            fronts.push(Statement::when(Condition::Family(family), then));
+            shown.push(FamilyPolicy {
+                family,
+                policies: own.names.into(),
+                accept,
+            });
+        }
+        body.splice(0..0, fronts);
+        PeerPolicy {
+            accept: open,
+            origin,
+            policies: names.into(),
+            families: shown,
+            program: program(notes, library, at, body, open),
+        }
     }
 }
 
@@ -188,30 +233,4 @@ fn of_families<'t>(
         }
     }
     out
-}
-
-/// What works between the table and the kernel: everything passes where nothing else is said.
-pub(in super::super) fn kernel<'t>(
-    notes: &mut Notes<'t>,
-    root: &Node<'t>,
-    library: &Library<'t>,
-) -> PeerPolicy {
-    let value = root.get("fib.apply-policy.export-policy-list");
-    let given = list(notes, library, value);
-    let said = notes.choice(root.get("fib.apply-policy.default-export-policy"), WORDS);
-    let at = value.map_or(0..0, toml::Spanned::span);
-    let List { names, body } = given.unwrap_or_default();
-    let accept = said.unwrap_or(true);
-    let origin = if said.is_some() || !names.is_empty() {
-        PolicyOrigin::Explicit
-    } else {
-        PolicyOrigin::Default
-    };
-    PeerPolicy {
-        accept,
-        origin,
-        policies: names.into(),
-        families: Vec::new(),
-        program: program(notes, library, at, body, accept),
-    }
 }

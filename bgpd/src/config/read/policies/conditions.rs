@@ -29,7 +29,7 @@ pub(super) struct Conditions {
 impl Conditions {
     fn push(&mut self, key: &'static str, value: impl Into<String>, condition: Condition) {
         self.shown.push(Clause {
-            key,
+            key: key.to_owned(),
             value: value.into(),
         });
         self.holds.push(condition);
