@@ -464,3 +464,58 @@ fn frr_all(frr: &Frr, prefix: &str, path: &str) -> Result<()> {
         Ok(())
     })
 }
+
+/// OpenBGPD as a route server: its own route comes with no AS at all.
+#[test]
+#[ignore = "needs netns"]
+fn openbgpd_as_a_route_server_is_believed_where_that_is_agreed() -> Result<()> {
+    let lab = Lab::new("rel")?;
+    let (a, b) = lab.pair()?;
+    let options = "as-path-options = { enforce-first-as = false }";
+    let us = Bgpd::start(&a, &ours(&format!("peer-as = 64513\n{options}")))?;
+    let _open = OpenBgp::start(
+        &b,
+        "AS 64513\nrouter-id 10.0.0.2\nfib-update no\nnetwork 10.2.0.0/16\n\
+         neighbor 10.0.0.1 {\n remote-as 64512\n transparent-as yes\n}\nallow from any\nallow to any\n",
+    )?;
+    us.wait_established("10.0.0.2")?;
+    we_have(&us, "10.2.0.0/16", "")?;
+    reload(&us, &ours("peer-as = 64513"))?;
+    until("it is refused", SOON, || {
+        let text = us.ctl(&["explain", "10.2.0.0/16"])?;
+        ensure!(text.contains("does not begin with"), "{text}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn roles_are_agreed_with_bird() -> Result<()> {
+    let lab = Lab::new("rel")?;
+    let (a, b) = lab.pair()?;
+    let with = |role: &str| {
+        ours(&format!(
+            "peer-as = 64513\nrole = \"{role}\"\nstrict-role = true"
+        ))
+    };
+    let us = Bgpd::start(&a, &with("provider"))?;
+    let bird = Bird::start(
+        &b,
+        "router id 10.0.0.2;\nprotocol device {}\nprotocol static { ipv4; route 10.2.0.0/16 blackhole; }\n\
+         protocol bgp ours { local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; connect retry time 1;\n\
+         connect delay time 1; error wait time 1, 2; local role customer; require roles yes;\n\
+         ipv4 { import all; export where source = RTS_STATIC; }; }\n",
+    )?;
+    us.wait_established("10.0.0.2")?;
+    add(&us, "10.1.0.0/16", "65010")?;
+    let text = bird.wait_route("10.1.0.0/16")?;
+    ensure!(text.contains("64512 65010"), "{text}");
+    ensure!(text.contains("otc: 64512"), "marked: {text}");
+    we_have(&us, "10.2.0.0/16", "64513")?;
+    reload(&us, &with("customer"))?;
+    until("two customers are no pair", SOON, || {
+        let neighbor = us.ctl(&["neighbor", "10.0.0.2"])?;
+        ensure!(neighbor.contains("Role Mismatch"), "{neighbor}");
+        Ok(())
+    })
+}

@@ -5,7 +5,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, net::Ipv4Addr};
 
-use bgp_proto::{Asn, ClusterId, NextHop, PathAttributes, Prefix};
+use bgp_proto::{AsPath, Asn, ClusterId, NextHop, PathAttributes, Prefix, SegmentKind};
 use rib::{RouteQuery, Table};
 
 use crate::{
@@ -49,6 +49,8 @@ enum From {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Relation {
     External,
+    /// Another member AS of the same confederation.
+    Member,
     Internal,
     Client,
 }
@@ -152,7 +154,14 @@ fn candidates(
         .into_iter()
         .collect();
     for (neighbour, relation) in neighbours(world, speaker) {
-        let theirs = tables[neighbour].get(&prefix).cloned().unwrap_or_default();
+        let mut theirs = tables[neighbour].get(&prefix).cloned().unwrap_or_default();
+        if is_linked(world, LinkKind::RouteServer, neighbour, speaker) {
+            // The best of what is for it.
+            let is_told = |path: &Candidate| {
+                told(world, neighbour, speaker, Relation::External, path).is_some()
+            };
+            theirs.retain(is_told);
+        }
         let sent = if takes_several(world, speaker, neighbour) {
             theirs
         } else {
@@ -204,23 +213,30 @@ fn takes_several(world: &World, one: usize, other: usize) -> bool {
 
 /// What `other` is to `speaker`.
 fn relation_of(world: &World, speaker: usize, other: usize) -> Relation {
-    if world.nodes[speaker].asn != world.nodes[other].asn {
+    let (here, there) = (&world.nodes[speaker], &world.nodes[other]);
+    if here.is_member_beside(there) {
+        return Relation::Member;
+    }
+    if here.asn != there.asn {
         return Relation::External;
     }
-    let reflects = world
-        .network
-        .links
-        .iter()
-        .zip(&world.kinds)
-        .any(|(link, kind)| {
-            let [(first, _), (second, _)] = link.ends;
-            *kind != LinkKind::Plain && (first, second) == (speaker, other)
-        });
-    if reflects {
+    let is_client = [LinkKind::Reflector, LinkKind::Several]
+        .into_iter()
+        .any(|kind| is_linked(world, kind, speaker, other));
+    if is_client {
         Relation::Client
     } else {
         Relation::Internal
     }
+}
+
+/// Whether there is such a link from `speaker` to `other`.
+fn is_linked(world: &World, wanted: LinkKind, speaker: usize, other: usize) -> bool {
+    let mut links = world.network.links.iter().zip(&world.kinds);
+    links.any(|(link, kind)| {
+        let [(first, _), (second, _)] = link.ends;
+        *kind == wanted && (first, second) == (speaker, other)
+    })
 }
 
 /// What `speaker` sends of a path to `other`.
@@ -264,20 +280,47 @@ fn told(
         sent.cluster_list
             .insert(0, ClusterId(node.router_id.as_u32()));
     }
+    let serves = is_linked(world, LinkKind::RouteServer, speaker, other);
     if relation == Relation::External {
-        sent.as_path = sent.as_path.prepended(node.asn, rules.times());
-        sent.local_pref = None;
-        if path.from != From::Here {
-            sent.med = None;
+        let members = sent.as_path;
+        sent.as_path = AsPath::empty();
+        for (kind, asns) in members.segments() {
+            if !matches!(kind, SegmentKind::ConfedSequence | SegmentKind::ConfedSet) {
+                sent.as_path.push_segment(kind, asns);
+            }
         }
-        sent.originator_id = None;
-        sent.cluster_list.clear();
-        sent.next_hop = NextHop::V4(address(speaker));
+        sent.local_pref = None;
+        if !serves {
+            sent.as_path = sent
+                .as_path
+                .prepended(node.seen_by(&world.nodes[other]), rules.times());
+            sent.med = sent.med.filter(|_| path.from == From::Here);
+        }
     } else {
         sent.local_pref = Some(sent.local_pref.unwrap_or(100));
-        if path.from == From::Here {
-            sent.next_hop = NextHop::V4(address(speaker));
+    }
+    if relation == Relation::Member {
+        let (mut members, mut outside) = (vec![node.asn], Vec::new());
+        for (kind, asns) in sent.as_path.segments() {
+            let is_inside = kind == SegmentKind::ConfedSequence;
+            if is_inside {
+                &mut members
+            } else {
+                &mut outside
+            }
+            .extend_from_slice(asns);
         }
+        sent.as_path = AsPath::empty();
+        sent.as_path
+            .push_segment(SegmentKind::ConfedSequence, &members);
+        sent.as_path.push_segment(SegmentKind::Sequence, &outside);
+    }
+    if matches!(relation, Relation::External | Relation::Member) {
+        sent.originator_id = None;
+        sent.cluster_list.clear();
+    }
+    if path.from == From::Here || relation == Relation::External && !serves {
+        sent.next_hop = NextHop::V4(address(speaker));
     }
     Some(sent)
 }
@@ -286,6 +329,9 @@ fn told(
 fn accepted(world: &World, speaker: usize, sent: PathAttributes) -> Option<PathAttributes> {
     let node = &world.nodes[speaker];
     let looped = sent.as_path.contains(node.asn)
+        || node
+            .confederation
+            .is_some_and(|identifier| sent.as_path.contains(identifier))
         || sent.originator_id == Some(node.router_id)
         || sent
             .cluster_list

@@ -29,17 +29,38 @@ pub enum LinkKind {
     Reflector,
     /// So it is, and both send all paths of a prefix (RFC 7911).
     Several,
+    /// The first is the route server of the second (RFC 7947).
+    RouteServer,
 }
 
 /// One speaker and what it is known by.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) asn: Asn,
+    /// What its confederation is to others (RFC 5065).
+    pub(crate) confederation: Option<Asn>,
     pub(crate) router_id: RouterId,
     pub(crate) speaker: Speaker,
     buffers: BTreeMap<(PeerId, ConnectionId), BytesMut>,
     /// Local routes as announced.
     pub(crate) local: BTreeMap<Prefix, PathAttributes>,
+}
+
+impl Node {
+    /// Of the same confederation, in another AS of it.
+    pub(crate) fn is_member_beside(&self, other: &Self) -> bool {
+        self.confederation.is_some()
+            && self.confederation == other.confederation
+            && self.asn != other.asn
+    }
+
+    /// The AS that it is to another speaker.
+    pub(crate) fn seen_by(&self, other: &Self) -> Asn {
+        match self.confederation {
+            Some(identifier) if other.confederation != self.confederation => identifier,
+            _ => self.asn,
+        }
+    }
 }
 
 /// The simulation.
@@ -74,6 +95,14 @@ impl World {
     /// # Panics
     /// With more speakers than there are such addresses.
     pub fn add_speaker(&mut self, asn: Asn) -> usize {
+        self.add_member(asn, None)
+    }
+
+    /// The same, in a member AS of a confederation with this identifier.
+    ///
+    /// # Panics
+    /// As [`Self::add_speaker`].
+    pub fn add_member(&mut self, asn: Asn, confederation: Option<Asn>) -> usize {
         let number = self.nodes.len();
         let address = address(number);
         let router_id = RouterId::new(address).expect("not zero");
@@ -81,12 +110,14 @@ impl World {
             local_as: asn,
             router_id,
             cluster_id: ClusterId(router_id.as_u32()),
+            confederation,
             next_hop_tracking: false,
             ..RibConfig::new(asn, router_id)
         };
         let speaker = Speaker::new(config, self.shards);
         self.nodes.push(Node {
             asn,
+            confederation,
             router_id,
             speaker,
             buffers: BTreeMap::new(),
@@ -101,7 +132,8 @@ impl World {
         let link = self.network.link([(first, to_second), (second, to_first)]);
         self.kinds.push(kind);
         let mut settings = self.settings(first, second, kind);
-        settings.route_reflector_client = kind != LinkKind::Plain;
+        settings.route_reflector_client = matches!(kind, LinkKind::Reflector | LinkKind::Several);
+        settings.terms.route_server_client = kind == LinkKind::RouteServer;
         self.nodes[first].speaker.add_peer(settings, self.now);
         let settings = self.settings(second, first, kind);
         self.nodes[second].speaker.add_peer(settings, self.now);
@@ -138,12 +170,20 @@ impl World {
             mode: Mode::Active,
             capabilities,
             seed: self.seed ^ ((at as u64) << 32 | of as u64),
-            ..SessionConfig::new(here.asn, PeerAs::Exact(there.asn), here.router_id)
+            ..SessionConfig::new(
+                here.seen_by(there),
+                PeerAs::Exact(there.seen_by(here)),
+                here.router_id,
+            )
         };
-        PeerSettings {
+        let mut settings = PeerSettings {
             paths_sent,
             ..PeerSettings::new(peer_id(of), address(of).into(), session)
+        };
+        if here.is_member_beside(there) {
+            settings.members.push(there.asn);
         }
+        settings
     }
 
     /// Announces a local route, or another form of it.

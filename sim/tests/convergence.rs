@@ -80,6 +80,48 @@ fn nodes_that_take_all_paths_and_one_that_does_not_agree_with_the_oracle_about_e
     );
 }
 
+#[test]
+fn a_confederation_agrees_with_the_oracle_after_resets_and_partitions() {
+    let mut all = Run::default();
+    for seed in 4000..4000 + SEEDS {
+        let mut world = World::new(seed, 1);
+        let identifier = Some(Asn(100));
+        let members =
+            [64512, 64513, 64513, 64514].map(|asn| world.add_member(Asn(asn), identifier));
+        let tor = world.add_speaker(Asn(65001));
+        let pairs = [
+            (members[0], members[1]),
+            (members[1], members[2]),
+            (members[2], members[3]),
+            (members[0], tor),
+            (members[3], tor),
+        ];
+        let links = pairs
+            .map(|(first, second)| world.connect(first, second, LinkKind::Plain))
+            .to_vec();
+        all.add(&events(&mut world, &links, seed, 10));
+    }
+    all.assert_eventful();
+}
+
+#[test]
+fn a_route_server_agrees_with_the_oracle_after_resets_and_partitions() {
+    let mut all = Run::default();
+    for seed in 5000..5000 + SEEDS {
+        let mut world = World::new(seed, if seed.is_multiple_of(2) { 1 } else { 8 });
+        let server = world.add_speaker(Asn(64512));
+        let clients = [65001, 65002, 65003].map(|asn| world.add_speaker(Asn(asn)));
+        let mut links: Vec<usize> = clients
+            .iter()
+            .map(|client| world.connect(server, *client, LinkKind::RouteServer))
+            .collect();
+        // Two of them are neighbours besides.
+        links.push(world.connect(clients[0], clients[1], LinkKind::Plain));
+        all.add(&events(&mut world, &links, seed, 10));
+    }
+    all.assert_eventful();
+}
+
 /// What a run went through, so that one can see that it was not nothing.
 #[derive(Debug, Default)]
 struct Run {
@@ -106,11 +148,17 @@ impl Run {
     }
 }
 
+/// Everything happens, policies change too.
 fn exercise(world: &mut World, links: &[usize], seed: u64) -> Run {
+    events(world, links, seed, 12)
+}
+
+/// `kinds` of events; from the eleventh on they are policies.
+fn events(world: &mut World, links: &[usize], seed: u64, kinds: u64) -> Run {
     let mut random = Random::new(seed);
     let speakers: Vec<usize> = (0..world.speakers()).collect();
     for _ in 0..60 {
-        match random.below(12) {
+        match random.below(kinds) {
             10 | 11 => {
                 let mut ends = world.ends(*random.pick(links));
                 if random.once_in(2) {
