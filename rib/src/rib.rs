@@ -368,8 +368,8 @@ impl Rib {
         }
         let mut group = Group::new(key);
         let around = around!(self);
-        // What is dirty comes with the next drain.
-        for (prefix, entry) in self.table.iter().filter(|(_, entry)| !entry.is_dirty) {
+        // What is dirty too: whoever comes from another group is told what differs there, and no more.
+        for (prefix, entry) in &self.table {
             group.update(*prefix, entry, around, &mut self.interner);
         }
         // Nobody has joined yet: the feed of the first member brings it.

@@ -158,6 +158,29 @@ fn an_import_policy_that_changes_is_applied_to_what_was_received() {
 }
 
 #[test]
+fn policies_that_change_in_both_directions_at_once_tell_the_difference_only() {
+    let mut world = three(all(), [all(), all()]);
+    for prefix in ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"] {
+        announce(&mut world, prefix);
+    }
+    let lower = Statement::when(prefixes(&["10.1.0.0/16"]), vec![local_pref(70)]);
+    let hide = Statement::when(prefixes(&["10.2.0.0/16"]), vec![Statement::Reject]);
+    let import = policy(vec![lower], Verdict::Accept);
+    let export = policy(vec![hide], Verdict::Accept);
+    for [import, export] in [[import, export], [all(), all()]] {
+        // What goes into the kernel changes too: every prefix is looked at again.
+        world.step(Input::KernelPolicy(export.clone()));
+        world.step(Input::Policy(PeerId(1), import, all()));
+        world.step(Input::Policy(PeerId(2), all(), export));
+        world.settle();
+        let heard = world.heard_of(2, "10.1.0.0/16").unwrap();
+        let hidden = world.heard_of(2, "10.2.0.0/16").is_none();
+        assert_eq!(hidden, heard.local_pref == Some(70));
+        assert_eq!(world.neighbours[&PeerId(2)].needless, 0);
+    }
+}
+
+#[test]
 fn a_next_hop_set_on_import_is_where_packets_go() {
     let elsewhere: std::net::IpAddr = [192, 0, 2, 77].into();
     let hop = Statement::Act(Action::NextHop(NextHopAction::Address(elsewhere)));
