@@ -339,7 +339,9 @@ impl Supervisor {
             notices: self.notice_sender.clone(),
             bfd: self.door.bfd.watch(id, neighbor),
         };
-        let span = info_span!("peer", addr = %neighbor.name, asn = neighbor.remote_as());
+        let remote_as = neighbor.remote_as();
+        let asn = remote_as.trim_start_matches("AS ");
+        let span = info_span!("peer", addr = %neighbor.name, %asn);
         span.in_scope(|| settings::say_policies(neighbor));
         let (task, handle) = PeerTask::new(Peer::new(settings), endpoint, dynamic, around);
         let guarded = panics::guarded(id, task.run(), self.notice_sender.clone());
