@@ -100,6 +100,32 @@ fn deciding(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What a desired route that the kernel has takes up, with a million of them.
+fn memory(_: &mut Criterion) {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<usize>().ok());
+        kib.unwrap_or_default() * 1024
+    };
+    let (before, now, count) = (resident(), Instant::now(), 10 * MANY);
+    let mut reconciler = Reconciler::new(FibConfig::default(), now);
+    reconciler.end_resync(now, now);
+    for n in 0..count {
+        let target = Target::Via(vec![Hop::via([10, 0, 0, 2 + (n % 100) as u8].into())]);
+        reconciler.apply(vec![Change::Install(Route::new(prefix(n), target))]);
+        for operation in reconciler.batch(256, now) {
+            reconciler.answer(&operation, Ok(()), now);
+        }
+    }
+    while let [operation, ..] = reconciler.batch(1, now).as_slice() {
+        reconciler.answer(operation, Ok(()), now);
+    }
+    let each = (resident().saturating_sub(before)) / count as usize;
+    eprintln!("memory: {each} octets a route, {count} routes");
+    drop(reconciler);
+}
+
 /// Moves this thread into a new namespace with one cable.
 fn enter_namespace() -> bool {
     let ip = |arguments: &str| {
@@ -158,5 +184,5 @@ fn writing(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, deciding, writing);
+criterion_group!(benches, memory, deciding, writing);
 criterion_main!(benches);

@@ -36,6 +36,7 @@ mod netlink;
 mod plan;
 mod reconciler;
 mod route;
+mod slots;
 mod table;
 mod track;
 mod trouble;

@@ -65,12 +65,11 @@ impl Links {
         before
     }
 
-    pub(crate) fn remove(&mut self, index: u32) -> bool {
-        let gone = self.by_index.remove(&index);
-        if let Some(entry) = &gone {
-            self.forget_name(&entry.link.name, index);
-        }
-        gone.is_some()
+    /// Returns the name of the link, if there was one.
+    pub(crate) fn remove(&mut self, index: u32) -> Option<String> {
+        let gone = self.by_index.remove(&index)?;
+        self.forget_name(&gone.link.name, index);
+        Some(gone.link.name)
     }
 
     /// A name may belong to a newer link already.

@@ -22,7 +22,7 @@ use crate::plan::{Goal, Ownership};
 use crate::table::{MAIN, Marks, Table};
 use crate::track::{Tracker, View};
 use crate::trouble::Troubles;
-use crate::wants::{Resolved, Want, WantId, Wants, resolve};
+use crate::wants::{Need, Resolved, Want, WantId, Wants, resolve};
 use crate::{Change, FibConfig, Route};
 
 /// What a way depends on, where other fields are borrowed beside it.
@@ -72,8 +72,8 @@ pub struct Reconciler {
 struct Changes {
     prefixes: Vec<IpNetwork>,
     links: bool,
-    /// Targets may come to something else.
-    wants: bool,
+    /// Devices that appeared, went or changed.
+    devices: BTreeSet<String>,
 }
 
 /// What the caller was not told yet, beside what others keep.
@@ -128,11 +128,18 @@ impl Reconciler {
     fn resolve(&mut self) {
         // Each round is one step farther along a chain of routes; whoever needs more waits for the next change.
         for _ in 0..ROUNDS {
-            if !std::mem::take(&mut self.changes.wants) {
+            let devices = std::mem::take(&mut self.changes.devices).into_iter();
+            let gateways = self.tracker.take_moved().into_iter();
+            let needs: BTreeSet<_> = devices
+                .map(Need::Device)
+                .chain(gateways.map(Need::Gateway))
+                .collect();
+            if needs.is_empty() {
                 return;
             }
-            if let Some(moved) = self.wants.resolve_all(&self.links, &self.tracker) {
-                self.enqueue_moved(&moved);
+            let (links, tracker) = (&self.links, &self.tracker);
+            for id in self.wants.resolve_again(needs, links, tracker) {
+                self.enqueue_users(id);
             }
         }
     }
@@ -141,7 +148,7 @@ impl Reconciler {
     fn way_changed(&mut self, prefix: &IpNetwork) {
         if self.tracker.via_desired.is_some() {
             let view = view!(self);
-            self.changes.wants |= self.tracker.prefix_changed(prefix, view);
+            self.tracker.prefix_changed(prefix, view);
         }
     }
 
@@ -319,10 +326,9 @@ impl Reconciler {
         }
     }
 
-    fn enqueue_moved(&mut self, moved: &[bool]) {
-        let all = self.table.iter();
-        let chosen = all.filter(|(_, slot)| slot.wanted.is_some_and(|id| id.is_marked(moved)));
-        for prefix in chosen.map(|(prefix, _)| *prefix).collect::<Vec<_>>() {
+    /// What is desired leads another way: looks at the routes that desire it, and at no other.
+    fn enqueue_users(&mut self, id: WantId) {
+        for prefix in self.table.that_want(id).collect::<Vec<_>>() {
             self.troubles.clear(&prefix);
             self.enqueue(prefix);
             self.way_changed(&prefix);

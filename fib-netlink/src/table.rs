@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::kernel::{Held, KernelRoute, Kind, Way, truncated};
 use crate::plan::{Operation, Verb};
+use crate::slots::Slots;
 use crate::wants::WantId;
 
 /// The kernel's main table: the one by which it, and we, look up next hops.
@@ -20,7 +21,7 @@ pub(crate) const MAIN: u32 = 254;
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    slots: HashMap<IpNetwork, Slot, RandomState>,
+    pub(crate) slots: Slots,
     ways: Ways,
     /// How many routes of other programs, and desired ones, there are by prefix length, per family: a lookup visits only
     /// lengths that exist.
@@ -250,7 +251,7 @@ impl Table {
         let (prefix, mut new) = (route.prefix, route.held);
         new.way = self.ways.share(&new.way);
         let generation = self.generation;
-        let slot = self.slots.entry(prefix).or_default();
+        let slot = self.slots.entry(prefix);
         if std::mem::replace(&mut slot.generation, generation) == generation {
             self.push(prefix, new);
             return true;
@@ -296,8 +297,7 @@ impl Table {
         prefix: IpNetwork,
         wanted: Option<WantId>,
     ) -> (Option<WantId>, &mut Slot) {
-        let slot = self.slots.entry(prefix).or_default();
-        let before = std::mem::replace(&mut slot.wanted, wanted);
+        let before = self.slots.desire(prefix, wanted);
         let length =
             &mut self.lengths[usize::from(prefix.is_ipv6())].0[usize::from(prefix.prefix())];
         match (before, wanted) {
@@ -305,7 +305,12 @@ impl Table {
             (Some(_), None) => *length = length.saturating_sub(1),
             _ => {}
         }
-        (before, slot)
+        (before, self.slots.entry(prefix))
+    }
+
+    /// The prefixes for which this is desired.
+    pub(crate) fn that_want(&self, id: WantId) -> impl Iterator<Item = IpNetwork> {
+        self.slots.that_want(id)
     }
 
     /// Whether a route of another program can be the way to a next hop.
@@ -327,7 +332,7 @@ impl Table {
 
     fn push(&mut self, prefix: IpNetwork, new: Held) {
         self.count(&prefix, &new, true);
-        self.slots.entry(prefix).or_default().held.push(new);
+        self.slots.entry(prefix).held.push(new);
     }
 
     /// Puts a route in the place of another, or nothing.

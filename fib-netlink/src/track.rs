@@ -42,6 +42,8 @@ pub(crate) struct Tracker {
     watched: BTreeMap<IpAddr, Watched>,
     /// Addresses of interest to the caller that have news.
     news: BTreeSet<IpAddr>,
+    /// Addresses that wants need and that are found another way now.
+    moved: BTreeSet<IpAddr>,
     pub(crate) via_default: bool,
     /// Desired routes may be in the table by which the kernel looks up gateways; table and metric of those that name none.
     pub(crate) via_desired: Option<(u32, u32)>,
@@ -116,18 +118,24 @@ impl Tracker {
         }
     }
 
-    /// Looks up all addresses of a prefix anew. Returns whether a want may be concerned.
-    pub(crate) fn prefix_changed(&mut self, prefix: &IpNetwork, view: View<'_>) -> bool {
+    /// Looks up all addresses of a prefix anew.
+    pub(crate) fn prefix_changed(&mut self, prefix: &IpNetwork, view: View<'_>) {
         let search = self.search(view);
         let (first, last) = (prefix.network(), prefix.broadcast());
         let affected = self.watched.range_mut(first..=last);
-        refind(affected, &mut self.news, search)
+        refind(affected, &mut self.news, &mut self.moved, search);
     }
 
     /// Looks up everything anew: a link changed, or the rules did.
-    pub(crate) fn all_changed(&mut self, view: View<'_>) -> bool {
+    pub(crate) fn all_changed(&mut self, view: View<'_>) {
         let search = self.search(view);
-        refind(self.watched.iter_mut(), &mut self.news, search)
+        let all = self.watched.iter_mut();
+        refind(all, &mut self.news, &mut self.moved, search);
+    }
+
+    /// Takes the addresses that wants need and that are found another way now.
+    pub(crate) fn take_moved(&mut self) -> BTreeSet<IpAddr> {
+        std::mem::take(&mut self.moved)
     }
 
     /// The addresses of interest to the caller, in order.
@@ -158,21 +166,22 @@ impl Tracker {
 fn refind<'a>(
     affected: impl Iterator<Item = (&'a IpAddr, &'a mut Watched)>,
     news: &mut BTreeSet<IpAddr>,
+    moved: &mut BTreeSet<IpAddr>,
     search: Search<'_>,
-) -> bool {
-    let mut needed = false;
+) {
     for (address, watched) in affected {
         let now = search.find(*address, &mut Vec::new());
         if now == watched.found {
             continue;
         }
         watched.found = now;
-        needed |= watched.needed > 0;
+        if watched.needed > 0 {
+            moved.insert(*address);
+        }
         if watched.asked {
             news.insert(*address);
         }
     }
-    needed
 }
 
 /// A lookup, and the rules for it.

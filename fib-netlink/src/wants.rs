@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Targets that desired routes share, with their devices looked up once for all of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -13,8 +14,8 @@ use crate::track::{Found, Tracker};
 use crate::{Hop, Target};
 
 /// Names a want. Small, because each desired route holds one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct WantId(u32);
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct WantId(NonZeroU32);
 
 /// A desired route without its prefix.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -37,8 +38,19 @@ pub(crate) enum Resolved {
 #[derive(Debug, Default)]
 pub(crate) struct Wants {
     entries: Vec<Option<Entry>>,
-    free: Vec<u32>,
-    index: HashMap<Want, u32, RandomState>,
+    free: Vec<WantId>,
+    index: HashMap<Want, WantId, RandomState>,
+    /// Who needs what.
+    needs: BTreeSet<(Need, WantId)>,
+}
+
+/// Something that a want comes to something else by.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Need {
+    /// A gateway whose device is ours to find.
+    Gateway(IpAddr),
+    /// A device by name.
+    Device(String),
 }
 
 #[derive(Debug)]
@@ -52,29 +64,30 @@ impl Wants {
     /// The want's name, one user more, if it is known.
     pub(crate) fn again(&mut self, want: &Want) -> Option<WantId> {
         let id = *self.index.get(want)?;
-        self.entries.get_mut(id as usize)?.as_mut()?.users += 1;
-        Some(WantId(id))
+        self.entries.get_mut(id.index())?.as_mut()?.users += 1;
+        Some(id)
     }
 
     /// A name for a new want, with one user.
     pub(crate) fn insert(&mut self, want: Want, resolved: Resolved) -> WantId {
-        let entry = Some(Entry {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            let count = u32::try_from(self.entries.len());
+            WantId::of(count.expect("fewer than 2^32 targets fit in memory") - 1)
+        });
+        self.needs.extend(want.needs().map(|need| (need, id)));
+        self.entries[id.index()] = Some(Entry {
             resolved,
             want: want.clone(),
             users: 1,
         });
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 targets fit in memory")
-        });
-        self.entries[id as usize] = entry;
         self.index.insert(want, id);
-        WantId(id)
+        id
     }
 
     /// One user less. Returns the want if that was the last one.
     pub(crate) fn release(&mut self, id: WantId) -> Option<Want> {
-        let place = self.entries.get_mut(id.0 as usize)?;
+        let place = self.entries.get_mut(id.index())?;
         let entry = place.as_mut()?;
         entry.users -= 1;
         if entry.users > 0 {
@@ -82,12 +95,15 @@ impl Wants {
         }
         let entry = place.take()?;
         self.index.remove(&entry.want);
-        self.free.push(id.0);
+        for need in entry.want.needs() {
+            self.needs.remove(&(need, id));
+        }
+        self.free.push(id);
         Some(entry.want)
     }
 
     pub(crate) fn want(&self, id: WantId) -> Option<&Want> {
-        Some(&self.entries.get(id.0 as usize)?.as_ref()?.want)
+        Some(&self.entries.get(id.index())?.as_ref()?.want)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Want> {
@@ -95,39 +111,71 @@ impl Wants {
     }
 
     pub(crate) fn resolved(&self, id: WantId) -> Option<&Resolved> {
-        Some(&self.entries.get(id.0 as usize)?.as_ref()?.resolved)
+        Some(&self.entries.get(id.index())?.as_ref()?.resolved)
     }
 
-    /// Looks all devices up anew. Returns for each name whether it comes to something else now, `None` if none does.
-    pub(crate) fn resolve_all(&mut self, links: &Links, tracker: &Tracker) -> Option<Vec<bool>> {
-        let again = |place: &mut Option<Entry>| {
-            let Some(entry) = place else { return false };
+    /// Looks devices up anew for wants that need one of these. Returns those that come to something else now, in order.
+    pub(crate) fn resolve_again(
+        &mut self,
+        needs: BTreeSet<Need>,
+        links: &Links,
+        tracker: &Tracker,
+    ) -> Vec<WantId> {
+        let concerned: BTreeSet<WantId> = needs
+            .into_iter()
+            .flat_map(|need| {
+                let of_it = (need.clone(), WantId::FIRST)..=(need, WantId::LAST);
+                self.needs.range(of_it).map(|(_, id)| *id)
+            })
+            .collect();
+        let mut moved = Vec::new();
+        for id in concerned {
+            let Some(entry) = self.entries.get_mut(id.index()).and_then(Option::as_mut) else {
+                continue;
+            };
             let now = resolve(&entry.want, links, tracker);
-            let moved = now != entry.resolved;
-            entry.resolved = now;
-            moved
-        };
-        let moved: Vec<bool> = self.entries.iter_mut().map(again).collect();
-        moved.contains(&true).then_some(moved)
+            if now != entry.resolved {
+                entry.resolved = now;
+                moved.push(id);
+            }
+        }
+        moved
     }
 }
 
 impl WantId {
-    pub(crate) fn is_marked(self, marks: &[bool]) -> bool {
-        marks.get(self.0 as usize).copied().unwrap_or(false)
+    const FIRST: Self = Self(NonZeroU32::MIN);
+    const LAST: Self = Self(NonZeroU32::MAX);
+
+    /// The name of the entry at an index.
+    pub(crate) fn of(index: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0.get() as usize - 1
     }
 }
 
 impl Want {
     /// Gateways whose device is ours to find.
     pub(crate) fn gateways(&self) -> impl Iterator<Item = IpAddr> {
+        self.needs().filter_map(|need| match need {
+            Need::Gateway(gateway) => Some(gateway),
+            Need::Device(_) => None,
+        })
+    }
+
+    /// What it comes to something else by.
+    fn needs(&self) -> impl Iterator<Item = Need> {
         let hops = match &self.target {
             Target::Via(hops) => hops.as_slice(),
             _ => &[],
         };
-        hops.iter()
-            .filter(|hop| hop.interface.is_none())
-            .filter_map(|hop| hop.gateway)
+        hops.iter().filter_map(|hop| match &hop.interface {
+            Some(name) => Some(Need::Device(name.clone())),
+            None => hop.gateway.map(Need::Gateway),
+        })
     }
 }
 

@@ -34,11 +34,15 @@ impl Reconciler {
             return;
         }
         let went_down = before.as_ref().is_some_and(|old| old.enabled && !enabled);
-        if before.is_some_and(|old| old.name != name) {
-            self.changes
-                .prefixes
-                .extend(self.table.iter().map(|(prefix, _)| *prefix));
+        if let Some(old) = before.filter(|old| old.name != name) {
+            self.changes.devices.insert(old.name);
+            // What is learned goes by the name.
+            if self.table.uses_device(index) {
+                let all = self.table.iter().map(|(prefix, _)| *prefix);
+                self.changes.prefixes.extend(all);
+            }
         }
+        self.changes.devices.insert(name);
         self.changes.links = true;
         if went_down {
             self.routes_lost(index, now);
@@ -47,7 +51,8 @@ impl Reconciler {
 
     /// A link went.
     pub fn link_gone(&mut self, index: u32, now: Instant) {
-        if self.links.remove(index) {
+        if let Some(name) = self.links.remove(index) {
+            self.changes.devices.insert(name);
             self.changes.links = true;
             self.routes_lost(index, now);
         }
@@ -186,7 +191,7 @@ impl Reconciler {
         let was_idle = self.queue.is_empty();
         for prefix in &changed {
             let view = view!(self);
-            self.changes.wants |= self.tracker.prefix_changed(prefix, view);
+            self.tracker.prefix_changed(prefix, view);
             self.note_theft(*prefix, now);
             self.learn_prefix(*prefix);
             self.enqueue(*prefix);
@@ -195,7 +200,6 @@ impl Reconciler {
             self.tracker.all_changed(view!(self));
             self.learned.direct(&self.links);
             self.news.links = true;
-            self.changes.wants = true;
             self.troubles.retry_refused(now);
         }
         self.resolve();
@@ -234,5 +238,143 @@ impl Reconciler {
             slot.marks.satisfied = false;
             slot.marks.stolen |= !with_link;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::{Change, FibConfig, Held, Hop, KernelHop, Route, Target, Way};
+
+    const OTHERS: u32 = 20_000;
+
+    fn link(index: u32, enabled: bool) -> LinkUpdate {
+        LinkUpdate {
+            index,
+            name: format!("e{index}"),
+            enabled,
+            running: enabled,
+        }
+    }
+
+    fn install(reconciler: &mut Reconciler, prefix: &str, hop: Hop) {
+        let route = Route::new(prefix.parse().unwrap(), Target::Via(vec![hop]));
+        reconciler.apply(vec![Change::Install(route)]);
+    }
+
+    /// Two links with a connected network each; many routes by the first, seven by the second.
+    fn world(now: Instant) -> Reconciler {
+        let mut reconciler = Reconciler::new(FibConfig::default(), now);
+        reconciler.begin_resync();
+        reconciler.resync_links(vec![link(2, true), link(3, true)], vec![], now);
+        reconciler.end_resync(now, now);
+        for index in [2, 3] {
+            let hop = KernelHop {
+                gateway: None,
+                ifindex: index,
+                weight: 1,
+                onlink: false,
+            };
+            let held = Held {
+                table: MAIN,
+                metric: 0,
+                protocol: crate::track::PROTOCOL_KERNEL,
+                way: Arc::new(Way::unicast(vec![hop], None)),
+            };
+            let prefix = format!("10.0.{index}.0/24").parse().unwrap();
+            reconciler.route(KernelRoute { prefix, held }, false, now);
+        }
+        reconciler.settle(now);
+        for n in 0..OTHERS {
+            let prefix = format!("11.0.{}.{}/32", n >> 8, n & 255);
+            install(&mut reconciler, &prefix, Hop::via([10, 0, 2, 1].into()));
+        }
+        for n in 0..7 {
+            let hop = match n {
+                0..4 => Hop::via([10, 0, 3, 1].into()),
+                _ => Hop::device("e3"),
+            };
+            install(&mut reconciler, &format!("12.0.0.{n}/32"), hop);
+        }
+        write(&mut reconciler, now + BURST);
+        reconciler
+    }
+
+    fn write(reconciler: &mut Reconciler, now: Instant) -> usize {
+        let mut written = 0;
+        loop {
+            let operations = reconciler.batch(256, now);
+            if operations.is_empty() {
+                return written;
+            }
+            written += operations.len();
+            for operation in &operations {
+                reconciler.answer(operation, Ok(()), now);
+            }
+        }
+    }
+
+    fn looked_at(reconciler: &Reconciler) -> usize {
+        reconciler.table.slots.looked_at.swap(0, Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_link_that_changes_costs_a_look_at_the_routes_over_it_only() {
+        let now = Instant::now();
+        let mut reconciler = world(now);
+        let later = now + Duration::from_secs(1);
+        looked_at(&reconciler);
+        reconciler.link(link(3, false), later);
+        reconciler.settle(later);
+        assert_eq!(reconciler.queue.len(), 7);
+        let looks = looked_at(&reconciler);
+        assert!(
+            (7..200).contains(&looks),
+            "{looks} looks, {OTHERS} other routes"
+        );
+
+        write(&mut reconciler, later);
+        looked_at(&reconciler);
+        reconciler.link(link(3, true), later);
+        reconciler.settle(later);
+        assert_eq!(reconciler.queue.len(), 7);
+        // The gateway's routes stayed as they were: nobody knew a device for them meanwhile.
+        assert_eq!(write(&mut reconciler, later + BURST), 3);
+        let looks = looked_at(&reconciler);
+        assert!(
+            (7..300).contains(&looks),
+            "{looks} looks, {OTHERS} other routes"
+        );
+    }
+
+    #[test]
+    fn a_next_hop_that_moves_costs_a_look_at_the_routes_by_it_only() {
+        let now = Instant::now();
+        let mut reconciler = world(now);
+        looked_at(&reconciler);
+        let hop = KernelHop {
+            gateway: Some([10, 0, 2, 9].into()),
+            ifindex: 2,
+            weight: 1,
+            onlink: false,
+        };
+        let held = Held {
+            table: MAIN,
+            metric: 0,
+            protocol: 188,
+            way: Arc::new(Way::unicast(vec![hop], None)),
+        };
+        let prefix = "10.0.3.1/32".parse().unwrap();
+        reconciler.route(KernelRoute { prefix, held }, false, now);
+        reconciler.settle(now);
+        assert_eq!(write(&mut reconciler, now + 2 * BURST), 4);
+        let looks = looked_at(&reconciler);
+        assert!(
+            (4..200).contains(&looks),
+            "{looks} looks, {OTHERS} other routes"
+        );
     }
 }
