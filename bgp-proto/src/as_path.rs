@@ -123,6 +123,7 @@ impl AsPath {
     }
 
     /// The same path behind `times` times this AS; a segment that is full is followed by a new one (RFC 4271 §5.1.2).
+    /// Members of a confederation stay in front: it is they who are nearest (RFC 5065 §4.1).
     #[must_use]
     pub fn prepended(&self, asn: Asn, times: usize) -> Self {
         self.prepended_to(SegmentKind::Sequence, asn, times)
@@ -130,14 +131,21 @@ impl AsPath {
 
     /// The same within a confederation: the member AS is in a segment of its own kind (RFC 5065 §4.1).
     #[must_use]
-    pub fn prepended_member(&self, asn: Asn) -> Self {
-        self.prepended_to(SegmentKind::ConfedSequence, asn, 1)
+    pub fn prepended_member(&self, asn: Asn, times: usize) -> Self {
+        self.prepended_to(SegmentKind::ConfedSequence, asn, times)
     }
 
     fn prepended_to(&self, kind: SegmentKind, asn: Asn, times: usize) -> Self {
         let mut front: Vec<Asn> = core::iter::repeat_n(asn, times).collect();
         let mut rest = self.segments();
         let mut path = Self::with_capacity(self.words.len() + times + 1);
+        while !kind.is_confederation()
+            && let Some((member, asns)) = rest.clone().next()
+            && member.is_confederation()
+        {
+            path.push_segment(member, asns);
+            rest.next();
+        }
         if let Some((first_kind, first)) = rest.clone().next()
             && first_kind == kind
             && first.len() + times <= SEGMENT
@@ -283,11 +291,15 @@ mod tests {
         assert_eq!(mixed.to_string(), "(65001 65002) 1 2 {3,4}");
         assert_eq!(mixed.without_confederation().to_string(), "1 2 {3,4}");
         assert_eq!(mixed.neighbor_member(), Some(Asn(65001)));
-        let longer = mixed.prepended_member(Asn(65003));
+        let longer = mixed.prepended_member(Asn(65003), 1);
         assert_eq!(longer.to_string(), "(65003 65001 65002) 1 2 {3,4}");
-        let inside = path(&[1]).prepended_member(Asn(65003));
-        assert_eq!(inside.to_string(), "(65003) 1");
-        assert_eq!(inside.prepended(Asn(2), 1).to_string(), "2 (65003) 1");
+        let inside = path(&[1]).prepended_member(Asn(65003), 2);
+        assert_eq!(inside.to_string(), "(65003 65003) 1");
+        let behind = inside.prepended(Asn(2), 2);
+        assert_eq!(behind.to_string(), "(65003 65003) 2 2 1");
+        assert_eq!(behind.segments().count(), 2);
+        let alone = AsPath::empty().prepended_member(Asn(65003), 1);
+        assert_eq!(alone.prepended(Asn(2), 1).to_string(), "(65003) 2");
         assert_eq!(path(&[1]).neighbor_member(), None);
     }
 

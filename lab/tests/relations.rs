@@ -381,6 +381,61 @@ fn a_confederation_with_frr_bird_and_gobgp() -> Result<()> {
     Ok(())
 }
 
+/// A member of our confederation puts members where members belong, and others behind them: FRR takes nothing else.
+#[test]
+#[ignore = "needs netns"]
+fn members_are_prepended_as_members() -> Result<()> {
+    let config = format!(
+        "{}apply-policy = {{ export-policy-list = [\"out\"] }}\n[[policy-definitions]]\nname = \"out\"\nstatements = [\n\
+         {{ actions.bgp-actions.set-as-path-prepend = {{ as = \"own\", repeat-n = 2 }} }},\n\
+         {{ actions.bgp-actions.set-as-path-prepend = {{ as = \"65020\", repeat-n = 2 }} }}]\n",
+        ours("peer-as = 64513"),
+    )
+    .replacen(
+        "[[neigh",
+        "confederation = { enabled = true, identifier = 100, member-as-list = [64513] }\n[[neigh",
+        1,
+    );
+    let lab = Lab::new("rel")?;
+    let (a, b) = lab.pair()?;
+    let us = Bgpd::start(&a, &config)?;
+    let confederation = " bgp confederation identifier 100\n bgp confederation peers 64512\n";
+    let theirs = frr(64513, 64512, &[])
+        .replace(" bgp router-id", &format!("{confederation} bgp router-id"))
+        .replace(
+            "  network",
+            "  neighbor 10.0.0.1 route-map far out\n  network",
+        )
+        + "route-map far permit 10\n set as-path prepend 65030 65030\n";
+    let daemon = Frr::start(&b, &theirs)?;
+    us.wait_established("10.0.0.2")?;
+    add(&us, "10.1.0.0/16", "65010")?;
+    add(&us, "10.3.0.0/16", "")?;
+    frr_has(
+        &daemon,
+        "10.1.0.0/16",
+        "(64512 64512 64512) 65020 65020 65010",
+    )?;
+    frr_has(&daemon, "10.3.0.0/16", "(64512 64512 64512) 65020 65020")?;
+    we_have(&us, "10.2.0.0/16", "(64513) 65030 65030")?;
+    drop(daemon);
+
+    let bird = Bird::start(
+        &b,
+        "router id 10.0.0.2;\nprotocol device {}\nprotocol static { ipv4; route 10.4.0.0/16 blackhole; }\n\
+         protocol bgp ours { local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; connect retry time 1;\n\
+         connect delay time 1; error wait time 1, 2; confederation 100; confederation member yes;\n\
+         ipv4 { import all; export filter { if source != RTS_STATIC then reject; bgp_path.prepend(65030); accept; }; }; }\n",
+    )?;
+    us.wait_established("10.0.0.2")?;
+    let text = bird.wait_route("10.1.0.0/16")?;
+    let path = "BGP.as_path: (64512 64512 64512) 65020 65020 65010";
+    ensure!(text.contains(path), "{text}");
+    we_have(&us, "10.4.0.0/16", "(64513) 65030")?;
+    ensure!(established_count(&us)? == 2, "one session each");
+    Ok(())
+}
+
 /// We are the route server of a BIRD, an FRR and an OpenBGPD on one link. Two of them have a route to one prefix.
 #[test]
 #[ignore = "needs netns"]

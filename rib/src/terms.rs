@@ -148,7 +148,7 @@ impl PathRules {
 
     /// The path as another member of our confederation is told it (RFC 5065 §4.1).
     pub(crate) fn told_member(&self, path: &AsPath) -> AsPath {
-        path.prepended_member(self.local_as)
+        path.prepended_member(self.local_as, 1)
     }
 
     /// The path as another AS is told it (RFC 4271 §5.1.2, RFC 5065 §4.1).

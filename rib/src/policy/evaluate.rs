@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     /// Our AS and address as the neighbour knows them.
     pub(crate) own_as: Asn,
     pub(crate) own_next_hop: Option<NextHop>,
+    /// Our AS in a confederation, where the neighbour is in it too.
+    pub(crate) member_as: Option<Asn>,
     /// Of the source.
     pub(crate) preference: u16,
     pub(crate) rpki: RpkiState,
@@ -373,7 +375,13 @@ fn as_path(edit: &AsPathEdit, path: &AsPath, facts: &Facts) -> Option<AsPath> {
     };
     match edit {
         AsPathEdit::Prepend(source, times) => {
-            chosen(*source).map(|asn| path.prepended(asn, usize::from(*times)))
+            let (asn, times) = (chosen(*source)?, usize::from(*times));
+            // A member is in no segment that others see, and what others see has only what they may (RFC 5065 §3).
+            Some(if facts.member_as == Some(asn) {
+                path.prepended_member(asn, times)
+            } else {
+                path.prepended(asn, times)
+            })
         }
         AsPathEdit::Replace(range, source) => {
             let new = chosen(*source)?;

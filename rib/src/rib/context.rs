@@ -4,7 +4,7 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
-use bgp_proto::{NextHop, PathAttributes, Prefix};
+use bgp_proto::{Asn, NextHop, PathAttributes, Prefix};
 use triomphe::Arc;
 
 use super::{Peer, Rib};
@@ -57,9 +57,16 @@ impl Around<'_> {
             next_hop,
             own_as: self.config.local_as,
             own_next_hop: None,
+            member_as: None,
             preference: self.config.preferences.of(source),
             rpki: RpkiState::NotFound,
         }
+    }
+
+    /// Our AS to such a neighbour, if both are in one confederation.
+    fn member_as(&self, relation: Relation) -> Option<Asn> {
+        let inside = self.config.confederation.is_some() && relation != Relation::External;
+        inside.then_some(self.config.local_as)
     }
 
     /// The same on import. `None`: it does not come from a neighbour.
@@ -73,6 +80,7 @@ impl Around<'_> {
         Some(Facts {
             own_as: info.local_as,
             own_next_hop: info.own_next_hop(prefix.family()),
+            member_as: self.member_as(info.relation),
             ..self.facts(prefix, source, received.next_hop)
         })
     }
@@ -83,6 +91,7 @@ impl Around<'_> {
             neighbor: Some(key.neighbor.address),
             own_as: key.local_as(),
             own_next_hop: key.own(prefix.family()),
+            member_as: self.member_as(key.relation),
             preference: self.preference(path),
             ..self.facts(prefix, path.source, path.attributes.next_hop)
         }

@@ -2,7 +2,10 @@
 //! Members of a confederation (RFC 5065): one AS to others, several ASes among each other.
 
 use bgp_proto::{AsPath, Asn, Community, PathAttributes, SegmentKind};
-use rib::{DecisionStep, PeerInfo, Relation, RibConfig, Source, Terms};
+use rib::{
+    DecisionStep, PeerInfo, Policy, Relation, RibConfig, Source, Terms, Verdict,
+    policy::{Action, AsPathEdit, AsSource, Statement},
+};
 
 use crate::world::{LOCAL_AS, World, attributes, config, from, local, peer};
 
@@ -120,6 +123,49 @@ fn a_members_path_begins_with_the_member() {
     assert!(!is_taken(&[65009, 65001], &[]));
     assert!(!is_taken(&[], &[65001]));
     assert!(!is_taken(&[], &[]));
+}
+
+#[test]
+fn policy_puts_a_member_among_members_and_other_ases_behind_them() {
+    let twice = |asn| {
+        let edit = Action::AsPath(AsPathEdit::Prepend(asn, 2));
+        Policy::new(vec![Statement::Act(edit)], Verdict::Accept).unwrap()
+    };
+    let sent = through(1, &[65001, 65009], &[7018]);
+    let exported = |second: PeerInfo, asn| {
+        let second = PeerInfo {
+            export: twice(asn),
+            ..second
+        };
+        let heard = told(member(1), second, sent.clone()).unwrap();
+        heard.as_path.to_string()
+    };
+    let other = AsSource::Asn(Asn(7));
+    assert_eq!(
+        exported(member(2), AsSource::Own),
+        "(64512 64512 64512 65001 65009) 7018"
+    );
+    assert_eq!(
+        exported(member(2), AsSource::Asn(LOCAL_AS)),
+        "(64512 64512 64512 65001 65009) 7018"
+    );
+    assert_eq!(exported(member(2), other), "(64512 65001 65009) 7 7 7018");
+    assert_eq!(
+        exported(member(2), AsSource::First),
+        "(64512 65001 65009) 7018 7018 7018"
+    );
+    let inside = peer(2, Relation::Internal);
+    assert_eq!(
+        exported(inside.clone(), AsSource::Own),
+        "(64512 64512 65001 65009) 7018"
+    );
+    assert_eq!(exported(external(2), AsSource::Own), "100 100 100 7018");
+    let imported = PeerInfo {
+        import: twice(other),
+        ..member(1)
+    };
+    let heard = told(imported, inside, sent.clone()).unwrap();
+    assert_eq!(heard.as_path.to_string(), "(65001 65009) 7 7 7018");
 }
 
 #[test]
