@@ -98,6 +98,15 @@ impl Bgpd {
         )
     }
 
+    /// A route of our own: `10.9.0.0/16 --blackhole --med 5`.
+    ///
+    /// # Errors
+    /// What `bgpctl` says.
+    pub fn add_route(&self, words: &str) -> Result<()> {
+        let words = ["route", "add"].into_iter().chain(words.split(' '));
+        self.ctl(&words.collect::<Vec<_>>()).map(drop)
+    }
+
     /// How one calls `bgpctl` for it by hand.
     pub fn ctl_command(&self) -> String {
         let program = binary("bgpctl").unwrap_or_else(|_| "bgpctl".into());
@@ -184,6 +193,79 @@ impl Bgpd {
                 Ok(_) | Err(_) => Ok(()),
             },
         )
+    }
+
+    /// The best route of a prefix, when it is there.
+    ///
+    /// # Errors
+    /// It does not come.
+    pub fn route(&self, prefix: &str) -> Result<Value> {
+        self.wait_route(prefix)?;
+        let mut routes = self.json(&["route", prefix])?;
+        Ok(routes[0].take())
+    }
+
+    /// Waits until the best route of a prefix has these values; others it may have as it likes.
+    ///
+    /// # Errors
+    /// It has not to the end.
+    pub fn wait_best(&self, prefix: &str, wanted: &Value) -> Result<()> {
+        until(&format!("{prefix} with {wanted}"), PATIENCE, || {
+            let route = &self.json(&["route", prefix])?[0];
+            let wanted = wanted.as_object().context("an object")?;
+            let differs = wanted.iter().find(|(key, value)| route[*key] != **value);
+            match differs {
+                None => Ok(()),
+                Some((key, _)) => bail!("{key} in {route}"),
+            }
+        })
+    }
+
+    /// Another configuration, read at once.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn reload(&self, config: &str) -> Result<String> {
+        self.write_config(config)?;
+        self.ctl(&["reload"])
+    }
+
+    /// A number that is said of a neighbour: `established_count`, `messages_sent/update`.
+    ///
+    /// # Errors
+    /// There is no such neighbour or number.
+    pub fn number(&self, neighbor: &str, path: &str) -> Result<u64> {
+        let all = self.json(&["neighbor", neighbor])?;
+        let number = all.pointer(&format!("/{path}")).and_then(Value::as_u64);
+        number.with_context(|| format!("no {path} in {all}"))
+    }
+
+    /// Waits until a neighbour has sent all it has in the first family.
+    ///
+    /// # Errors
+    /// Its End-of-RIB does not come.
+    pub fn wait_end_of_rib(&self, neighbor: &str) -> Result<()> {
+        until(&format!("End-of-RIB of {neighbor}"), PATIENCE, || {
+            let said = self.json(&["neighbor", neighbor])?;
+            let complete = said.pointer("/families/0/end_of_rib");
+            match complete {
+                Some(Value::Bool(true)) => Ok(()),
+                _ => bail!("{said}"),
+            }
+        })
+    }
+
+    /// Waits until a session is over.
+    ///
+    /// # Errors
+    /// It is Established to the end.
+    pub fn wait_down(&self, neighbor: &str) -> Result<()> {
+        until(&format!("{neighbor} is down"), PATIENCE, || {
+            match self.state(neighbor)? {
+                state if state == "established" => bail!("{neighbor} is {state}"),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// The process.

@@ -6,7 +6,9 @@
 
 mod bgpd;
 pub mod cluster;
+pub mod config;
 mod foreign;
+mod kernel;
 mod netns;
 mod process;
 mod traffic;
@@ -14,6 +16,7 @@ mod wait;
 
 pub use bgpd::{Bgpd, binary};
 pub use foreign::{Bird, ExaBgp, Frr, GoBgp, OpenBgp};
+pub use kernel::{Monitor, time_of_day};
 pub use netns::{Lab, Netns};
 pub use process::{Process, output, run};
 pub use traffic::{Echo, Flow, Report};

@@ -151,6 +151,40 @@ impl Lab {
         }
         Ok((a, b))
     }
+
+    /// A pair as above, and `c` with 10.0.1.2/24 at the other end of `eth1` of `a`, which has 10.0.1.1/24.
+    ///
+    /// # Errors
+    /// Not root.
+    pub fn three(&self) -> Result<(Netns, Netns, Netns)> {
+        let (a, b) = self.pair()?;
+        let c = self.netns("c")?;
+        self.cable((&a, "eth1"), (&c, "eth0"))?;
+        a.ip("addr add 10.0.1.1/24 dev eth1")?;
+        c.ip("addr add 10.0.1.2/24 dev eth0")?;
+        Ok((a, b, c))
+    }
+
+    /// So many namespaces at one switch: `10.0.0.1/24` and `fd00::1/64` at `eth0` of the first, and so on.
+    ///
+    /// # Errors
+    /// Not root.
+    pub fn lan(&self, size: usize) -> Result<Vec<Netns>> {
+        let switch = self.netns("switch")?;
+        switch.ip("link add br0 type bridge")?;
+        switch.ip("link set br0 up")?;
+        (1..=size)
+            .map(|number| {
+                let host = self.netns(&format!("n{number}"))?;
+                let port = format!("port{number}");
+                self.cable((&host, "eth0"), (&switch, &port))?;
+                switch.ip(&format!("link set {port} master br0"))?;
+                host.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
+                host.ip(&format!("-6 addr add fd00::{number}/64 dev eth0 nodad"))?;
+                Ok(host)
+            })
+            .collect()
+    }
 }
 
 impl Drop for Lab {
@@ -296,11 +330,12 @@ impl Netns {
         Ok(handle)
     }
 
-    /// Routes of the main table, a line each.
+    /// Addresses of a host's own, on no link: `10.NUMBER.0.1` and `fd0NUMBER::1`.
     ///
     /// # Errors
     /// `ip`'s.
-    pub fn routes(&self) -> Result<String> {
-        self.ip_output("route show")
+    pub fn own_addresses(&self, number: u8) -> Result<()> {
+        self.ip(&format!("addr add 10.{number}.0.1/32 dev lo"))?;
+        self.ip(&format!("-6 addr add fd0{number}::1/128 dev lo"))
     }
 }

@@ -5,7 +5,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Frr, GoBgp, Lab, Netns, until};
+use lab::{
+    Bgpd, Bird, Frr, GoBgp, Lab, Netns,
+    config::{self, BOTH_FAMILIES, NO_RESTART},
+    until,
+};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -16,40 +20,14 @@ const ALL: [&str; 2] = ["10.9.0.0/16", "fd09::/32"];
 /// What only BIRD and FRR announce: with the bandwidth of their links, 200 and 100 Mbit/s.
 const TWO: &str = "10.8.0.0/16";
 
-/// So many namespaces at one switch: `10.0.0.1`, `fd00::1` and so on at `eth0`.
-fn lan(lab: &Lab, size: usize) -> Result<Vec<Netns>> {
-    let switch = lab.netns("switch")?;
-    switch.ip("link add br0 type bridge")?;
-    switch.ip("link set br0 up")?;
-    (1..=size)
-        .map(|number| {
-            let host = lab.netns(&format!("n{number}"))?;
-            let port = format!("port{number}");
-            lab.cable((&host, "eth0"), (&switch, &port))?;
-            switch.ip(&format!("link set {port} master br0"))?;
-            host.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
-            host.ip(&format!("-6 addr add fd00::{number}/64 dev eth0 nodad"))?;
-            Ok(host)
-        })
-        .collect()
-}
-
 /// Our daemon at 10.0.0.NUMBER with these neighbours, each with its AS and what is said about it.
 fn ours(number: u8, global: &str, neighbors: &[(u8, u32, &str)]) -> String {
-    let neighbor = |(peer, asn, said): &(u8, u32, &str)| {
-        format!(
-            "[[neighbors]]\nneighbor-address = \"10.0.0.{peer}\"\npeer-as = {asn}\n{said}\n\
-             graceful-restart = {{ enabled = false }}\n\
-             timers = {{ connect-retry = 1, idle-hold-time-after-reset = 1 }}\n\
-             apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n\
-             afi-safis = [{{ afi-safi-name = \"ipv4-unicast\" }}, {{ afi-safi-name = \"ipv6-unicast\" }}]\n"
-        )
-    };
-    let neighbors: Vec<String> = neighbors.iter().map(neighbor).collect();
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"10.0.0.{number}\"\nshards = 3\n{global}\n{}",
-        neighbors.concat()
-    )
+    let head = config::ours(&format!("10.0.0.{number}")) + "shards = 3\n" + global + "\n";
+    neighbors.iter().fold(head, |text, (peer, asn, said)| {
+        let timers = "timers = { connect-retry = 1, idle-hold-time-after-reset = 1 }\n";
+        let keys = [said, "\n", NO_RESTART, timers, BOTH_FAMILIES].concat();
+        text + &config::neighbor(&format!("10.0.0.{peer}"), *asn, &keys)
+    })
 }
 
 /// A client that takes and gives several paths.
@@ -137,26 +115,16 @@ route-map out6 permit 10
 ";
 
 fn gobgp() -> String {
-    let families = "
-[[neighbors.afi-safis]]
-config = { afi-safi-name = \"ipv4-unicast\" }
-add-paths = { config = { receive = true, send-max = 8 } }
-[[neighbors.afi-safis]]
-config = { afi-safi-name = \"ipv6-unicast\" }
-add-paths = { config = { receive = true, send-max = 8 } }
-";
-    let neighbor = |peer: u8, more: &str| {
-        format!(
-            "[[neighbors]]\nconfig = {{ neighbor-address = \"10.0.0.{peer}\", peer-as = 64512 }}\n\
-             timers = {{ config = {{ connect-retry = 2 }} }}\n{more}{families}"
-        )
-    };
+    let several = "add-paths = { config = { receive = true, send-max = 8 } }";
+    let families = config::gobgp_family("ipv4-unicast", several)
+        + &config::gobgp_family("ipv6-unicast", several);
     let client = "route-reflector = { config = { route-reflector-client = true, route-reflector-cluster-id = \"10.0.0.4\" } }\n";
-    format!(
-        "[global.config]\nas = 64512\nrouter-id = \"10.0.0.4\"\n{}{}",
-        neighbor(1, ""),
-        neighbor(6, client)
-    )
+    config::gobgp(64512, "10.0.0.4")
+        + &config::gobgp_neighbor("10.0.0.1", 64512)
+        + &families
+        + &config::gobgp_neighbor("10.0.0.6", 64512)
+        + client
+        + &families
 }
 
 /// BIRD in another AS.
@@ -250,7 +218,7 @@ struct Network {
 /// The reflector at 10.0.0.1, BIRD, FRR and GoBGP behind it, and a client of our make with its kernel.
 fn network(name: &str, ours_is_sent: &str) -> Result<Network> {
     let lab = Lab::new(name)?;
-    let hosts = lan(&lab, 7)?;
+    let hosts = lab.lan(7)?;
     let reflector = Bgpd::start(&hosts[0], &reflector(ours_is_sent))?;
     let bird = Bird::start(&hosts[1], BIRD)?;
     let frr = Frr::start_with_zebra(&hosts[2], FRR)?;
@@ -321,8 +289,7 @@ fn a_reflector_tells_its_clients_all_paths_or_the_best() -> Result<()> {
     }
 
     // All of them, without a new session and under the same identifiers.
-    net.reflector.write_config(&reflector("send = \"all\""))?;
-    net.reflector.ctl(&["reload"])?;
+    net.reflector.reload(&reflector("send = \"all\""))?;
     let mut all = BTreeMap::new();
     for (prefix, hops) in ALL.into_iter().zip(HOPS) {
         let paths = wait_paths(&net.client, here, prefix, &hops)?;

@@ -13,10 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Frr, Lab, Netns, run, until};
+use anyhow::{Result, ensure};
+use lab::{Bgpd, Bird, Frr, Lab, Monitor, Netns, run, time_of_day, until};
 use scene::{
-    FRR_BFD, Monitor, bird, bird_bgp, deaf, fall, frr, hears, kernel_has, neighbor, ours, wait_bfd,
+    FRR_BFD, bird, bird_bgp, deaf, fall, frr, hears, kernel_has, neighbor, ours, wait_bfd,
 };
 
 const BOTH: [(&str, &str); 2] = [("10.0.0.2", "10.2.0.0/16"), ("fd00::2", "fd02::/48")];
@@ -48,7 +48,7 @@ fn cut_link(us: &Bgpd, a: &Netns, b: &Netns, is_up: impl Fn() -> Result<bool>) -
             // The slow start is over at both ends.
             thread::sleep(Duration::from_millis(1500));
             let at = deaf(cut)?;
-            let times = BOTH.map(|(_, prefix)| monitor.removed(prefix, at));
+            let times = BOTH.map(|(_, prefix)| monitor.wait(&format!("Deleted {prefix} "), at));
             for (address, _) in BOTH {
                 let text = us.json(&["neighbor", address])?.to_string();
                 // Whom we still hear may be the first to say it; BIRD says Cease and no more.
@@ -177,8 +177,8 @@ router bgp 64514
         thread::sleep(Duration::from_millis(1500));
         let drop_all = "add table inet cut; add chain inet cut f { type filter hook forward priority 0; policy drop; }";
         r.exec(&["nft", drop_all])?;
-        let at = scene::time_of_day();
-        let times = all.map(|(_, prefix)| monitor.removed(prefix, at));
+        let at = time_of_day();
+        let times = all.map(|(_, prefix)| monitor.wait(&format!("Deleted {prefix} "), at));
         hears(&[&r])?;
         let mut longest = Duration::ZERO;
         for time in times {
@@ -189,8 +189,7 @@ router bgp 64514
 }
 
 fn sessions(us: &Bgpd) -> Result<u64> {
-    let neighbor = us.json(&["neighbor", "10.0.0.2"])?;
-    neighbor["established_count"].as_u64().context("a count")
+    us.number("10.0.0.2", "established_count")
 }
 
 /// Our session is there for a while, and it is the one that we had.
@@ -240,15 +239,13 @@ fn a_reload_takes_bfd_down_and_up_and_bgp_stays() -> Result<()> {
     us.wait_established("10.0.0.2")?;
     wait_bfd(&us, "10.0.0.2", "up")?;
     let before = sessions(&us)?;
-    us.write_config(&on.replace("enabled = true", "enabled = false"))?;
-    us.ctl(&["reload"])?;
+    us.reload(&on.replace("enabled = true", "enabled = false"))?;
     ensure!(us.json(&["bfd"])? == serde_json::json!([]));
     wait_bfd(&them, "10.0.0.1", "down")?;
     let session = them.json(&["bfd", "10.0.0.1"])?;
     ensure!(session["remote_state"] == "admin-down", "{session}");
     stays_up(&us, before)?;
-    us.write_config(&on)?;
-    us.ctl(&["reload"])?;
+    us.reload(&on)?;
     wait_bfd(&us, "10.0.0.2", "up")?;
     slower(&us, &on)?;
     stays_up(&us, before)
@@ -257,8 +254,7 @@ fn a_reload_takes_bfd_down_and_up_and_bgp_stays() -> Result<()> {
 /// Other intervals are agreed on while the session is up.
 fn slower(us: &Bgpd, config: &str) -> Result<()> {
     let before = us.json(&["bfd", "10.0.0.2"])?;
-    us.write_config(&config.replace("interval = 100", "interval = 250"))?;
-    us.ctl(&["reload"])?;
+    us.reload(&config.replace("interval = 100", "interval = 250"))?;
     until(
         "the new interval is agreed on",
         Duration::from_secs(5),
@@ -347,7 +343,7 @@ fn a_dynamic_neighbour_is_watched_while_it_is_there() -> Result<()> {
         kernel_has(&a, "10.2.0.0/16", true)?;
         thread::sleep(Duration::from_millis(1500));
         let at = deaf(&[&a])?;
-        let time = monitor.removed("10.2.0.0/16", at);
+        let time = monitor.wait("Deleted 10.2.0.0/16 ", at);
         until("it is forgotten", Duration::from_secs(5), || {
             ensure!(us.json(&["bfd"])? == serde_json::json!([]));
             Ok(())
@@ -429,7 +425,7 @@ fn a_link_local_neighbour_is_watched_on_its_interface() -> Result<()> {
         ensure!(own.starts_with("fe80::"), "{session}");
         thread::sleep(Duration::from_millis(1500));
         let at = deaf(&[&a, &b])?;
-        let time = monitor.removed("fd02::/48", at);
+        let time = monitor.wait("Deleted fd02::/48 ", at);
         hears(&[&a, &b])?;
         time
     })

@@ -3,31 +3,42 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Command, Stdio},
     sync::mpsc,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Lab, Process, binary, output, until};
+use lab::{
+    Bgpd, Bird, Lab, Netns, Process, binary,
+    config::{self, EBGP},
+    output, until,
+};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(5);
 
 fn ours(global: &str, neighbor: &str) -> String {
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n{global}\n\
-         [[neighbors]]\nneighbor-address = \"10.0.0.2\"\npeer-as = 64513\n{neighbor}\n\
-         apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n"
-    )
+    config::ours("10.0.0.1") + global + "\n" + &config::neighbor("10.0.0.2", 64513, neighbor)
 }
 
 fn theirs(extra: &str) -> String {
-    format!(
-        "router id 10.0.0.2;\nprotocol device {{}}\nprotocol static {{ ipv4; route 10.2.0.0/16 blackhole; }}\n\
-         protocol bgp ours {{ local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; connect retry time 1;\n\
-         connect delay time 1; error wait time 1, 2; {extra} ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n"
-    )
+    let lines = format!("{extra} {}", config::bird_channel("ipv4", ""));
+    config::bird("10.0.0.2", &["10.2.0.0/16"]) + &config::bird_session(EBGP, &lines)
+}
+
+/// A command of somebody without any privilege.
+fn as_nobody(netns: &Netns, program: &Path) -> Command {
+    let mut command = netns.command("setpriv");
+    command.args([
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--bounding-set=-all",
+    ]);
+    command.arg(program);
+    command
 }
 
 #[test]
@@ -46,14 +57,8 @@ fn without_kernel_and_port_179_it_needs_no_privilege() -> Result<()> {
     let config = ours("port = 1790", "transport = { remote-port = 1790 }");
     let api = format!("[api]\nlisten = []\nunix = \"{}\"\n", socket.display());
     std::fs::write(&file, format!("{config}\n{api}"))?;
-    let mut command = a.command("setpriv");
-    command.args([
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--bounding-set=-all",
-    ]);
-    command.arg(&program).arg("--config").arg(&file);
+    let mut command = as_nobody(&a, &program);
+    command.arg("--config").arg(&file);
     let mut process: Process = a.start(&mut command, "nobody")?;
     let _bird = Bird::start(
         &b,
@@ -86,14 +91,8 @@ fn a_kernel_that_it_may_not_write_keeps_it_from_starting_and_is_named() -> Resul
     output(&format!("chmod 755 {}", lab.folder().display()))?;
     let program = lab.folder().join("bgpd");
     std::fs::copy(binary("bgpd")?, &program)?;
-    let mut command = a.command("setpriv");
-    command.args([
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--bounding-set=-all",
-    ]);
-    let ended = command.arg(&program).arg("--config").arg(&file).output()?;
+    let mut command = as_nobody(&a, &program);
+    let ended = command.arg("--config").arg(&file).output()?;
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     ensure!(!ended.status.success(), "{said}");
     ensure!(
@@ -213,7 +212,11 @@ fn a_watcher_sees_sessions_and_routes_change() -> Result<()> {
     };
     let result = (|| {
         // It has subscribed when it sees something.
-        std::thread::sleep(Duration::from_millis(500));
+        until("the watcher sees something", SOON, || {
+            us.add_route("192.0.2.0/24 --blackhole")?;
+            us.ctl(&["route", "del", "192.0.2.0/24"])?;
+            Ok(events.recv_timeout(Duration::from_millis(100)).map(drop)?)
+        })?;
         let bird = Bird::start(&b, &theirs(""))?;
         wait("the session", &|event| {
             event["event"] == "neighbor" && event["to"] == "Established"

@@ -13,55 +13,36 @@ use bgp_proto::{
     Notification, Open, Origin, PathAttributes, RouterId, Update, UpdateWriter,
 };
 use bytes::{Bytes, BytesMut};
-use lab::{Bgpd, Bird, Lab, Netns, until};
+use lab::{
+    Bgpd, Bird, Lab, Netns,
+    config::{self, EBGP, NO_RESTART},
+    until,
+};
 
 const US: &str = "10.0.0.1:179";
 const SOON: Duration = Duration::from_secs(5);
 
-const OURS: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-
-[[peer-groups]]
-peer-group-name = "all"
-[peer-groups.apply-policy]
-default-import-policy = "accept-route"
-default-export-policy = "accept-route"
-[peer-groups.graceful-restart]
-enabled = false
-
-[[neighbors]]
-neighbor-address = "10.0.0.2"
-peer-as = 64513
-peer-group = "all"
-
-[[neighbors]]
-neighbor-address = "10.0.0.3"
-peer-as = 64514
-peer-group = "all"
-transport = { passive-mode = true }
-"#;
+fn ours() -> String {
+    let passive = "transport = { passive-mode = true }\n".to_owned() + NO_RESTART;
+    config::ours_with(64513, NO_RESTART) + &config::neighbor("10.0.0.3", 64514, &passive)
+}
 
 /// The well-behaved neighbour, with so many routes from 10.16.0.0 on.
 fn bird(netns: &Netns, routes: u32) -> Result<Bird> {
-    let list = (0..routes).fold(String::new(), |text, number| {
-        let address = Ipv4Addr::from(0x0a10_0000 + number * 256);
-        text + &format!("route {address}/24 blackhole;\n")
-    });
-    let config = format!(
-        "router id 10.0.0.2;\nprotocol device {{}}\nprotocol static {{ ipv4; {list} }}\n\
-         protocol bgp ours {{ local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; connect retry time 1;\n\
-         connect delay time 1; error wait time 1, 2; ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n"
-    );
-    Bird::start(netns, &config)
+    let address = |number| Ipv4Addr::from(0x0a10_0000 + number * 256);
+    let routes: Vec<String> = (0..routes)
+        .map(|number| format!("{}/24", address(number)))
+        .collect();
+    let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
+    let session = config::bird_session(EBGP, &config::bird_channel("ipv4", ""));
+    Bird::start(netns, &(config::bird("10.0.0.2", &routes) + &session))
 }
 
 fn setup(routes: u32) -> Result<(Lab, Netns, Netns, Bgpd, Bird)> {
     let lab = Lab::new("bad")?;
     let (a, b) = lab.pair()?;
     b.ip("addr add 10.0.0.3/24 dev eth0")?;
-    let us = Bgpd::start(&a, OURS)?;
+    let us = Bgpd::start(&a, &ours())?;
     let bird = bird(&b, routes)?;
     us.wait_established("10.0.0.2")?;
     us.wait_route("10.16.0.0/24")?;
@@ -296,6 +277,7 @@ fn a_malformed_update_costs_only_the_routes_it_names() -> Result<()> {
 fn a_hundred_thousand_octets_of_nothing_known_do_no_harm() -> Result<()> {
     let (_lab, _a, b, mut us, _bird) = setup(1)?;
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut sent = 0;
     for _ in 0..40 {
         // The daemon may reset it, or rest and refuse it; both are answers.
         let Ok(mut bad) = Bad::established(&b) else {
@@ -317,7 +299,9 @@ fn a_hundred_thousand_octets_of_nothing_known_do_no_harm() -> Result<()> {
         update.extend_from_slice(&body);
         // It may be closed under our hands.
         let _ = bad.send(&update);
+        sent += 1;
     }
+    ensure!(sent >= 10, "only {sent} sessions for it");
     nobody_else_noticed(&mut us)
 }
 

@@ -4,27 +4,18 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, ExaBgp, Lab, until};
-use serde_json::Value;
+use lab::{
+    Bgpd, ExaBgp, Lab,
+    config::{self, BOTH_FAMILIES},
+    until,
+};
+use serde_json::{Value, json};
 
-const OURS: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-apply-policy = { default-import-policy = "accept-route", default-export-policy = "accept-route" }
-
-[[neighbors]]
-neighbor-address = "10.0.0.2"
-peer-as = 64513
-afi-safis = [{ afi-safi-name = "ipv4-unicast" }, { afi-safi-name = "ipv6-unicast" }]
-
-[[static-routes]]
-prefix = "10.1.0.0/16"
-blackhole = true
-[[static-routes]]
-prefix = "fd01::/48"
-blackhole = true
-"#;
+fn ours() -> String {
+    config::ours_with(64513, BOTH_FAMILIES)
+        + &config::blackhole("10.1.0.0/16")
+        + &config::blackhole("fd01::/48")
+}
 
 const THEIRS: &str = "
   router-id 10.0.0.2;
@@ -63,7 +54,7 @@ fn update(exabgp: &ExaBgp, what: &str, prefix: &str) -> Result<Value> {
 fn routes_of_both_families_go_both_ways() -> Result<()> {
     let lab = Lab::new("exa")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, OURS)?;
+    let us = Bgpd::start(&a, &ours())?;
     let exabgp = ExaBgp::start(&b, "10.0.0.1", THEIRS)?;
     us.wait_established("10.0.0.2")?;
 
@@ -80,24 +71,15 @@ fn routes_of_both_families_go_both_ways() -> Result<()> {
         );
     }
 
-    us.wait_route("10.2.0.0/16")?;
-    let route = &us.json(&["route", "10.2.0.0/16"])?[0];
-    ensure!(route["as_path"] == "64513 65001 4200000003", "{route}");
-    ensure!(
-        route["next_hop"] == "10.0.0.2" && route["med"] == 9,
-        "{route}"
-    );
-    ensure!(
-        route["large_communities"] == serde_json::json!(["64513:1:2"]),
-        "{route}"
-    );
-    us.wait_route("fd02::/48")?;
-    let route = &us.json(&["route", "fd02::/48"])?[0];
-    ensure!(
-        route["as_path"] == "64513" && route["next_hop"] == "fd00::2",
-        "{route}"
-    );
-    Ok(())
+    let four = json!({
+        "as_path": "64513 65001 4200000003", "next_hop": "10.0.0.2", "med": 9,
+        "large_communities": ["64513:1:2"],
+    });
+    us.wait_best("10.2.0.0/16", &four)?;
+    us.wait_best(
+        "fd02::/48",
+        &json!({ "as_path": "64513", "next_hop": "fd00::2" }),
+    )
 }
 
 #[test]
@@ -105,24 +87,15 @@ fn routes_of_both_families_go_both_ways() -> Result<()> {
 fn what_we_take_back_is_withdrawn_in_both_families() -> Result<()> {
     let lab = Lab::new("exa")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, OURS)?;
+    let us = Bgpd::start(&a, &ours())?;
     let exabgp = ExaBgp::start(&b, "10.0.0.1", THEIRS)?;
     us.wait_established("10.0.0.2")?;
     for prefix in ["10.9.0.0/16", "fd09::/48"] {
-        us.ctl(&[
-            "route",
-            "add",
-            prefix,
-            "--blackhole",
-            "--med",
-            "5",
-            "--community",
-            "64512:7",
-        ])?;
+        us.add_route(&format!("{prefix} --blackhole --med 5 --community 64512:7"))?;
         let told = update(&exabgp, "announce", prefix)?;
         ensure!(told["attribute"]["med"] == 5, "{told}");
         ensure!(
-            told["attribute"]["community"] == serde_json::json!([[64512, 7]]),
+            told["attribute"]["community"] == json!([[64512, 7]]),
             "{told}"
         );
         us.ctl(&["route", "del", prefix])?;

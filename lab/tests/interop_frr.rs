@@ -3,48 +3,21 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Frr, Lab, until};
-use serde_json::Value;
+use anyhow::{Result, ensure};
+use lab::{
+    Bgpd, Frr, Lab, Netns,
+    config::{self, BOTH_FAMILIES},
+    until,
+};
+use serde_json::{Value, json};
 
-const OURS: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
+fn ours() -> String {
+    config::ours_with(4_200_000_002, BOTH_FAMILIES)
+        + &config::blackhole("10.1.0.0/16")
+        + &config::blackhole("fd01::/48")
+}
 
-[[neighbors]]
-neighbor-address = "10.0.0.2"
-peer-as = 4200000002
-apply-policy = { default-import-policy = "accept-route", default-export-policy = "accept-route" }
-afi-safis = [{ afi-safi-name = "ipv4-unicast" }, { afi-safi-name = "ipv6-unicast" }]
-
-[[static-routes]]
-prefix = "10.1.0.0/16"
-blackhole = true
-[[static-routes]]
-prefix = "fd01::/48"
-blackhole = true
-"#;
-
-/// FRR runs with zebra: without interfaces it withdraws what has a link-local next hop beside the global one.
-const THEIRS: &str = "
-router bgp 4200000002
- bgp router-id 10.0.0.2
- no bgp ebgp-requires-policy
- no bgp network import-check
- neighbor 10.0.0.1 remote-as 64512
- neighbor 10.0.0.1 timers connect 1
- address-family ipv4 unicast
-  network 10.2.0.0/16
-  neighbor 10.0.0.1 activate
-  neighbor 10.0.0.1 route-map out4 out
- exit-address-family
- address-family ipv6 unicast
-  network fd02::/48
-  neighbor 10.0.0.1 activate
-  neighbor 10.0.0.1 route-map out6 out
- exit-address-family
-route-map out4 permit 10
+const ROUTE_MAPS: &str = "route-map out4 permit 10
  set metric 77
  set community 65000:1 65000:2
  set as-path prepend 4200000009
@@ -52,26 +25,51 @@ route-map out6 permit 10
  set ipv6 next-hop global fd00::2
 ";
 
+fn theirs() -> String {
+    let active = "neighbor 10.0.0.1 activate";
+    let four = [
+        "network 10.2.0.0/16",
+        active,
+        "neighbor 10.0.0.1 route-map out4 out",
+    ];
+    let six = [
+        "network fd02::/48",
+        active,
+        "neighbor 10.0.0.1 route-map out6 out",
+    ];
+    config::frr(4_200_000_002, "10.0.0.2", &[("10.0.0.1", 64512)])
+        + &config::frr_family("ipv4", &four)
+        + &config::frr_family("ipv6", &six)
+        + ROUTE_MAPS
+}
+
 const SOON: Duration = Duration::from_secs(10);
 
-/// The only path FRR has of a prefix.
+/// Both, with a session. FRR runs with zebra: without interfaces it withdraws what has a link-local next hop beside the
+/// global one.
+fn start(lab: &Lab) -> Result<(Bgpd, Frr)> {
+    let (a, b) = lab.pair()?;
+    start_with(&a, &ours(), &b, &theirs())
+}
+
+fn start_with(a: &Netns, ours: &str, b: &Netns, theirs: &str) -> Result<(Bgpd, Frr)> {
+    let us = Bgpd::start(a, ours)?;
+    let frr = Frr::start_with_zebra(b, theirs)?;
+    us.wait_established("10.0.0.2")?;
+    Ok((us, frr))
+}
+
+/// The only path FRR has of a prefix, when it has come.
 fn path(frr: &Frr, prefix: &str) -> Result<Value> {
     frr.wait_route(prefix)?;
-    let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
-    let text = frr.ctl(&format!("show bgp {family} unicast {prefix} json"))?;
-    let table: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
-    ensure!(table["paths"].as_array().map(Vec::len) == Some(1), "{text}");
-    Ok(table["paths"][0].clone())
+    frr.path(prefix)
 }
 
 #[test]
 #[ignore = "needs netns"]
 fn routes_of_both_families_go_both_ways() -> Result<()> {
     let lab = Lab::new("frr")?;
-    let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, OURS)?;
-    let frr = Frr::start_with_zebra(&b, THEIRS)?;
-    us.wait_established("10.0.0.2")?;
+    let (us, frr) = start(&lab)?;
 
     for (prefix, next_hop) in [("10.1.0.0/16", "10.0.0.1"), ("fd01::/48", "fd00::1")] {
         let path = path(&frr, prefix)?;
@@ -80,46 +78,23 @@ fn routes_of_both_families_go_both_ways() -> Result<()> {
         ensure!(path["origin"] == "IGP" && path["valid"] == true, "{path}");
     }
 
-    us.wait_route("10.2.0.0/16")?;
-    let route = &us.json(&["route", "10.2.0.0/16"])?[0];
-    ensure!(route["as_path"] == "4200000002 4200000009", "{route}");
-    ensure!(
-        route["next_hop"] == "10.0.0.2" && route["med"] == 77,
-        "{route}"
-    );
-    ensure!(
-        route["communities"] == serde_json::json!(["65000:1", "65000:2"]),
-        "{route}"
-    );
-    us.wait_route("fd02::/48")?;
-    let route = &us.json(&["route", "fd02::/48"])?[0];
-    ensure!(route["as_path"] == "4200000002", "{route}");
-    ensure!(route["next_hop"] == "fd00::2", "{route}");
-    Ok(())
+    let four = json!({
+        "as_path": "4200000002 4200000009", "next_hop": "10.0.0.2", "med": 77,
+        "communities": ["65000:1", "65000:2"],
+    });
+    us.wait_best("10.2.0.0/16", &four)?;
+    us.wait_best(
+        "fd02::/48",
+        &json!({ "as_path": "4200000002", "next_hop": "fd00::2" }),
+    )
 }
 
 #[test]
 #[ignore = "needs netns"]
 fn attributes_and_withdrawals_arrive() -> Result<()> {
     let lab = Lab::new("frr")?;
-    let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, OURS)?;
-    let frr = Frr::start_with_zebra(&b, THEIRS)?;
-    us.wait_established("10.0.0.2")?;
-    us.ctl(&[
-        "route",
-        "add",
-        "10.9.0.0/16",
-        "--blackhole",
-        "--med",
-        "5",
-        "--community",
-        "64512:7",
-        "--large-community",
-        "64512:1:2",
-        "--origin",
-        "incomplete",
-    ])?;
+    let (us, frr) = start(&lab)?;
+    us.add_route("10.9.0.0/16 --blackhole --med 5 --community 64512:7 --large-community 64512:1:2 --origin incomplete")?;
     let path = path(&frr, "10.9.0.0/16")?;
     ensure!(
         path["metric"] == 5 && path["origin"] == "incomplete",
@@ -129,14 +104,7 @@ fn attributes_and_withdrawals_arrive() -> Result<()> {
     ensure!(path["largeCommunity"]["string"] == "64512:1:2", "{path}");
 
     us.ctl(&["route", "del", "10.9.0.0/16"])?;
-    until(
-        "FRR has lost the route",
-        Duration::from_secs(5),
-        || match frr.ctl("show bgp ipv4 unicast 10.9.0.0/16 json")? {
-            text if text.contains("paths") => anyhow::bail!("{text}"),
-            _ => Ok(()),
-        },
-    )?;
+    frr.wait_no_route("10.9.0.0/16")?;
 
     us.wait_route("10.2.0.0/16")?;
     frr.ctl("configure terminal\nrouter bgp 4200000002\naddress-family ipv4 unicast\nno network 10.2.0.0/16")?;
@@ -148,40 +116,32 @@ fn attributes_and_withdrawals_arrive() -> Result<()> {
 #[ignore = "needs netns"]
 fn each_refreshes_for_the_other() -> Result<()> {
     let lab = Lab::new("frr")?;
-    let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, OURS)?;
-    let frr = Frr::start_with_zebra(&b, THEIRS)?;
-    us.wait_established("10.0.0.2")?;
+    let (us, frr) = start(&lab)?;
     us.wait_route("fd02::/48")?;
     path(&frr, "fd01::/48")?;
-    let count = |key: &str| -> Result<u64> {
-        let all = us.json(&["neighbor", "10.0.0.2"])?;
-        let number = all["messages_received"][key].as_u64();
-        number.with_context(|| format!("no {key} in {all}"))
-    };
-    let sent = || -> Result<u64> {
-        let all = us.json(&["neighbor", "10.0.0.2"])?;
-        all["messages_sent"]["update"]
-            .as_u64()
-            .context("updates are counted")
-    };
-
-    let before = sent()?;
+    let count = |what: &str| us.number("10.0.0.2", what);
+    let before = count("messages_sent/update")?;
     frr.ctl("clear bgp ipv4 unicast 10.0.0.1 soft in")?;
     until("we send again", Duration::from_secs(5), || {
-        ensure!(count("route_refresh")? > 0, "no ROUTE-REFRESH came");
-        ensure!(sent()? > before, "nothing was sent");
+        ensure!(
+            count("messages_received/route_refresh")? > 0,
+            "no ROUTE-REFRESH came"
+        );
+        ensure!(count("messages_sent/update")? > before, "nothing was sent");
         Ok(())
     })?;
 
-    let before = count("update")?;
+    let before = count("messages_received/update")?;
     us.ctl(&["neighbor", "10.0.0.2", "softresetin"])?;
     until("FRR sends again", Duration::from_secs(5), || {
-        ensure!(count("update")? > before, "no UPDATE came");
+        ensure!(
+            count("messages_received/update")? > before,
+            "no UPDATE came"
+        );
         Ok(())
     })?;
     ensure!(
-        us.json(&["neighbor", "10.0.0.2"])?["established_count"] == 1,
+        count("established_count")? == 1,
         "the session has not ended"
     );
     us.wait_route("10.2.0.0/16")
@@ -192,13 +152,11 @@ fn each_refreshes_for_the_other() -> Result<()> {
 fn each_keeps_the_others_routes_while_it_restarts() -> Result<()> {
     let lab = Lab::new("frr")?;
     let (a, b) = lab.pair()?;
-    let mut us = Bgpd::start(&a, &format!("{OURS}\n[fib]\n"))?;
-    let restarting = THEIRS.replace(
+    let restarting = theirs().replace(
         " no bgp network import-check\n",
         " no bgp network import-check\n bgp graceful-restart\n",
     );
-    let mut frr = Frr::start_with_zebra(&b, &restarting)?;
-    us.wait_established("10.0.0.2")?;
+    let (mut us, mut frr) = start_with(&a, &(ours() + "[fib]\n"), &b, &restarting)?;
     for prefix in ["10.1.0.0/16", "fd01::/48"] {
         let path = path(&frr, prefix)?;
         ensure!(path["stale"].is_null(), "{path}");
@@ -224,10 +182,7 @@ fn each_keeps_the_others_routes_while_it_restarts() -> Result<()> {
     us.wait_route("fd02::/48")?;
 
     frr.process().kill()?;
-    until("the session is over", SOON, || {
-        ensure!(us.state("10.0.0.2")? != "established");
-        Ok(())
-    })?;
+    us.wait_down("10.0.0.2")?;
     us.wait_route("10.2.0.0/16")?;
     drop(frr);
     let less = restarting.replace("  network 10.2.0.0/16\n", "");

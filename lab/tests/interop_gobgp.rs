@@ -4,41 +4,30 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, GoBgp, Lab, until};
-use serde_json::Value;
+use lab::{Bgpd, GoBgp, Lab, Netns, config, until};
+use serde_json::{Value, json};
 
-const OURS: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-apply-policy = { default-import-policy = "accept-route", default-export-policy = "accept-route" }
+fn ours() -> String {
+    config::ours_with(64513, "")
+        + &config::neighbor("fd00::2", 64513, "")
+        + &config::blackhole("10.1.0.0/16")
+        + &config::blackhole("fd01::/48")
+}
 
-[[neighbors]]
-neighbor-address = "10.0.0.2"
-peer-as = 64513
-[[neighbors]]
-neighbor-address = "fd00::2"
-peer-as = 64513
+fn theirs() -> String {
+    config::gobgp(64513, "10.0.0.2")
+        + &config::gobgp_neighbor("10.0.0.1", 64512)
+        + &config::gobgp_neighbor("fd00::1", 64512)
+}
 
-[[static-routes]]
-prefix = "10.1.0.0/16"
-blackhole = true
-[[static-routes]]
-prefix = "fd01::/48"
-blackhole = true
-"#;
-
-const THEIRS: &str = r#"
-[global.config]
-as = 64513
-router-id = "10.0.0.2"
-[[neighbors]]
-config = { neighbor-address = "10.0.0.1", peer-as = 64512 }
-timers = { config = { connect-retry = 5 } }
-[[neighbors]]
-config = { neighbor-address = "fd00::1", peer-as = 64512 }
-timers = { config = { connect-retry = 5 } }
-"#;
+/// Both, with two sessions.
+fn start(a: &Netns, ours: &str, b: &Netns, theirs: &str) -> Result<(Bgpd, GoBgp)> {
+    let us = Bgpd::start(a, ours)?;
+    let gobgp = GoBgp::start(b, theirs)?;
+    us.wait_established("10.0.0.2")?;
+    us.wait_established("fd00::2")?;
+    Ok((us, gobgp))
+}
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -64,42 +53,27 @@ fn attribute(gobgp: &GoBgp, prefix: &str, kind: u64) -> Result<Value> {
 fn routes_of_both_families_go_both_ways() -> Result<()> {
     let lab = Lab::new("gobgp")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, OURS)?;
-    let gobgp = GoBgp::start(&b, THEIRS)?;
+    let (us, gobgp) = start(&a, &ours(), &b, &theirs())?;
     gobgp.ctl("global rib add -a ipv4 10.2.0.0/16 nexthop 10.0.0.2 med 7 community 65000:1")?;
     gobgp.ctl("global rib add -a ipv6 fd02::/48 nexthop fd00::2")?;
-    us.wait_established("10.0.0.2")?;
-    us.wait_established("fd00::2")?;
 
     for prefix in ["10.1.0.0/16", "fd01::/48"] {
         let path = attribute(&gobgp, prefix, 2)?;
-        ensure!(
-            path["as_paths"][0]["asns"] == serde_json::json!([64512]),
-            "{path}"
-        );
+        ensure!(path["as_paths"][0]["asns"] == json!([64512]), "{path}");
     }
     let next_hop = attribute(&gobgp, "10.1.0.0/16", 3)?;
     ensure!(next_hop["nexthop"] == "10.0.0.1", "{next_hop}");
     let reach = attribute(&gobgp, "fd01::/48", 14)?;
     ensure!(reach["nexthop"] == "fd00::1", "{reach}");
 
-    us.wait_route("10.2.0.0/16")?;
-    let route = &us.json(&["route", "10.2.0.0/16"])?[0];
-    ensure!(
-        route["as_path"] == "64513" && route["next_hop"] == "10.0.0.2",
-        "{route}"
-    );
-    ensure!(
-        route["med"] == 7 && route["communities"][0] == "65000:1",
-        "{route}"
-    );
-    us.wait_route("fd02::/48")?;
-    let route = &us.json(&["route", "fd02::/48"])?[0];
-    ensure!(
-        route["as_path"] == "64513" && route["next_hop"] == "fd00::2",
-        "{route}"
-    );
-    Ok(())
+    let four = json!({
+        "as_path": "64513", "next_hop": "10.0.0.2", "med": 7, "communities": ["65000:1"],
+    });
+    us.wait_best("10.2.0.0/16", &four)?;
+    us.wait_best(
+        "fd02::/48",
+        &json!({ "as_path": "64513", "next_hop": "fd00::2" }),
+    )
 }
 
 #[test]
@@ -107,35 +81,21 @@ fn routes_of_both_families_go_both_ways() -> Result<()> {
 fn withdrawals_arrive_on_both_sides() -> Result<()> {
     let lab = Lab::new("gobgp")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, OURS)?;
-    let gobgp = GoBgp::start(&b, THEIRS)?;
-    us.wait_established("10.0.0.2")?;
-    us.wait_established("fd00::2")?;
+    let (us, gobgp) = start(&a, &ours(), &b, &theirs())?;
     gobgp.ctl("global rib add -a ipv6 fd02::/48 nexthop fd00::2")?;
     us.wait_route("fd02::/48")?;
     gobgp.ctl("global rib del -a ipv6 fd02::/48")?;
     us.wait_no_route("fd02::/48")?;
 
-    us.ctl(&[
-        "route",
-        "add",
-        "fd09::/48",
-        "--blackhole",
-        "--community",
-        "64512:7",
-    ])?;
+    us.add_route("fd09::/48 --blackhole --community 64512:7")?;
     let communities = attribute(&gobgp, "fd09::/48", 8)?;
     let number = (64512_u64 << 16) + 7;
     ensure!(
-        communities["communities"] == serde_json::json!([number]),
+        communities["communities"] == json!([number]),
         "{communities}"
     );
     us.ctl(&["route", "del", "fd09::/48"])?;
-    until("GoBGP has lost the route", Duration::from_secs(5), || {
-        let table = gobgp.ctl("global rib -a ipv6")?;
-        ensure!(!table.contains("fd09::/48"), "{table}");
-        Ok(())
-    })
+    gobgp.wait_no_route("fd09::/48")
 }
 
 #[test]
@@ -143,26 +103,15 @@ fn withdrawals_arrive_on_both_sides() -> Result<()> {
 fn gobgp_keeps_our_routes_while_we_restart() -> Result<()> {
     let lab = Lab::new("gobgp")?;
     let (a, b) = lab.pair()?;
-    let mut us = Bgpd::start(&a, &format!("{OURS}\n[fib]\n"))?;
-    let helping = THEIRS.replace(
-        "timers =",
-        "graceful-restart = { config = { enabled = true, restart-time = 30 } }\ntimers =",
-    );
-    let family = |name: &str| {
-        format!(
-            "[[neighbors.afi-safis]]\nconfig = {{ afi-safi-name = \"{name}\" }}\n\
-             mp-graceful-restart = {{ config = {{ enabled = true }} }}\n"
-        )
+    let helping = |address: &str, family: &str| {
+        let helps = "graceful-restart = { config = { enabled = true, restart-time = 30 } }\n";
+        let family_helps = "mp-graceful-restart = { config = { enabled = true } }";
+        config::gobgp_neighbor(address, 64512) + helps + &config::gobgp_family(family, family_helps)
     };
-    // The family's table comes after the neighbour's keys, and before the next neighbour.
-    let (first, second) = helping
-        .rsplit_once("[[neighbors]]")
-        .context("two of them")?;
-    let (v4, v6) = (family("ipv4-unicast"), family("ipv6-unicast"));
-    let config = format!("{first}{v4}[[neighbors]]{second}{v6}");
-    let gobgp = GoBgp::start(&b, &config)?;
-    us.wait_established("10.0.0.2")?;
-    us.wait_established("fd00::2")?;
+    let config = config::gobgp(64513, "10.0.0.2")
+        + &helping("10.0.0.1", "ipv4-unicast")
+        + &helping("fd00::1", "ipv6-unicast");
+    let (mut us, gobgp) = start(&a, &(ours() + "[fib]\n"), &b, &config)?;
     let stale = |prefix: &str, wanted: bool| -> Result<()> {
         let line = gobgp.wait_route(prefix)?;
         let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };

@@ -7,7 +7,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Echo, Flow, Lab, Netns, until};
+use lab::{
+    Bgpd, Bird, Echo, Flow, Lab, Netns,
+    config::{self, BOTH_FAMILIES, EBGP},
+    until,
+};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -15,40 +19,30 @@ use serde_json::Value;
 const SOON: Duration = Duration::from_secs(5);
 
 fn ours(global: &str, fib: &str) -> String {
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n{global}\n[fib]\ndeferral = 10\n{fib}\n\
-         [[neighbors]]\nneighbor-address = \"10.0.0.2\"\npeer-as = 64513\ntimers = {{ hold-time = 9 }}\n\
-         apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n\
-         afi-safis = [{{ afi-safi-name = \"ipv4-unicast\" }}, {{ afi-safi-name = \"ipv6-unicast\" }}]\n\
-         [[static-routes]]\nprefix = \"10.1.0.0/16\"\nblackhole = true\n"
-    )
+    let keys = "timers = { hold-time = 9 }\n".to_owned() + BOTH_FAMILIES;
+    let fib = format!("{global}\n[fib]\ndeferral = 10\n{fib}\n");
+    config::ours("10.0.0.1")
+        + &fib
+        + &config::neighbor("10.0.0.2", 64513, &keys)
+        + &config::blackhole("10.1.0.0/16")
 }
 
 /// A BIRD that announces these IPv4 prefixes and `fd02::/48`.
 fn theirs(prefixes: &[&str]) -> String {
-    let routes = prefixes.iter().fold(String::new(), |text, prefix| {
-        text + " route " + prefix + " blackhole;"
-    });
-    format!(
-        "router id 10.0.0.2;\nprotocol device {{}}\nprotocol static {{ ipv4;{routes} }}\n\
-         protocol static {{ ipv6; route fd02::/48 blackhole; }}\n\
-         protocol kernel {{ ipv4 {{ import none; export where source = RTS_BGP; }}; }}\n\
-         protocol bgp {{ local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; hold time 9;\n\
-         connect retry time 1; connect delay time 1; error wait time 1, 2; graceful restart on;\n\
-         ipv4 {{ import all; export where source = RTS_STATIC; }};\n\
-         ipv6 {{ import all; export where source = RTS_STATIC; next hop address fd00::2; }}; }}\n"
-    )
+    let lines = "hold time 9; graceful restart on;".to_owned()
+        + &config::bird_channel("ipv4", "")
+        + &config::bird_channel("ipv6", "next hop address fd00::2;");
+    config::bird("10.0.0.2", &[prefixes, &["fd02::/48"]].concat())
+        + "protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; }\n"
+        + &config::bird_session(EBGP, &lines)
 }
 
-/// Waits until `ip route show` says exactly this of the prefix; an empty text is no route.
-fn kernel_has(netns: &Netns, prefix: &str, wanted: &str) -> Result<()> {
-    until(&format!("`{wanted}` in the kernel"), SOON, || {
-        let family = if prefix.contains(':') { "-6" } else { "-4" };
-        let routes = netns.ip_output(&format!("{family} route show {prefix}"))?;
-        let routes = routes.split_whitespace().collect::<Vec<_>>().join(" ");
-        ensure!(routes == wanted, "it has `{routes}`");
-        Ok(())
-    })
+/// Waits until the kernel has a prefix by way of BIRD.
+fn via_bird(netns: &Netns, prefix: &str) -> Result<()> {
+    netns.wait_route(
+        prefix,
+        &format!("{prefix} via 10.0.0.2 dev eth0 proto bird"),
+    )
 }
 
 /// What `bgpctl fib` says of a prefix.
@@ -68,23 +62,18 @@ fn routes_reach_the_kernel_and_leave_it_with_the_peer() -> Result<()> {
     let (a, b) = lab.pair()?;
     let us = Bgpd::start(&a, &ours("", ""))?;
     let mut bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
-    kernel_has(
-        &a,
-        "10.2.0.0/16",
-        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
-    kernel_has(
-        &a,
+    via_bird(&a, "10.2.0.0/16")?;
+    a.wait_route(
         "fd02::/48",
         "fd02::/48 via fd00::2 dev eth0 proto bird metric 1024 pref medium",
     )?;
-    kernel_has(&a, "10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")?;
+    a.wait_route("10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")?;
     ensure!(fib(&us, "10.2.0.0/16")?["state"] == "installed");
     // An orderly end: graceful restart does not keep them.
     bird.process().terminate()?;
-    kernel_has(&a, "10.2.0.0/16", "")?;
-    kernel_has(&a, "fd02::/48", "")?;
-    kernel_has(&a, "10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")
+    a.wait_route("10.2.0.0/16", "")?;
+    a.wait_route("fd02::/48", "")?;
+    a.wait_route("10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")
 }
 
 #[test]
@@ -95,7 +84,7 @@ fn a_link_that_goes_down_takes_its_routes_from_kernel_and_table_at_once() -> Res
     let us = Bgpd::start(&a, &ours("", ""))?;
     let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
     let line = "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird";
-    kernel_has(&a, "10.2.0.0/16", line)?;
+    a.wait_route("10.2.0.0/16", line)?;
     b.ip("link set eth0 down")?;
     let begun = Instant::now();
     until(
@@ -107,14 +96,14 @@ fn a_link_that_goes_down_takes_its_routes_from_kernel_and_table_at_once() -> Res
             Ok(())
         },
     )?;
-    kernel_has(&a, "10.2.0.0/16", "")?;
+    a.wait_route("10.2.0.0/16", "")?;
     ensure!(
         us.state("10.0.0.2")? == "established",
         "the session had no time to end: {:?}",
         begun.elapsed()
     );
     b.ip("link set eth0 up")?;
-    kernel_has(&a, "10.2.0.0/16", line)
+    a.wait_route("10.2.0.0/16", line)
 }
 
 #[test]
@@ -125,19 +114,21 @@ fn a_stolen_route_is_back_within_a_second() -> Result<()> {
     let us = Bgpd::start(&a, &ours("", ""))?;
     let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
     let line = "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird";
-    kernel_has(&a, "10.2.0.0/16", line)?;
+    a.wait_route("10.2.0.0/16", line)?;
     for theft in [
         "route del 10.2.0.0/16",
         "route replace blackhole 10.2.0.0/16 proto bird",
     ] {
         a.ip(theft)?;
         until("it is back", Duration::from_secs(1), || {
-            kernel_has(&a, "10.2.0.0/16", line)
+            let found = a.route("10.2.0.0/16")?;
+            ensure!(found == line, "{found}");
+            Ok(())
         })?;
     }
     a.ip("route flush proto bird")?;
-    kernel_has(&a, "10.2.0.0/16", line)?;
-    kernel_has(&a, "10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")?;
+    a.wait_route("10.2.0.0/16", line)?;
+    a.wait_route("10.1.0.0/16", "blackhole 10.1.0.0/16 proto bird")?;
     ensure!(fib(&us, "10.2.0.0/16")?["state"] == "installed");
     Ok(())
 }
@@ -150,11 +141,7 @@ fn somebody_elses_route_is_reported_and_left_alone() -> Result<()> {
     a.ip("route add unreachable 10.2.0.0/16 proto static")?;
     let us = Bgpd::start(&a, &ours("", ""))?;
     let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16", "10.3.0.0/16"]))?;
-    kernel_has(
-        &a,
-        "10.3.0.0/16",
-        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    via_bird(&a, "10.3.0.0/16")?;
     until("it is reported", SOON, || {
         let route = fib(&us, "10.2.0.0/16")?;
         let detail = route["detail"].as_str().unwrap_or_default();
@@ -164,13 +151,9 @@ fn somebody_elses_route_is_reported_and_left_alone() -> Result<()> {
         );
         Ok(())
     })?;
-    kernel_has(&a, "10.2.0.0/16", "unreachable 10.2.0.0/16 proto static")?;
+    a.wait_route("10.2.0.0/16", "unreachable 10.2.0.0/16 proto static")?;
     a.ip("route del unreachable 10.2.0.0/16 proto static")?;
-    kernel_has(
-        &a,
-        "10.2.0.0/16",
-        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )
+    via_bird(&a, "10.2.0.0/16")
 }
 
 #[test]
@@ -182,11 +165,7 @@ fn what_the_kernel_refuses_is_said_in_its_words_and_tried_again() -> Result<()> 
     let pool = "[[pools]]\ncidr = \"10.2.0.0/16\"\nencapsulation = \"ipip\"\nmode = \"always\"\n";
     let us = Bgpd::start(&a, &ours("", pool))?;
     let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16", "10.3.0.0/16"]))?;
-    kernel_has(
-        &a,
-        "10.3.0.0/16",
-        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    via_bird(&a, "10.3.0.0/16")?;
     let route = fib(&us, "10.2.0.0/16")?;
     ensure!(route["state"] == "waiting-for-interface", "{route}");
     ensure!(
@@ -197,13 +176,7 @@ fn what_the_kernel_refuses_is_said_in_its_words_and_tried_again() -> Result<()> 
     );
     a.ip("link add tunl0 type bridge")?;
     a.ip("link set tunl0 up")?;
-    let line = "10.2.0.0/16 via 10.0.0.2 dev tunl0 proto bird onlink";
-    until("the tunnel's carrier", SOON, || {
-        let routes = a.ip_output("route show 10.2.0.0/16")?;
-        ensure!(routes.contains("dev tunl0 proto bird onlink"), "{routes}");
-        Ok(())
-    })
-    .with_context(|| line.to_owned())?;
+    a.wait_route_with("10.2.0.0/16", "via 10.0.0.2 dev tunl0 proto bird onlink")?;
     ensure!(fib(&us, "10.2.0.0/16")?["state"] == "installed");
     Ok(())
 }
@@ -217,9 +190,8 @@ fn restart_under_traffic(global: &str, end: impl Fn(&mut Bgpd) -> Result<()>) ->
     let mut us = Bgpd::start(&a, &ours(global, ""))?;
     let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
     let line = "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird";
-    kernel_has(&a, "10.2.0.0/16", line)?;
-    kernel_has(
-        &b,
+    a.wait_route("10.2.0.0/16", line)?;
+    b.wait_route(
         "10.1.0.0/16",
         "10.1.0.0/16 via 10.0.0.1 dev eth0 proto bird metric 32",
     )?;
@@ -240,7 +212,7 @@ fn restart_under_traffic(global: &str, end: impl Fn(&mut Bgpd) -> Result<()>) ->
             ensure!(now > before, "{now}");
             Ok(())
         })?;
-        kernel_has(&a, "10.2.0.0/16", line)?;
+        a.wait_route("10.2.0.0/16", line)?;
     }
     std::thread::sleep(Duration::from_millis(300));
     let report = flow.finish()?;
@@ -274,20 +246,12 @@ fn a_stop_that_is_announced_takes_our_routes_from_the_peer_and_leaves_the_kernel
     let (a, b) = lab.pair()?;
     let mut us = Bgpd::start(&a, &ours("", ""))?;
     let bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
-    kernel_has(
-        &a,
-        "10.2.0.0/16",
-        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    via_bird(&a, "10.2.0.0/16")?;
     bird.wait_route("10.1.0.0/16")?;
     us.process().signal(Signal::SIGTERM)?;
     bird.wait_no_route("10.1.0.0/16")?;
     us.process().terminate()?;
-    kernel_has(
-        &a,
-        "10.2.0.0/16",
-        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    via_bird(&a, "10.2.0.0/16")?;
     ensure!(us.log().contains("stopped"), "{}", us.log());
     Ok(())
 }
@@ -300,16 +264,11 @@ fn without_persist_nothing_is_left_behind() -> Result<()> {
     a.ip("route add 10.9.0.0/16 via 10.0.0.2 proto static")?;
     let mut us = Bgpd::start(&a, &ours("", "persist = false"))?;
     let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
-    kernel_has(
-        &a,
-        "10.2.0.0/16",
-        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    via_bird(&a, "10.2.0.0/16")?;
     us.process().terminate()?;
     let left = a.ip_output("route show proto bird")?;
     ensure!(left.trim().is_empty(), "{left}");
-    kernel_has(
-        &a,
+    a.wait_route(
         "10.9.0.0/16",
         "10.9.0.0/16 via 10.0.0.2 dev eth0 proto static",
     )
@@ -322,26 +281,19 @@ fn what_nobody_announces_any_more_is_swept_after_a_restart() -> Result<()> {
     let (a, b) = lab.pair()?;
     let mut us = Bgpd::start(&a, &ours("", ""))?;
     let bird = Bird::start(&b, &theirs(&["10.2.0.0/16", "10.3.0.0/16"]))?;
-    kernel_has(
-        &a,
-        "10.3.0.0/16",
-        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    via_bird(&a, "10.3.0.0/16")?;
     us.process().kill()?;
     drop(bird);
     let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
-    kernel_has(
-        &a,
-        "10.3.0.0/16",
-        "10.3.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    via_bird(&a, "10.3.0.0/16")?;
     us.restart()?;
-    kernel_has(&a, "10.3.0.0/16", "")?;
-    kernel_has(
-        &a,
-        "10.2.0.0/16",
-        "10.2.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )
+    // Because all have said what they have, not because the deferral is over.
+    until("it is swept", SOON, || {
+        let found = a.route("10.3.0.0/16")?;
+        ensure!(found.is_empty(), "{found}");
+        Ok(())
+    })?;
+    via_bird(&a, "10.2.0.0/16")
 }
 
 #[test]
@@ -398,38 +350,28 @@ fn pools_and_policies_choose_table_metric_and_source() -> Result<()> {
     let via = "via 10.0.0.2 dev eth0 proto bird";
     let has_all = || -> Result<()> {
         let line = format!("10.2.0.0/16 {via} src 10.0.9.1 metric 50");
-        kernel_has(&a, "10.2.0.0/16 table 100", &line)?;
+        a.wait_route("10.2.0.0/16 table 100", &line)?;
         let line = format!("10.3.0.0/16 {via} src 10.0.9.1 metric 70");
-        kernel_has(&a, "10.3.0.0/16 table 200", &line)?;
-        kernel_has(&a, "10.2.0.0/16", "")?;
-        kernel_has(&a, "10.3.0.0/16", "")
+        a.wait_route("10.3.0.0/16 table 200", &line)?;
+        a.wait_route("10.2.0.0/16", "")?;
+        a.wait_route("10.3.0.0/16", "")
     };
     has_all()?;
-    kernel_has(
-        &a,
-        "10.4.0.0/16",
-        &format!("10.4.0.0/16 {via} src 10.0.0.1"),
-    )?;
+    a.wait_route("10.4.0.0/16", &format!("10.4.0.0/16 {via} src 10.0.0.1"))?;
     let said = fib(&us, "10.3.0.0/16")?;
     let target = said["target"].as_str().unwrap_or_default();
     ensure!(
         target.ends_with("src 10.0.9.1 table 200") && said["metric"] == 70,
         "{said}"
     );
-    us.write_config(&config("10.0.9.1"))?;
-    us.ctl(&["reload"])?;
-    kernel_has(
-        &a,
-        "10.4.0.0/16",
-        &format!("10.4.0.0/16 {via} src 10.0.9.1"),
-    )?;
+    us.reload(&config("10.0.9.1"))?;
+    a.wait_route("10.4.0.0/16", &format!("10.4.0.0/16 {via} src 10.0.9.1"))?;
     // Ours in all tables after a restart, too.
     us.crash_and_restart()?;
     us.wait_established("10.0.0.2")?;
     has_all()?;
-    us.write_config(&config("10.0.9.1").replace("table = 100\n", ""))?;
-    us.ctl(&["reload"])?;
+    us.reload(&config("10.0.9.1").replace("table = 100\n", ""))?;
     let line = format!("10.2.0.0/16 {via} src 10.0.9.1 metric 50");
-    kernel_has(&a, "10.2.0.0/16", &line)?;
-    kernel_has(&a, "10.2.0.0/16 table 100", "")
+    a.wait_route("10.2.0.0/16", &line)?;
+    a.wait_route("10.2.0.0/16 table 100", "")
 }

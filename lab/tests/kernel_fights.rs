@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use lab::{Bgpd, Bird, Lab, Netns, until};
+use lab::{Bgpd, Bird, Lab, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -18,14 +18,6 @@ const OURS: &str = "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n[fib]\nproto
 const THEIRS: &str = "router id 10.0.0.1;\nprotocol device { scan time 1; }\n\
      protocol kernel { scan time 1; metric 0; ipv4 { import none; export all; }; }\n\
      protocol static rivals { ipv4; route 10.2.0.0/16 via 10.0.0.3; route 10.4.0.0/16 via 10.0.0.3; }\n";
-
-fn has(netns: &Netns, prefix: &str, wanted: &str) -> Result<()> {
-    until(&format!("`{wanted}` in the kernel"), SOON, || {
-        let routes = netns.ip_output(&format!("route show {prefix}"))?;
-        ensure!(routes.trim() == wanted, "it has `{routes}`");
-        Ok(())
-    })
-}
 
 fn state(us: &Bgpd, prefix: &str) -> Result<String> {
     let all = us.json(&["fib"])?;
@@ -53,9 +45,9 @@ fn bird_and_bgpd_in_one_table_leave_each_other_what_was_there_first() -> Result<
         "via 10.0.0.3 dev eth0 proto bird",
     );
     let mut bird = Bird::start(&a, THEIRS)?;
-    has(&a, "10.2.0.0/16", &format!("10.2.0.0/16 {rivals}"))?;
+    a.wait_route("10.2.0.0/16", &format!("10.2.0.0/16 {rivals}"))?;
     let us = Bgpd::start(&a, OURS)?;
-    has(&a, "10.3.0.0/16", &format!("10.3.0.0/16 {mine}"))?;
+    a.wait_route("10.3.0.0/16", &format!("10.3.0.0/16 {mine}"))?;
     is(&us, "10.2.0.0/16", "blocked")?;
     let log = us.log();
     ensure!(
@@ -64,16 +56,16 @@ fn bird_and_bgpd_in_one_table_leave_each_other_what_was_there_first() -> Result<
     );
     // Several of its scans later nothing has moved.
     std::thread::sleep(Duration::from_secs(3));
-    has(&a, "10.2.0.0/16", &format!("10.2.0.0/16 {rivals}"))?;
+    a.wait_route("10.2.0.0/16", &format!("10.2.0.0/16 {rivals}"))?;
     bird.ctl("disable rivals")?;
-    has(&a, "10.2.0.0/16", &format!("10.2.0.0/16 {mine}"))?;
-    has(&a, "10.4.0.0/16", "")?;
+    a.wait_route("10.2.0.0/16", &format!("10.2.0.0/16 {mine}"))?;
+    a.wait_route("10.4.0.0/16", "")?;
     is(&us, "10.2.0.0/16", "installed")?;
     // Now the other way round: BIRD finds ours in its way.
     bird.ctl("enable rivals")?;
-    has(&a, "10.4.0.0/16", &format!("10.4.0.0/16 {rivals}"))?;
+    a.wait_route("10.4.0.0/16", &format!("10.4.0.0/16 {rivals}"))?;
     std::thread::sleep(Duration::from_secs(3));
-    has(&a, "10.2.0.0/16", &format!("10.2.0.0/16 {mine}"))?;
+    a.wait_route("10.2.0.0/16", &format!("10.2.0.0/16 {mine}"))?;
     ensure!(state(&us, "10.2.0.0/16")? == "installed");
     ensure!(bird.process().is_running());
     Ok(())

@@ -4,36 +4,30 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::{Bgpd, Bird, Lab, Netns, until};
+use lab::{
+    Bgpd, Bird, Lab,
+    config::{self, NO_RESTART},
+    until,
+};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(10);
 
 /// Our daemon with BIRDs at 10.0.0.2 and, in another subnet, at 10.0.1.2.
 fn ours(extra: &str, of_neighbors: &str) -> String {
-    let neighbor = |address: &str| {
-        format!(
-            "[[neighbors]]\nneighbor-address = \"{address}\"\npeer-as = 64513\n{of_neighbors}\n\
-             graceful-restart = {{ enabled = false }}\ntimers = {{ connect-retry = 1 }}\n\
-             apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n"
-        )
-    };
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n{extra}\n{}{}",
-        neighbor("10.0.0.2"),
-        neighbor("10.0.1.2")
-    )
+    let keys = format!("{of_neighbors}\n{NO_RESTART}timers = {{ connect-retry = 1 }}");
+    config::ours("10.0.0.1")
+        + extra
+        + &config::neighbor("10.0.0.2", 64513, &keys)
+        + &config::neighbor("10.0.1.2", 64513, &keys)
 }
 
 /// BIRD in a subnet, with 10.9.0.0/16.
 fn theirs(subnet: u8) -> String {
-    format!(
-        "router id 10.0.{subnet}.2;\nprotocol device {{}}\n\
-         protocol static {{ ipv4; route 10.9.0.0/16 blackhole; }}\n\
-         protocol bgp ours {{ local 10.0.{subnet}.2 as 64513; neighbor 10.0.{subnet}.1 as 64512;\n\
-         connect retry time 1; connect delay time 1; error wait time 1, 2; graceful restart off;\n\
-         ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n"
-    )
+    let [local, remote] = [2, 1].map(|host| format!("10.0.{subnet}.{host}"));
+    let lines = "graceful restart off;".to_owned() + &config::bird_channel("ipv4", "");
+    config::bird(&local, &["10.9.0.0/16"])
+        + &config::bird_session([(&local, 64513), (&remote, 64512)], &lines)
 }
 
 /// BIRD with two routes for 10.9.0.0/16, both of which it announces.
@@ -47,20 +41,6 @@ protocol bgp ours { local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512;
   connect retry time 1; connect delay time 1; error wait time 1, 2; graceful restart off;
   ipv4 { import all; export where source = RTS_STATIC; add paths tx; }; }
 ";
-
-/// What the kernel does with a prefix, without what is the same for all.
-fn kernel(netns: &Netns) -> Result<String> {
-    let text = netns.ip_output("route show 10.9.0.0/16")?;
-    Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-fn kernel_has(netns: &Netns, wanted: &str) -> Result<()> {
-    until(&format!("`{wanted}` in the kernel"), SOON, || {
-        let found = kernel(netns)?;
-        ensure!(found == wanted, "it has `{found}`");
-        Ok(())
-    })
-}
 
 #[test]
 #[ignore = "needs netns"]
@@ -108,17 +88,13 @@ fn one_neighbour_sends_two_paths_of_a_prefix() -> Result<()> {
 #[ignore = "needs netns"]
 fn two_neighbours_share_the_traffic_and_one_takes_over() -> Result<()> {
     let lab = Lab::new("ecmp")?;
-    let (a, b) = lab.pair()?;
-    let c = lab.netns("c")?;
-    lab.cable((&a, "eth1"), (&c, "eth0"))?;
-    a.ip("addr add 10.0.1.1/24 dev eth1")?;
-    c.ip("addr add 10.0.1.2/24 dev eth0")?;
+    let (a, b, c) = lab.three()?;
     let several = "use-multiple-paths = { enabled = true }\n[fib]\n";
     let us = Bgpd::start(&a, &ours(several, ""))?;
     let _first = Bird::start(&b, &theirs(0))?;
     let second = Bird::start(&c, &theirs(1))?;
     let both = "10.9.0.0/16 proto bird nexthop via 10.0.0.2 dev eth0 weight 1 nexthop via 10.0.1.2 dev eth1 weight 1";
-    kernel_has(&a, both)?;
+    a.wait_route("10.9.0.0/16", both)?;
     let routes = us.json(&["route", "10.9.0.0/16"])?;
     ensure!(
         routes[0]["best"] == true && routes[1]["multipath"] == true,
@@ -127,11 +103,17 @@ fn two_neighbours_share_the_traffic_and_one_takes_over() -> Result<()> {
 
     // An end that is announced, and one that nobody announces: the way through the other stays.
     second.ctl("disable ours")?;
-    kernel_has(&a, "10.9.0.0/16 via 10.0.0.2 dev eth0 proto bird")?;
+    a.wait_route(
+        "10.9.0.0/16",
+        "10.9.0.0/16 via 10.0.0.2 dev eth0 proto bird",
+    )?;
     second.ctl("enable ours")?;
-    kernel_has(&a, both)?;
+    a.wait_route("10.9.0.0/16", both)?;
     b.ip("link set eth0 down")?;
-    kernel_has(&a, "10.9.0.0/16 via 10.0.1.2 dev eth1 proto bird")?;
+    a.wait_route(
+        "10.9.0.0/16",
+        "10.9.0.0/16 via 10.0.1.2 dev eth1 proto bird",
+    )?;
     b.ip("link set eth0 up")?;
-    kernel_has(&a, both)
+    a.wait_route("10.9.0.0/16", both)
 }

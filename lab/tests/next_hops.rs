@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Lab, Netns, until};
+use lab::{Bgpd, Bird, Lab, Monitor, Netns, config, time_of_day, until};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -56,11 +56,7 @@ impl Site {
     }
 
     fn kernel_has(&self, prefix: &str, wanted: &str) -> Result<()> {
-        until(&format!("{prefix} {wanted}"), SOON, || {
-            let text = self.us.ip_output(&format!("route show {prefix}"))?;
-            ensure!(text.contains(wanted), "the kernel has `{}`", text.trim());
-            Ok(())
-        })
+        self.us.wait_route_with(prefix, wanted)
     }
 
     /// Waits until a next hop is in use that nothing leads to.
@@ -72,45 +68,19 @@ impl Site {
         })
     }
 
-    /// The time from a command to the kernel's notification of the route that follows from it.
+    /// The time from a command's effect to that on the route that follows from it, as the kernel tells of both.
     fn reaction(&self, command: &str, wanted: &str) -> Result<Duration> {
-        // `ip monitor` stamps each line as it comes.
-        let file = self.us.file("monitor.txt");
-        let output = std::fs::File::create(&file)?;
-        let mut monitor = self.us.command("ip");
-        monitor.args(["-ts", "monitor", "route"]).stdout(output);
-        let mut monitor = monitor.spawn()?;
-        std::thread::sleep(Duration::from_millis(300));
+        let monitor = Monitor::start(&self.us)?;
+        let begun = time_of_day();
         self.us.ip(command)?;
-        let seen = until(wanted, SOON, || {
-            let text = std::fs::read_to_string(&file)?;
-            let cause = text.lines().next().context("nothing yet")?;
-            let effect = text
-                .lines()
-                .find(|line| line.contains(wanted))
-                .with_context(|| text.clone())?;
-            Ok((stamp(cause)?, stamp(effect)?))
-        });
-        monitor.kill()?;
-        monitor.wait()?;
-        let (cause, effect) = seen?;
+        let effect = monitor.wait(wanted, begun)?;
+        let cause = monitor.wait("192.0.2.1 ", begun)?;
         let took = effect.saturating_sub(cause);
         if took > REACTION {
-            eprintln!("{command}: {took:?}\n{}", std::fs::read_to_string(&file)?);
+            eprintln!("{command}: {took:?}\n{}", monitor.log());
         }
         Ok(took)
     }
-}
-
-/// `[2026-11-21T08:00:00.123456] …`: the time of day.
-fn stamp(line: &str) -> Result<Duration> {
-    let time = line.split(['T', ']']).nth(1).context("no time")?;
-    let mut parts = time.split(':');
-    let mut part = || -> Result<f64> { Ok(parts.next().context("a short time")?.parse()?) };
-    let (hours, minutes, seconds) = (part()?, part()?, part()?);
-    Ok(Duration::from_secs_f64(
-        hours * 3600.0 + minutes * 60.0 + seconds,
-    ))
 }
 
 fn our_config(extra: &str) -> String {
@@ -118,30 +88,25 @@ fn our_config(extra: &str) -> String {
 }
 
 fn ours_with(extra: &str, gateway: &str) -> String {
-    let neighbor = |number: u8| {
-        format!(
-            "[[neighbors]]\nneighbor-address = \"192.0.2.{number}\"\npeer-as = 64512\ngateway = \"{gateway}\"\n\
-             transport = {{ local-address = \"192.0.2.100\" }}\ntimers = {{ connect-retry = 1 }}\n"
-        )
-    };
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"192.0.2.100\"\n[fib]\n{extra}\n{}{}",
-        neighbor(1),
-        neighbor(2)
-    )
+    let keys = format!(
+        "gateway = \"{gateway}\"\ntimers = {{ connect-retry = 1 }}\n\
+         transport = {{ local-address = \"192.0.2.100\" }}"
+    );
+    let fib = format!("[fib]\n{extra}\n");
+    config::ours("192.0.2.100")
+        + &fib
+        + &config::neighbor("192.0.2.1", 64512, &keys)
+        + &config::neighbor("192.0.2.2", 64512, &keys)
 }
 
 fn router_config(number: u8) -> String {
-    format!(
-        "router id 192.0.2.{number};\nprotocol device {{}}\n\
-         protocol static nets {{ ipv4; route 10.9.0.0/16 blackhole; }}\n\
-         protocol static lower {{ disabled; ipv4; route 203.0.113.0/24 blackhole; }}\n\
-         protocol static upper {{ disabled; ipv4; route 198.51.100.0/24 blackhole; }}\n\
-         protocol bgp ours {{ local 192.0.2.{number} as 64512; neighbor 192.0.2.100 as 64512; multihop;\n\
-         connect retry time 1; connect delay time 1; error wait time 1, 2;\n\
-         ipv4 {{ import all; export filter {{ if source != RTS_STATIC then reject;\n\
-         if net = 198.51.100.0/24 then bgp_next_hop = 203.0.113.7; accept; }}; }}; }}\n"
-    )
+    let id = format!("192.0.2.{number}");
+    let lines = "multihop; ipv4 { import all; export filter { if source != RTS_STATIC then reject;\n\
+         if net = 198.51.100.0/24 then bgp_next_hop = 203.0.113.7; accept; }; };";
+    config::bird(&id, &["10.9.0.0/16"])
+        + "protocol static lower { disabled; ipv4; route 203.0.113.0/24 blackhole; }\n\
+           protocol static upper { disabled; ipv4; route 198.51.100.0/24 blackhole; }\n"
+        + &config::bird_session([(&id, 64512), ("192.0.2.100", 64512)], lines)
 }
 
 fn next_hop(all: &Value, address: &str) -> Value {
@@ -227,11 +192,7 @@ fn a_next_hop_in_another_neighbours_route_is_reached_through_it() -> Result<()> 
     site.kernel_has("198.51.100.0/24", "via 10.0.1.2 dev eth1")?;
     first.ctl("disable lower")?;
     second.ctl("disable lower")?;
-    until("no way to 198.51.100.0/24", SOON, || {
-        let text = site.us.ip_output("route show 198.51.100.0/24")?;
-        ensure!(text.is_empty(), "the kernel has `{text}`");
-        Ok(())
-    })
+    site.us.wait_route("198.51.100.0/24", "")
 }
 
 #[test]
@@ -242,8 +203,7 @@ fn a_default_route_leads_to_next_hops_only_if_that_is_wanted() -> Result<()> {
     site.routers[0].ctl("enable upper")?;
     site.unreachable("203.0.113.7")?;
     site.bgpd
-        .write_config(&our_config("resolve-via-default = true"))?;
-    site.bgpd.ctl(&["reload"])?;
+        .reload(&our_config("resolve-via-default = true"))?;
     site.kernel_has("198.51.100.0/24", "via 10.0.2.2 dev eth2")
 }
 
@@ -253,8 +213,7 @@ fn packets_go_to_the_neighbour_where_it_is_the_gateway() -> Result<()> {
     let site = Site::build("")?;
     site.routers[1].ctl("enable upper")?;
     site.unreachable("203.0.113.7")?;
-    site.bgpd.write_config(&ours_with("", "direct"))?;
-    site.bgpd.ctl(&["reload"])?;
+    site.bgpd.reload(&ours_with("", "direct"))?;
     // By way of 192.0.2.2, which is this link away.
     site.kernel_has("198.51.100.0/24", "via 10.0.2.2 dev eth2")?;
     let route = site.bgpd.json(&["route", "198.51.100.0/24"])?;
@@ -273,29 +232,30 @@ fn a_restart_removes_no_route_that_is_reached_through_others() -> Result<()> {
     site.routers[1].ctl("enable lower")?;
     site.kernel_has("198.51.100.0/24", "via 10.0.2.2 dev eth2")?;
     for _ in 0..5 {
-        let file = site.us.file("monitor.txt");
-        let mut monitor = site.us.command("ip");
-        monitor.args(["monitor", "route"]);
-        monitor.stdout(std::fs::File::create(&file)?);
-        let mut monitor = monitor.spawn()?;
-        std::thread::sleep(Duration::from_millis(300));
+        let monitor = Monitor::start(&site.us)?;
         let sweeps = |bgpd: &Bgpd| {
             bgpd.log()
                 .matches("stale kernel routes are removed")
                 .count()
         };
         let before = sweeps(&site.bgpd);
+        let begun = time_of_day();
         site.bgpd.crash_and_restart()?;
-        let over = until("it has converged", SOON, || {
+        until("it has converged", SOON, || {
             ensure!(sweeps(&site.bgpd) > before, "{}", site.bgpd.log());
             Ok(())
-        });
-        std::thread::sleep(Duration::from_millis(200));
-        monitor.kill()?;
-        monitor.wait()?;
-        over?;
-        let seen = std::fs::read_to_string(&file)?;
-        ensure!(!seen.contains("Deleted"), "{seen}");
+        })?;
+        // What it swept is told before a change that comes later.
+        site.us.ip("route add blackhole 192.0.2.77/32")?;
+        monitor.wait("192.0.2.77", begun)?;
+        site.us.ip("route del blackhole 192.0.2.77/32")?;
+        let seen = monitor.finish()?;
+        ensure!(
+            !seen
+                .replace("Deleted blackhole 192.0.2.77", "")
+                .contains("Deleted"),
+            "{seen}"
+        );
     }
     Ok(())
 }

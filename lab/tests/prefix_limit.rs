@@ -4,37 +4,30 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::{Bgpd, Bird, Lab, until};
+use lab::{
+    Bgpd, Bird, Lab,
+    config::{self, EBGP},
+    until,
+};
 
 const SOON: Duration = Duration::from_secs(15);
 
-const OURS: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-shards = 2
-apply-policy = { default-import-policy = "accept-route" }
-
-[[neighbors]]
-neighbor-address = "10.0.0.2"
-peer-as = 64513
-[[neighbors.afi-safis]]
-afi-safi-name = "ipv4-unicast"
-prefix-limit = { max-prefixes = 10, shutdown-threshold-pct = 50, action = "ACTION" }
-"#;
+fn ours(action: &str) -> String {
+    let limit = format!(
+        "[[neighbors.afi-safis]]\nafi-safi-name = \"ipv4-unicast\"\n\
+         prefix-limit = {{ max-prefixes = 10, shutdown-threshold-pct = 50, action = \"{action}\" }}"
+    );
+    config::ours("10.0.0.1") + "shards = 2\n" + &config::neighbor("10.0.0.2", 64513, &limit)
+}
 
 /// With so many routes; BIRD is told of fewer by a file with another number.
 fn theirs(routes: u8) -> String {
-    let route = |number| format!("route 10.{number}.0.0/16 blackhole; ");
-    let routes: Vec<String> = (1..=routes).map(route).collect();
-    let routes = routes.concat();
-    format!(
-        "router id 10.0.0.2;\nlog stderr all;\nprotocol device {{}}\n\
-         protocol static {{ ipv4; {routes} }}\n\
-         protocol bgp peer1 {{ local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512;\n\
-         connect retry time 1; connect delay time 1; error wait time 1, 5;\n\
-         ipv4 {{ import all; export all; }}; }}\n"
-    )
+    let routes: Vec<String> = (1..=routes)
+        .map(|number| format!("10.{number}.0.0/16"))
+        .collect();
+    let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
+    let channel = config::bird_channel("ipv4", "");
+    config::bird("10.0.0.2", &routes) + &config::bird_session(EBGP, &channel)
 }
 
 fn received(us: &Bgpd, count: u64) -> Result<()> {
@@ -52,7 +45,7 @@ fn received(us: &Bgpd, count: u64) -> Result<()> {
 fn what_is_too_much_is_not_taken() -> Result<()> {
     let lab = Lab::new("limit-drop")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, &OURS.replace("ACTION", "drop"))?;
+    let us = Bgpd::start(&a, &ours("drop"))?;
     let bird = Bird::start(&b, &theirs(25))?;
     received(&us, 10)?;
     let neighbor = us.json(&["neighbor", "10.0.0.2"])?;
@@ -91,7 +84,7 @@ fn what_is_too_much_is_not_taken() -> Result<()> {
 fn what_is_too_much_is_told() -> Result<()> {
     let lab = Lab::new("limit-warn")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, &OURS.replace("ACTION", "warn"))?;
+    let us = Bgpd::start(&a, &ours("warn"))?;
     let _bird = Bird::start(&b, &theirs(25))?;
     received(&us, 25)?;
     ensure!(
@@ -100,8 +93,7 @@ fn what_is_too_much_is_told() -> Result<()> {
         us.log()
     );
     // As an order to end it, the same limit ends the session.
-    us.write_config(&OURS.replace("ACTION", "restart"))?;
-    us.ctl(&["reload"])?;
+    us.reload(&ours("restart"))?;
     until("the session ends", SOON, || {
         let neighbor = us.json(&["neighbor", "10.0.0.2"])?;
         let error = neighbor["last_error"].to_string();

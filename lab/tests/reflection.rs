@@ -4,85 +4,58 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Frr, Lab, Netns, until};
+use lab::{
+    Bgpd, Bird, Frr, Lab,
+    config::{self, BOTH_FAMILIES},
+    until,
+};
 use serde_json::{Value, json};
 
 /// What a withdrawal may take through two reflectors.
 const SOON: Duration = Duration::from_secs(5);
 
-/// So many namespaces at one switch: `10.0.0.1`, `fd00::1` and so on at `eth0`.
-fn lan(lab: &Lab, size: usize) -> Result<Vec<Netns>> {
-    let switch = lab.netns("switch")?;
-    switch.ip("link add br0 type bridge")?;
-    switch.ip("link set br0 up")?;
-    (1..=size)
-        .map(|number| {
-            let host = lab.netns(&format!("n{number}"))?;
-            let port = format!("port{number}");
-            lab.cable((&host, "eth0"), (&switch, &port))?;
-            switch.ip(&format!("link set {port} master br0"))?;
-            host.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
-            host.ip(&format!("-6 addr add fd00::{number}/64 dev eth0 nodad"))?;
-            Ok(host)
-        })
-        .collect()
-}
-
 /// Our daemon at 10.0.0.NUMBER, with these iBGP neighbours.
 fn ours(number: u8, global: &str, clients: &[u8], others: &[u8]) -> String {
     let neighbor = |peer: &u8, is_client: bool| {
-        format!(
-            "[[neighbors]]\nneighbor-address = \"10.0.0.{peer}\"\npeer-as = 64512\n\
-             route-reflector = {{ route-reflector-client = {is_client} }}\n\
-             timers = {{ connect-retry = 1, idle-hold-time-after-reset = 1 }}\n\
-             afi-safis = [{{ afi-safi-name = \"ipv4-unicast\" }}, {{ afi-safi-name = \"ipv6-unicast\" }}]\n"
-        )
+        let keys = format!(
+            "route-reflector = {{ route-reflector-client = {is_client} }}\n\
+             timers = {{ connect-retry = 1, idle-hold-time-after-reset = 1 }}\n{BOTH_FAMILIES}"
+        );
+        config::neighbor(&format!("10.0.0.{peer}"), 64512, &keys)
     };
     let clients = clients.iter().map(|peer| neighbor(peer, true));
     let others = others.iter().map(|peer| neighbor(peer, false));
-    let neighbors: Vec<String> = clients.chain(others).collect();
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"10.0.0.{number}\"\nshards = 2\n{global}\n{}",
-        neighbors.concat()
-    )
+    let neighbors: String = clients.chain(others).collect();
+    config::ours(&format!("10.0.0.{number}")) + "shards = 2\n" + global + "\n" + &neighbors
 }
 
 /// What an edge announces, for our daemon's configuration.
 fn own_route(number: u8) -> String {
-    format!("[[static-routes]]\nprefix = \"10.{number}.0.0/16\"\nblackhole = true\n")
+    config::blackhole(&format!("10.{number}.0.0/16"))
 }
 
 /// BIRD at 10.0.0.NUMBER with `10.NUMBER.0.0/16` and `fd00:NUMBER::/32`, and a session with each of these reflectors.
 fn bird(number: u8, reflectors: &[u8]) -> String {
-    let session = |peer: &u8| {
-        format!(
-            "protocol bgp rr{peer} {{ local 10.0.0.{number} as 64512; neighbor 10.0.0.{peer} as 64512;\n\
-             connect retry time 1; connect delay time 1; error wait time 1, 2;\n\
-             ipv4 {{ import all; export where source = RTS_STATIC; next hop self; }};\n\
-             ipv6 {{ import all; export where source = RTS_STATIC; next hop address fd00::{number}; }}; }}\n"
-        )
+    let address = format!("10.0.0.{number}");
+    let channels = config::bird_channel("ipv4", "next hop self;")
+        + &config::bird_channel("ipv6", &format!("next hop address fd00::{number};"));
+    let session = |text: String, peer: &u8| {
+        let ends = [(&*address, 64512), (&format!("10.0.0.{peer}"), 64512)];
+        let session = config::bird_session(ends, &channels);
+        text + &session.replace("bgp ours", &format!("bgp rr{peer}"))
     };
-    let sessions: Vec<String> = reflectors.iter().map(session).collect();
-    format!(
-        "router id 10.0.0.{number};\nprotocol device {{}}\n\
-         protocol static {{ ipv4; route 10.{number}.0.0/16 blackhole; }}\n\
-         protocol static {{ ipv6; route fd00:{number}::/32 blackhole; }}\n{}",
-        sessions.concat()
-    )
+    let routes = [
+        &*format!("10.{number}.0.0/16"),
+        &format!("fd00:{number}::/32"),
+    ];
+    let head = config::bird(&address, &routes);
+    reflectors.iter().fold(head, session)
 }
 
 fn frr(number: u8, reflector: u8) -> String {
-    format!(
-        "router bgp 64512\n bgp router-id 10.0.0.{number}\n no bgp network import-check\n\
-         \x20neighbor 10.0.0.{reflector} remote-as 64512\n neighbor 10.0.0.{reflector} timers connect 1\n\
-         \x20address-family ipv4 unicast\n  network 10.{number}.0.0/16\n exit-address-family\n"
-    )
-}
-
-/// The best route that our daemon has of a prefix.
-fn best(us: &Bgpd, prefix: &str) -> Result<Value> {
-    us.wait_route(prefix)?;
-    Ok(us.json(&["route", prefix])?[0].clone())
+    let neighbor = format!("10.0.0.{reflector}");
+    config::frr(64512, &format!("10.0.0.{number}"), &[(&neighbor, 64512)])
+        + &config::frr_family("ipv4", &[&format!("network 10.{number}.0.0/16")])
 }
 
 /// BIRD has the route of 10.0.0.ORIGIN as it was announced, through these reflectors.
@@ -102,7 +75,7 @@ fn bird_has(bird: &Bird, origin: u8, clusters: &str) -> Result<()> {
 
 /// The same of our daemon.
 fn bgpd_has(us: &Bgpd, origin: u8, clusters: &[&str]) -> Result<()> {
-    let route = best(us, &format!("10.{origin}.0.0/16"))?;
+    let route = us.route(&format!("10.{origin}.0.0/16"))?;
     let address = format!("10.0.0.{origin}");
     ensure!(
         route["next_hop"] == address && route["originator_id"] == address,
@@ -120,9 +93,7 @@ fn bgpd_has(us: &Bgpd, origin: u8, clusters: &[&str]) -> Result<()> {
 fn frr_has(frr: &Frr, origin: u8, cluster: &str) -> Result<()> {
     let prefix = format!("10.{origin}.0.0/16");
     frr.wait_route(&prefix)?;
-    let text = frr.ctl(&format!("show bgp ipv4 unicast {prefix} json"))?;
-    let table: Value = serde_json::from_str(&text).context("JSON")?;
-    let path = &table["paths"][0];
+    let path = frr.path(&prefix)?;
     let address = format!("10.0.0.{origin}");
     ensure!(
         path["nexthops"][0]["ip"] == address && path["originatorId"] == address,
@@ -137,7 +108,7 @@ fn frr_has(frr: &Frr, origin: u8, cluster: &str) -> Result<()> {
 #[ignore = "needs netns"]
 fn clients_hear_of_everybody_and_the_others_of_clients_only() -> Result<()> {
     let lab = Lab::new("refl")?;
-    let hosts = lan(&lab, 6)?;
+    let hosts = lab.lan(6)?;
     let rr = Bgpd::start(&hosts[0], &ours(1, "", &[2, 3, 4], &[5, 6]))?;
     let bird2 = Bird::start(&hosts[1], &bird(2, &[1]))?;
     let frr3 = Frr::start_with_zebra(&hosts[2], &frr(3, 1))?;
@@ -162,7 +133,7 @@ fn clients_hear_of_everybody_and_the_others_of_clients_only() -> Result<()> {
         bird_has(&bird5, origin, "10.0.0.1")?;
         bgpd_has(&bgpd6, origin, &["10.0.0.1"])?;
     }
-    let route = best(&bgpd4, "fd00:2::/32")?;
+    let route = bgpd4.route("fd00:2::/32")?;
     ensure!(
         route["next_hop"] == "fd00::2" && route["originator_id"] == "10.0.0.2",
         "{route}"
@@ -189,7 +160,7 @@ struct Pair {
 
 impl Pair {
     fn start(lab: &Lab, clusters: [&str; 2]) -> Result<Self> {
-        let hosts = lan(lab, 4)?;
+        let hosts = lab.lan(4)?;
         let reflector = |number: u8| {
             let cluster = clusters[usize::from(number) - 1];
             let global = format!("cluster-id = \"{cluster}\"");
@@ -255,7 +226,7 @@ fn two_reflectors_of_one_cluster_take_nothing_reflected_from_each_other() -> Res
     let lab = Lab::new("refl")?;
     let pair = Pair::start(&lab, ["10.0.0.99", "10.0.0.99"])?;
     for rr in &pair.rr {
-        let route = best(rr, "10.3.0.0/16")?;
+        let route = rr.route("10.3.0.0/16")?;
         ensure!(
             route["neighbor"] == "10.0.0.3" && route["cluster_list"] == json!([]),
             "{route}"
@@ -284,7 +255,7 @@ fn two_reflectors_of_two_clusters_stand_in_for_each_other() -> Result<()> {
     pair.falls_silent()?;
     pair.bird.ctl("disable rr1")?;
     until("the detour", SOON, || {
-        let route = best(&pair.rr[0], "10.3.0.0/16")?;
+        let route = pair.rr[0].route("10.3.0.0/16")?;
         ensure!(
             route["neighbor"] == "10.0.0.2" && route["cluster_list"] == json!(["10.0.0.92"]),
             "{route}"

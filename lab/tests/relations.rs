@@ -4,39 +4,44 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Frr, GoBgp, Lab, OpenBgp, until};
-use serde_json::Value;
+use lab::{
+    Bgpd, Bird, Frr, GoBgp, Lab, OpenBgp,
+    config::{self, EBGP},
+    until,
+};
+use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(20);
 
-const GLOBAL: &str = "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n\
-    apply-policy = { default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }\n";
-
 /// Us at 10.0.0.1 with one neighbour at 10.0.0.2 that has these keys.
-fn ours(keys: &str) -> String {
-    format!("{GLOBAL}[[neighbors]]\nneighbor-address = \"10.0.0.2\"\n{keys}\n")
+fn ours(asn: u32, keys: &str) -> String {
+    config::ours_with(asn, keys)
 }
 
 /// FRR at 10.0.0.2 with one neighbour at 10.0.0.1 that has these lines.
 fn frr(asn: u32, remote: u32, lines: &[&str]) -> String {
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|line| format!(" neighbor 10.0.0.1 {line}\n"))
-        .collect();
-    let lines = lines.concat();
-    format!(
-        "router bgp {asn}\n bgp router-id 10.0.0.2\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
-         neighbor 10.0.0.1 remote-as {remote}\n neighbor 10.0.0.1 timers connect 1\n{lines} \
-         address-family ipv4 unicast\n  network 10.2.0.0/16\n exit-address-family\n"
-    )
+    let lines = lines.iter().fold(String::new(), |text, line| {
+        text + " neighbor 10.0.0.1 " + line + "\n"
+    });
+    config::frr(asn, "10.0.0.2", &[("10.0.0.1", remote)])
+        + &lines
+        + &config::frr_family("ipv4", &["network 10.2.0.0/16"])
+}
+
+/// BIRD at 10.0.0.2 with these lines in its session with us.
+fn bird(lines: &str) -> String {
+    let lines = format!("{lines} {}", config::bird_channel("ipv4", ""));
+    config::bird("10.0.0.2", &["10.2.0.0/16"]) + &config::bird_session(EBGP, &lines)
 }
 
 /// The AS path of a prefix as FRR prints it.
 fn frr_path(frr: &Frr, prefix: &str) -> Result<String> {
-    let text = frr.ctl(&format!("show bgp ipv4 unicast {prefix} json"))?;
-    let table: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
-    let path = table["paths"][0]["aspath"]["string"].as_str();
-    path.map(str::to_owned).context(text)
+    let paths = frr.paths(prefix)?;
+    let path = paths
+        .first()
+        .and_then(|path| path["aspath"]["string"].as_str());
+    path.map(str::to_owned)
+        .with_context(|| format!("no path of {prefix}"))
 }
 
 fn frr_has(frr: &Frr, prefix: &str, path: &str) -> Result<()> {
@@ -47,20 +52,8 @@ fn frr_has(frr: &Frr, prefix: &str, path: &str) -> Result<()> {
     })
 }
 
-/// The AS path of a prefix as we print it.
-fn our_path(us: &Bgpd, prefix: &str) -> Result<String> {
-    us.wait_route(prefix)?;
-    let route = &us.json(&["route", prefix])?[0];
-    route["as_path"]
-        .as_str()
-        .map(str::to_owned)
-        .with_context(|| route.to_string())
-}
-
 fn we_have(us: &Bgpd, prefix: &str, path: &str) -> Result<()> {
-    let found = our_path(us, prefix)?;
-    ensure!(found == path, "{prefix} has {found}, not {path}");
-    Ok(())
+    us.wait_best(prefix, &json!({ "as_path": path }))
 }
 
 fn add(us: &Bgpd, prefix: &str, path: &str) -> Result<()> {
@@ -68,14 +61,11 @@ fn add(us: &Bgpd, prefix: &str, path: &str) -> Result<()> {
     us.ctl(&words).map(drop)
 }
 
-fn reload(us: &Bgpd, config: &str) -> Result<()> {
-    us.write_config(config)?;
-    us.ctl(&["reload"]).map(drop)
-}
-
-fn established_count(us: &Bgpd) -> Result<u64> {
-    let neighbor = us.json(&["neighbor", "10.0.0.2"])?;
-    neighbor["established_count"].as_u64().context("a count")
+/// The session is the one that there was at first.
+fn has_stayed(us: &Bgpd) -> Result<()> {
+    let count = us.number("10.0.0.2", "established_count")?;
+    ensure!(count == 1, "it was Established {count} times");
+    Ok(())
 }
 
 #[test]
@@ -83,7 +73,7 @@ fn established_count(us: &Bgpd) -> Result<u64> {
 fn frr_sees_the_as_paths_that_were_agreed() -> Result<()> {
     let lab = Lab::new("rel")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, &ours("peer-as = 64513\nlocal-as = 64999"))?;
+    let us = Bgpd::start(&a, &ours(64513, "local-as = 64999"))?;
     let frr = Frr::start(&b, &frr(64513, 64999, &[]))?;
     us.wait_established("10.0.0.2")?;
     add(&us, "10.1.0.0/16", "65010 7018 4200000000")?;
@@ -92,36 +82,23 @@ fn frr_sees_the_as_paths_that_were_agreed() -> Result<()> {
     we_have(&us, "10.2.0.0/16", "64513")?;
 
     // These need no new session.
-    let alone = "peer-as = 64513\nlocal-as = 64999\n";
-    reload(
-        &us,
-        &ours(&format!("{alone}remove-private-as = \"replace\"")),
-    )?;
+    let with = |keys: &str| ours(64513, &format!("local-as = 64999\n{keys}"));
+    us.reload(&with("remove-private-as = \"replace\""))?;
     frr_has(&frr, "10.1.0.0/16", "64999 64999 7018 64999")?;
-    reload(&us, &ours(&format!("{alone}remove-private-as = \"all\"")))?;
+    us.reload(&with("remove-private-as = \"all\""))?;
     frr_has(&frr, "10.1.0.0/16", "64999 7018")?;
     // Its own AS is private and stays: it refuses the loop.
     ensure!(frr_path(&frr, "10.3.0.0/16").is_err(), "a loop");
-    reload(
-        &us,
-        &ours(&format!(
-            "{alone}as-path-options = {{ replace-peer-as = true }}"
-        )),
-    )?;
+    us.reload(&with("as-path-options = { replace-peer-as = true }"))?;
     frr_has(&frr, "10.3.0.0/16", "64999 65010 64999")?;
     frr_has(&frr, "10.1.0.0/16", "64999 65010 7018 4200000000")?;
-    ensure!(established_count(&us)? == 1, "the session has stayed");
+    has_stayed(&us)?;
 
-    reload(
-        &us,
-        &ours(&format!(
-            "{alone}local-as-options = {{ no-prepend = false, replace-as = false }}"
-        )),
-    )?;
+    us.reload(&with(
+        "local-as-options = { no-prepend = false, replace-as = false }",
+    ))?;
     frr_has(&frr, "10.1.0.0/16", "64999 64512 65010 7018 4200000000")?;
-    until("our own AS is before its path", SOON, || {
-        we_have(&us, "10.2.0.0/16", "64999 64513")
-    })?;
+    we_have(&us, "10.2.0.0/16", "64999 64513")?;
     let neighbor = us.ctl(&["neighbor", "10.0.0.2"])?;
     ensure!(
         neighbor.contains("Terms: our own AS behind the local AS, local AS before received paths"),
@@ -137,7 +114,7 @@ fn the_local_as_of_frr_is_taken_as_it_comes() -> Result<()> {
         let lab = Lab::new("rel")?;
         let (a, b) = lab.pair()?;
         let local_as = format!("local-as 64999{form}");
-        let us = Bgpd::start(&a, &ours("peer-as = 64999"))?;
+        let us = Bgpd::start(&a, &ours(64999, ""))?;
         let frr = Frr::start(&b, &frr(64513, 64512, &[&local_as, "allowas-in 1"]))?;
         us.wait_established("10.0.0.2")?;
         we_have(&us, "10.2.0.0/16", path)?;
@@ -160,7 +137,7 @@ fn the_local_as_of_frr_is_taken_as_it_comes() -> Result<()> {
 fn the_path_of_a_route_server_is_taken_where_that_is_agreed() -> Result<()> {
     let lab = Lab::new("rel")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, &ours("peer-as = 64513"))?;
+    let us = Bgpd::start(&a, &ours(64513, ""))?;
     let server = frr(64513, 64512, &[]).replace(
         "  network",
         "  neighbor 10.0.0.1 route-server-client\n  network",
@@ -176,21 +153,13 @@ fn the_path_of_a_route_server_is_taken_where_that_is_agreed() -> Result<()> {
         explained.contains("the AS path does not begin with the neighbour's AS"),
         "{explained}"
     );
-    reload(
-        &us,
-        &ours("peer-as = 64513\nas-path-options = { enforce-first-as = false }"),
-    )?;
+    us.reload(&ours(
+        64513,
+        "as-path-options = { enforce-first-as = false }",
+    ))?;
     we_have(&us, "10.2.0.0/16", "")?;
-    ensure!(established_count(&us)? == 1, "the session has stayed");
+    has_stayed(&us)?;
     Ok(())
-}
-
-/// The only path FRR has of a prefix.
-fn frr_route(frr: &Frr, prefix: &str) -> Result<Value> {
-    let text = frr.ctl(&format!("show bgp ipv4 unicast {prefix} json"))?;
-    let table: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
-    ensure!(table["paths"][0].is_object(), "{text}");
-    Ok(table["paths"][0].clone())
 }
 
 #[test]
@@ -198,7 +167,7 @@ fn frr_route(frr: &Frr, prefix: &str) -> Result<Value> {
 fn roles_are_agreed_with_frr_and_leaks_marked_and_refused() -> Result<()> {
     let lab = Lab::new("rel")?;
     let (a, b) = lab.pair()?;
-    let with = |role: &str| ours(&format!("peer-as = 64513\n{role}"));
+    let with = |role: &str| ours(64513, role);
     let us = Bgpd::start(&a, &with("role = \"provider\"\nstrict-role = true"))?;
     let customer = Frr::start(&b, &frr(64513, 64512, &["local-role customer strict-mode"]))?;
     us.wait_established("10.0.0.2")?;
@@ -218,7 +187,7 @@ fn roles_are_agreed_with_frr_and_leaks_marked_and_refused() -> Result<()> {
         ensure!(neighbor.contains("Role Mismatch"), "{neighbor}");
         Ok(())
     })?;
-    reload(&us, &with("role = \"peer\""))?;
+    us.reload(&with("role = \"peer\""))?;
     us.wait_established("10.0.0.2")?;
     we_have(&us, "10.2.0.0/16", "64513")?;
     // What has been marked elsewhere goes neither up nor across.
@@ -231,10 +200,10 @@ fn roles_are_agreed_with_frr_and_leaks_marked_and_refused() -> Result<()> {
     drop(peer);
 
     // A customer that says no role, and is not asked for one.
-    reload(&us, &with("role = \"provider\""))?;
+    us.reload(&with("role = \"provider\""))?;
     let _none = Frr::start(&b, &frr(64513, 64512, &[]))?;
     us.wait_established("10.0.0.2")?;
-    reload(&us, &with("role = \"provider\"\nstrict-role = true"))?;
+    us.reload(&with("role = \"provider\"\nstrict-role = true"))?;
     until("a role is wanted", SOON, || {
         let neighbor = us.ctl(&["neighbor", "10.0.0.2"])?;
         ensure!(neighbor.contains("Role Mismatch"), "{neighbor}");
@@ -247,7 +216,7 @@ fn roles_are_agreed_with_frr_and_leaks_marked_and_refused() -> Result<()> {
 fn frr_is_told_that_we_leave_and_that_we_stay() -> Result<()> {
     let lab = Lab::new("rel")?;
     let (a, b) = lab.pair()?;
-    let us = Bgpd::start(&a, &ours("peer-as = 64513"))?;
+    let us = Bgpd::start(&a, &ours(64513, ""))?;
     let frr = Frr::start(&b, &frr(64513, 64512, &[]))?;
     us.wait_established("10.0.0.2")?;
     add(&us, "10.1.0.0/16", "65010")?;
@@ -255,7 +224,7 @@ fn frr_is_told_that_we_leave_and_that_we_stay() -> Result<()> {
     we_have(&us, "10.2.0.0/16", "64513")?;
     let leaving = |wanted: bool| {
         until(&format!("leaving is {wanted}"), SOON, || {
-            let path = frr_route(&frr, "10.1.0.0/16")?;
+            let path = frr.path("10.1.0.0/16")?;
             let said = path["community"]["string"].as_str().unwrap_or_default();
             ensure!(said.contains("graceful-shutdown") == wanted, "{path}");
             let route = &us.json(&["route", "10.2.0.0/16"])?[0];
@@ -270,12 +239,9 @@ fn frr_is_told_that_we_leave_and_that_we_stay() -> Result<()> {
     ensure!(text.contains("leaving (graceful shutdown)"), "{text}");
     us.ctl(&["neighbor", "all", "graceful-shutdown", "off"])?;
     leaving(false)?;
-    reload(
-        &us,
-        &format!("{}graceful-shutdown = true", ours("peer-as = 64513")),
-    )?;
+    us.reload(&(ours(64513, "") + "graceful-shutdown = true"))?;
     leaving(true)?;
-    ensure!(established_count(&us)? == 1, "the session has stayed");
+    has_stayed(&us)?;
     Ok(())
 }
 
@@ -297,18 +263,17 @@ fn a_confederation_with_frr_bird_and_gobgp() -> Result<()> {
     // BIRD takes no next hop that it can not reach.
     let neighbor = |number: u8, asn: u32| {
         let next_hop = if number == 1 { "self" } else { "auto" };
-        format!(
-            "[[neighbors]]\nneighbor-address = \"10.0.{number}.2\"\npeer-as = {asn}\nnext-hop = \"{next_hop}\"\n"
-        )
+        let keys = format!("next-hop = \"{next_hop}\"");
+        config::neighbor(&format!("10.0.{number}.2"), asn, &keys)
     };
     // 64513 to 64515 are members; 65000 is not, and knows us as 100.
-    let config = format!(
-        "{GLOBAL}confederation = {{ enabled = true, identifier = 100, member-as-list = [64513, 64514, 64515] }}\n{}{}{}{}",
-        neighbor(0, 64513),
-        neighbor(1, 64514),
-        neighbor(2, 64515),
-        neighbor(3, 65000),
-    );
+    let members = "confederation = { enabled = true, identifier = 100, member-as-list = [64513, 64514, 64515] }\n";
+    let config = config::ours("10.0.0.1")
+        + members
+        + &neighbor(0, 64513)
+        + &neighbor(1, 64514)
+        + &neighbor(2, 64515)
+        + &neighbor(3, 65000);
     let bgpd = Bgpd::start(&us, &config)?;
     let frr_config = frr(
         64513,
@@ -322,22 +287,20 @@ fn a_confederation_with_frr_bird_and_gobgp() -> Result<()> {
     let frr = Frr::start(&nets[0], &frr_config)?;
     let bird = |local: &str, asn: u32, remote: u32, route: &str, extra: &str| {
         let us = local.replace(".2", ".1");
-        format!(
-            "router id {local};\nprotocol device {{}}\nprotocol static {{ ipv4; route {route} blackhole; }}\n\
-             protocol bgp ours {{ local {local} as {asn}; neighbor {us} as {remote}; connect retry time 1;\n\
-             connect delay time 1; error wait time 1, 2; {extra} ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n"
-        )
+        let lines = format!("{extra} {}", config::bird_channel("ipv4", ""));
+        config::bird(local, &[route]) + &config::bird_session([(local, asn), (&us, remote)], &lines)
     };
     let member = "confederation 100; confederation member yes;";
     let inside = Bird::start(
         &nets[1],
         &bird("10.0.1.2", 64514, 64512, "10.3.0.0/16", member),
     )?;
+    let members = "[global.confederation.config]\nenabled = true\nidentifier = 100\n\
+         member-as-list = [64512, 64513, 64514]\n";
+    let config = config::gobgp(64515, "10.0.2.2") + members;
     let gobgp = GoBgp::start(
         &nets[2],
-        "[global.config]\nas = 64515\nrouter-id = \"10.0.2.2\"\n[global.confederation.config]\nenabled = true\n\
-         identifier = 100\nmember-as-list = [64512, 64513, 64514]\n[[neighbors]]\n\
-         config = { neighbor-address = \"10.0.2.1\", peer-as = 64512 }\ntimers = { config = { connect-retry = 5 } }\n",
+        &(config + &config::gobgp_neighbor("10.0.2.1", 64512)),
     )?;
     let outside = Bird::start(&nets[3], &bird("10.0.3.2", 65000, 100, "10.5.0.0/16", ""))?;
     for number in 0..4 {
@@ -357,7 +320,7 @@ fn a_confederation_with_frr_bird_and_gobgp() -> Result<()> {
     frr_has(&frr, "10.3.0.0/16", "(64512 64514)")?;
     frr_has(&frr, "10.4.0.0/16", "(64512 64515)")?;
     frr_has(&frr, "10.5.0.0/16", "(64512) 65000")?;
-    let path = frr_route(&frr, "10.5.0.0/16")?;
+    let path = frr.path("10.5.0.0/16")?;
     ensure!(
         path["locPrf"] == 100,
         "LOCAL_PREF is told to members: {path}"
@@ -441,35 +404,20 @@ fn members_are_prepended_as_members() -> Result<()> {
 #[ignore = "needs netns"]
 fn no_path_hides_another_from_the_clients_of_our_route_server() -> Result<()> {
     let lab = Lab::new("rel")?;
-    let us = lab.netns("rs")?;
-    us.ip("link add br0 type bridge")?;
-    us.ip("link set br0 up")?;
-    us.ip("addr add 10.0.0.1/24 dev br0")?;
-    let mut nets = Vec::new();
-    for number in 2..5 {
-        let net = lab.netns(&format!("n{number}"))?;
-        let ours = format!("eth{number}");
-        lab.cable((&us, &ours), (&net, "eth0"))?;
-        us.ip(&format!("link set {ours} master br0"))?;
-        net.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
-        nets.push(net);
-    }
-    let client = |number: u8| {
-        format!(
-            "[[neighbors]]\nneighbor-address = \"10.0.0.{number}\"\npeer-as = 6500{number}\n\
-             route-server = {{ route-server-client = true }}\n"
-        )
+    let hosts = lab.lan(4)?;
+    let client = |number: u32| {
+        let keys = "route-server = { route-server-client = true }";
+        config::neighbor(&format!("10.0.0.{number}"), 65000 + number, keys)
     };
     let bgpd = Bgpd::start(
-        &us,
-        &format!("{GLOBAL}{}{}{}", client(2), client(3), client(4)),
+        &hosts[0],
+        &(config::ours("10.0.0.1") + &client(2) + &client(3) + &client(4)),
     )?;
+    let lines = "ipv4 { import all; export filter { if source != RTS_STATIC then reject; bgp_med = 5; accept; }; };";
+    let ends = [("10.0.0.2", 65002), ("10.0.0.1", 64512)];
     let bird = Bird::start(
-        &nets[0],
-        "router id 10.0.0.2;\nprotocol device {}\nprotocol static { ipv4; route 10.9.0.0/16 blackhole; }\n\
-         protocol bgp ours { local 10.0.0.2 as 65002; neighbor 10.0.0.1 as 64512; connect retry time 1;\n\
-         connect delay time 1; error wait time 1, 2;\n\
-         ipv4 { import all; export filter { if source != RTS_STATIC then reject; bgp_med = 5; accept; }; }; }\n",
+        &hosts[1],
+        &(config::bird("10.0.0.2", &["10.9.0.0/16"]) + &config::bird_session(ends, lines)),
     )?;
     let farther = frr(65003, 64512, &[])
         .replace("10.0.0.2", "10.0.0.3")
@@ -478,11 +426,14 @@ fn no_path_hides_another_from_the_clients_of_our_route_server() -> Result<()> {
             "network 10.9.0.0/16\n  network 10.3.0.0/16\n  neighbor 10.0.0.1 route-map far out",
         )
         + "route-map far permit 10\n set as-path prepend 65003\n";
-    let frr = Frr::start(&nets[1], &farther)?;
+    let frr = Frr::start(&hosts[2], &farther)?;
     let open = OpenBgp::start(
-        &nets[2],
-        "AS 65004\nrouter-id 10.0.0.4\nfib-update no\nneighbor 10.0.0.1 {\n remote-as 64512\n enforce neighbor-as no\n}\n\
-         allow from any\nallow to any\n",
+        &hosts[3],
+        &config::openbgp(
+            65004,
+            "10.0.0.4",
+            "neighbor 10.0.0.1 {\n remote-as 64512\n enforce neighbor-as no\n}",
+        ),
     )?;
     for number in 2..5 {
         bgpd.wait_established(&format!("10.0.0.{number}"))?;
@@ -511,11 +462,9 @@ fn no_path_hides_another_from_the_clients_of_our_route_server() -> Result<()> {
 /// Whether one of FRR's paths of a prefix is this.
 fn frr_all(frr: &Frr, prefix: &str, path: &str) -> Result<()> {
     until(&format!("FRR has {prefix} by {path}, too"), SOON, || {
-        let text = frr.ctl(&format!("show bgp ipv4 unicast {prefix} json"))?;
-        let table: Value = serde_json::from_str(&text)?;
-        let paths = table["paths"].as_array().cloned().unwrap_or_default();
+        let paths = frr.paths(prefix)?;
         let found = paths.iter().any(|found| found["aspath"]["string"] == path);
-        ensure!(found, "{text}");
+        ensure!(found, "{paths:?}");
         Ok(())
     })
 }
@@ -527,15 +476,18 @@ fn openbgpd_as_a_route_server_is_believed_where_that_is_agreed() -> Result<()> {
     let lab = Lab::new("rel")?;
     let (a, b) = lab.pair()?;
     let options = "as-path-options = { enforce-first-as = false }";
-    let us = Bgpd::start(&a, &ours(&format!("peer-as = 64513\n{options}")))?;
+    let us = Bgpd::start(&a, &ours(64513, options))?;
     let _open = OpenBgp::start(
         &b,
-        "AS 64513\nrouter-id 10.0.0.2\nfib-update no\nnetwork 10.2.0.0/16\n\
-         neighbor 10.0.0.1 {\n remote-as 64512\n transparent-as yes\n}\nallow from any\nallow to any\n",
+        &config::openbgp(
+            64513,
+            "10.0.0.2",
+            "network 10.2.0.0/16\nneighbor 10.0.0.1 {\n remote-as 64512\n transparent-as yes\n}",
+        ),
     )?;
     us.wait_established("10.0.0.2")?;
     we_have(&us, "10.2.0.0/16", "")?;
-    reload(&us, &ours("peer-as = 64513"))?;
+    us.reload(&ours(64513, ""))?;
     until("it is refused", SOON, || {
         let text = us.ctl(&["explain", "10.2.0.0/16"])?;
         ensure!(text.contains("does not begin with"), "{text}");
@@ -548,26 +500,16 @@ fn openbgpd_as_a_route_server_is_believed_where_that_is_agreed() -> Result<()> {
 fn roles_are_agreed_with_bird() -> Result<()> {
     let lab = Lab::new("rel")?;
     let (a, b) = lab.pair()?;
-    let with = |role: &str| {
-        ours(&format!(
-            "peer-as = 64513\nrole = \"{role}\"\nstrict-role = true"
-        ))
-    };
+    let with = |role: &str| ours(64513, &format!("role = \"{role}\"\nstrict-role = true"));
     let us = Bgpd::start(&a, &with("provider"))?;
-    let bird = Bird::start(
-        &b,
-        "router id 10.0.0.2;\nprotocol device {}\nprotocol static { ipv4; route 10.2.0.0/16 blackhole; }\n\
-         protocol bgp ours { local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512; connect retry time 1;\n\
-         connect delay time 1; error wait time 1, 2; local role customer; require roles yes;\n\
-         ipv4 { import all; export where source = RTS_STATIC; }; }\n",
-    )?;
+    let bird = Bird::start(&b, &bird("local role customer; require roles yes;"))?;
     us.wait_established("10.0.0.2")?;
     add(&us, "10.1.0.0/16", "65010")?;
     let text = bird.wait_route("10.1.0.0/16")?;
     ensure!(text.contains("64512 65010"), "{text}");
     ensure!(text.contains("otc: 64512"), "marked: {text}");
     we_have(&us, "10.2.0.0/16", "64513")?;
-    reload(&us, &with("customer"))?;
+    us.reload(&with("customer"))?;
     until("two customers are no pair", SOON, || {
         let neighbor = us.ctl(&["neighbor", "10.0.0.2"])?;
         ensure!(neighbor.contains("Role Mismatch"), "{neighbor}");

@@ -4,41 +4,32 @@
 use std::{process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
-use lab::{Bgpd, Bird, Lab, Netns, binary, until};
+use lab::{Bgpd, Bird, Lab, Netns, binary, config, until};
 use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(5);
 
 /// Two neighbours and what else is given.
 fn ours(description: &str, hold_time: u16, rest: &str) -> String {
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n\
-         [[neighbors]]\nneighbor-address = \"10.0.0.2\"\npeer-as = 64513\ndescription = \"{description}\"\n\
-         apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n\
-         [[neighbors]]\nneighbor-address = \"10.0.1.2\"\npeer-as = 64513\ntimers = {{ hold-time = {hold_time} }}\n\
-         apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n{rest}"
-    )
+    let described = format!("description = \"{description}\"");
+    let timers = format!("timers = {{ hold-time = {hold_time} }}");
+    config::ours_with(64513, &described) + &config::neighbor("10.0.1.2", 64513, &timers) + rest
 }
 
-const BLOCK: &str = "[[static-routes]]\nprefix = \"10.1.0.0/16\"\nblackhole = true\n";
+fn block() -> String {
+    config::blackhole("10.1.0.0/16")
+}
 
-fn theirs(local: &str, remote: &str, routes: &str) -> String {
-    format!(
-        "router id {local};\nprotocol device {{}}\nprotocol static {{ ipv4; {routes} }}\n\
-         protocol bgp ours {{ local {local} as 64513; neighbor {remote} as 64512; connect retry time 1;\n\
-         connect delay time 1; error wait time 1, 2; ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n"
-    )
+fn theirs(local: &str, remote: &str, routes: &[&str]) -> String {
+    let ends = [(local, 64513), (remote, 64512)];
+    config::bird(local, routes) + &config::bird_session(ends, &config::bird_channel("ipv4", ""))
 }
 
 /// Us at 10.0.0.1 and 10.0.1.1, a BIRD at the other end of each cable.
 fn three(lab: &Lab) -> Result<(Netns, [Bird; 2])> {
-    let (a, b) = lab.pair()?;
-    let c = lab.netns("c")?;
-    lab.cable((&a, "eth1"), (&c, "eth0"))?;
-    a.ip("addr add 10.0.1.1/24 dev eth1")?;
-    c.ip("addr add 10.0.1.2/24 dev eth0")?;
-    let first = theirs("10.0.0.2", "10.0.0.1", "route 10.2.0.0/16 blackhole;");
-    let second = theirs("10.0.1.2", "10.0.1.1", "");
+    let (a, b, c) = lab.three()?;
+    let first = theirs("10.0.0.2", "10.0.0.1", &["10.2.0.0/16"]);
+    let second = theirs("10.0.1.2", "10.0.1.1", &[]);
     Ok((a, [Bird::start(&b, &first)?, Bird::start(&c, &second)?]))
 }
 
@@ -54,10 +45,7 @@ fn hang_up(us: &mut Bgpd, config: &str, said: &str) -> Result<()> {
 
 /// How often each session was established.
 fn counts(us: &Bgpd) -> Result<[u64; 2]> {
-    let count = |address| -> Result<u64> {
-        let neighbor = us.json(&["neighbor", address])?;
-        Ok(neighbor["established_count"].as_u64().unwrap_or_default())
-    };
+    let count = |address| us.number(address, "established_count");
     Ok([count("10.0.0.2")?, count("10.0.1.2")?])
 }
 
@@ -66,26 +54,30 @@ fn counts(us: &Bgpd) -> Result<[u64; 2]> {
 fn only_what_differs_is_touched() -> Result<()> {
     let lab = Lab::new("load")?;
     let (a, [bird, other]) = three(&lab)?;
-    let mut us = Bgpd::start(&a, &ours("one", 90, BLOCK))?;
+    let mut us = Bgpd::start(&a, &ours("one", 90, &block()))?;
     us.wait_established("10.0.0.2")?;
     us.wait_established("10.0.1.2")?;
     bird.wait_route("10.1.0.0/16")?;
 
-    hang_up(&mut us, &ours("one", 90, BLOCK), "nothing has changed")?;
+    hang_up(&mut us, &ours("one", 90, &block()), "nothing has changed")?;
     ensure!(counts(&us)? == [1, 1]);
 
-    hang_up(&mut us, &ours("two", 90, BLOCK), "configuration read again")?;
+    hang_up(
+        &mut us,
+        &ours("two", 90, &block()),
+        "configuration read again",
+    )?;
     ensure!(counts(&us)? == [1, 1], "a description needs no new session");
     ensure!(us.json(&["neighbor", "10.0.0.2"])?["description"] == "two");
 
-    hang_up(&mut us, &ours("two", 30, BLOCK), "hold-time")?;
+    hang_up(&mut us, &ours("two", 30, &block()), "hold-time")?;
     until("the second session is new", SOON, || {
         ensure!(us.json(&["neighbor", "10.0.1.2"])?["hold_time"] == 30);
         us.wait_established("10.0.1.2")
     })?;
     ensure!(counts(&us)?[0] == 1, "the first one has been left alone");
 
-    let moved = BLOCK.replace("10.1.0.0", "10.7.0.0");
+    let moved = block().replace("10.1.0.0", "10.7.0.0");
     hang_up(&mut us, &ours("two", 30, &moved), "static route")?;
     bird.wait_route("10.7.0.0/16")?;
     bird.wait_no_route("10.1.0.0/16")?;
@@ -109,7 +101,7 @@ fn only_what_differs_is_touched() -> Result<()> {
 fn a_policy_that_changes_is_applied_without_a_new_session() -> Result<()> {
     let lab = Lab::new("load")?;
     let (a, [bird, _other]) = three(&lab)?;
-    let open = ours("one", 90, BLOCK);
+    let open = ours("one", 90, &block());
     let mut us = Bgpd::start(&a, &open)?;
     us.wait_route("10.2.0.0/16")?;
     bird.wait_route("10.1.0.0/16")?;
@@ -129,7 +121,7 @@ fn a_policy_that_changes_is_applied_without_a_new_session() -> Result<()> {
 fn a_bad_file_changes_nothing_and_says_where_it_is_bad() -> Result<()> {
     let lab = Lab::new("load")?;
     let (a, _birds) = three(&lab)?;
-    let good = ours("one", 90, BLOCK);
+    let good = ours("one", 90, &block());
     let mut us = Bgpd::start(&a, &good)?;
     us.wait_route("10.2.0.0/16")?;
     let bad = good
@@ -138,7 +130,7 @@ fn a_bad_file_changes_nothing_and_says_where_it_is_bad() -> Result<()> {
     hang_up(&mut us, &bad, "configuration not changed")?;
     let log = us.log();
     ensure!(
-        log.contains("bgpd.toml:7:1") && log.contains("description"),
+        log.contains("bgpd.toml:8:1") && log.contains("description"),
         "{log}"
     );
     ensure!(log.contains("10.1.0.0/33"), "{log}");
@@ -146,8 +138,8 @@ fn a_bad_file_changes_nothing_and_says_where_it_is_bad() -> Result<()> {
     us.wait_route("10.1.0.0/16")?;
     // The same over the API, and afterwards a good one is taken.
     let error = us.ctl(&["reload"]).unwrap_err().to_string();
-    ensure!(error.contains("bgpd.toml:7:1"), "{error}");
-    us.write_config(&ours("three", 90, BLOCK))?;
+    ensure!(error.contains("bgpd.toml:8:1"), "{error}");
+    us.write_config(&ours("three", 90, &block()))?;
     let said = us.ctl(&["reload"])?;
     ensure!(said.contains("10.0.0.2 updated (description)"), "{said}");
     Ok(())
@@ -159,7 +151,7 @@ fn check_reads_a_file_and_starts_nothing() -> Result<()> {
     let lab = Lab::new("load")?;
     let good = lab.folder().join("good.toml");
     let bad = lab.folder().join("bad.toml");
-    std::fs::write(&good, ours("one", 90, BLOCK))?;
+    std::fs::write(&good, ours("one", 90, &block()))?;
     std::fs::write(
         &bad,
         "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\nprot = 179\n",

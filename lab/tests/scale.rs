@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, GoBgp, Lab, Netns, until};
+use lab::{
+    Bgpd, Bird, GoBgp, Lab,
+    config::{self, NO_RESTART},
+    until,
+};
 
 const ROUTES: u32 = 100_000;
 
@@ -22,31 +26,14 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// Most memory our daemon may have used for 100 000 routes and two receivers, in KiB.
 const MEMORY: u64 = 256 << 10;
 
-const OURS: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-shards = 2
-apply-policy = { default-import-policy = "accept-route", default-export-policy = "accept-route" }
-
-[[peer-groups]]
-peer-group-name = "all"
-timers = { connect-retry = 1 }
-graceful-restart = { enabled = false }
-
-[[neighbors]]
-neighbor-address = "10.0.0.2"
-peer-as = 64513
-peer-group = "all"
-[[neighbors]]
-neighbor-address = "10.0.0.3"
-peer-as = 64514
-peer-group = "all"
-[[neighbors]]
-neighbor-address = "10.0.0.4"
-peer-as = 64515
-peer-group = "all"
-"#;
+fn ours() -> String {
+    let keys = "timers = { connect-retry = 1 }\n".to_owned() + NO_RESTART;
+    config::ours("10.0.0.1")
+        + "shards = 2\n"
+        + &config::neighbor("10.0.0.2", 64513, &keys)
+        + &config::neighbor("10.0.0.3", 64514, &keys)
+        + &config::neighbor("10.0.0.4", 64515, &keys)
+}
 
 fn prefix(number: u32) -> String {
     format!("{}/24", Ipv4Addr::from(0x1400_0000 + number * 256))
@@ -61,41 +48,12 @@ fn bird(number: u32, routes: u32) -> String {
             prefix(number)
         )
     };
-    let routes: Vec<String> = (0..routes).map(route).collect();
-    format!(
-        "router id 10.0.0.{number};\nprotocol device {{}}\nprotocol static {{ ipv4;\n{} }}\n\
-         protocol bgp {{ local 10.0.0.{number} as {}; neighbor 10.0.0.1 as 64512; graceful restart off;\n\
-         connect retry time 1; connect delay time 1; error wait time 1, 2;\n\
-         ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n",
-        routes.concat(),
-        64511 + number
-    )
-}
-
-const GOBGP: &str = r#"
-[global.config]
-as = 64515
-router-id = "10.0.0.4"
-[[neighbors]]
-config = { neighbor-address = "10.0.0.1", peer-as = 64512 }
-timers = { config = { connect-retry = 1 } }
-"#;
-
-/// Four namespaces at one switch, `10.0.0.1` to `10.0.0.4`.
-fn lan(lab: &Lab) -> Result<Vec<Netns>> {
-    let switch = lab.netns("switch")?;
-    switch.ip("link add br0 type bridge")?;
-    switch.ip("link set br0 up")?;
-    (1..=4)
-        .map(|number| {
-            let host = lab.netns(&format!("n{number}"))?;
-            let port = format!("port{number}");
-            lab.cable((&host, "eth0"), (&switch, &port))?;
-            switch.ip(&format!("link set {port} master br0"))?;
-            host.ip(&format!("addr add 10.0.0.{number}/24 dev eth0"))?;
-            Ok(host)
-        })
-        .collect()
+    let routes: String = (0..routes).map(route).collect();
+    let address = format!("10.0.0.{number}");
+    let lines = "graceful restart off;".to_owned() + &config::bird_channel("ipv4", "");
+    config::bird(&address, &[])
+        + &format!("protocol static {{ ipv4;\n{routes} }}\n")
+        + &config::bird_session([(&address, 64511 + number), ("10.0.0.1", 64512)], &lines)
 }
 
 fn bird_has(bird: &Bird, count: u32) -> Result<()> {
@@ -163,8 +121,8 @@ fn nothing_is_mixed_up(receiver: &Bird) -> Result<()> {
 #[ignore = "needs netns"]
 fn a_hundred_thousand_routes_arrive_and_go() -> Result<()> {
     let lab = Lab::new("scale")?;
-    let hosts = lan(&lab)?;
-    let mut us = Bgpd::start(&hosts[0], OURS)?;
+    let hosts = lab.lan(4)?;
+    let mut us = Bgpd::start(&hosts[0], &ours())?;
     let early = Bird::start(&hosts[2], &bird(3, 0))?;
     us.wait_established("10.0.0.3")?;
 
@@ -177,7 +135,10 @@ fn a_hundred_thousand_routes_arrive_and_go() -> Result<()> {
     let passed = begun.elapsed();
     nothing_is_mixed_up(&early)?;
 
-    let late = GoBgp::start(&hosts[3], GOBGP)?;
+    let late = GoBgp::start(
+        &hosts[3],
+        &(config::gobgp(64515, "10.0.0.4") + &config::gobgp_neighbor("10.0.0.1", 64512)),
+    )?;
     us.wait_established("10.0.0.4")?;
     let begun = Instant::now();
     gobgp_has(&late, ROUTES)?;
@@ -224,8 +185,8 @@ fn all_by_way_of(receiver: &Bird, next_hop: &str, count: u32) -> Result<()> {
 fn after_much_flapping_the_table_is_as_if_nothing_had_been() -> Result<()> {
     const FEW: u32 = 20_000;
     let lab = Lab::new("flap")?;
-    let hosts = lan(&lab)?;
-    let mut us = Bgpd::start(&hosts[0], OURS)?;
+    let hosts = lab.lan(4)?;
+    let mut us = Bgpd::start(&hosts[0], &ours())?;
     let receiver = Bird::start(&hosts[2], &bird(3, 0))?;
     let senders = [
         Bird::start(&hosts[1], &bird(2, FEW))?,

@@ -3,58 +3,41 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use lab::{Bgpd, Frr, Lab, Netns, until};
+use anyhow::{Context as _, Result, ensure};
+use lab::{Bgpd, Frr, Lab, Netns, config, until};
 
 /// Advertisements come every ten seconds.
 const SOON: Duration = Duration::from_secs(40);
 
-const OURS: &str = r#"
-[global]
-as = 64512
-router-id = "10.1.0.1"
-apply-policy = { default-import-policy = "accept-route", default-export-policy = "accept-route" }
-
+const NEIGHBOR: &str = r#"
 [[neighbors]]
 neighbor-interface = "eth0"
 peer-as = "external"
 description = "the other end"
 timers = { hold-time = 9 }
-
-[[static-routes]]
-prefix = "10.1.0.0/16"
-blackhole = true
-[[static-routes]]
-prefix = "fd01::/48"
-blackhole = true
-
-[fib]
 "#;
 
-const FRR: &str = "
-router bgp 64513
- bgp router-id 10.2.0.1
- no bgp ebgp-requires-policy
- no bgp network import-check
- neighbor eth0 interface remote-as external
- neighbor eth0 timers connect 1
- address-family ipv4 unicast
-  network 10.2.0.0/16
- exit-address-family
- address-family ipv6 unicast
-  network fd02::/48
-  neighbor eth0 activate
- exit-address-family
-";
+fn ours() -> String {
+    config::ours("10.1.0.1")
+        + NEIGHBOR
+        + &config::blackhole("10.1.0.0/16")
+        + &config::blackhole("fd01::/48")
+        + "[fib]\n"
+}
+
+fn frr() -> String {
+    config::frr(64513, "10.2.0.1", &[])
+        + " neighbor eth0 interface remote-as external\n neighbor eth0 timers connect 1\n"
+        + &config::frr_family("ipv4", &["network 10.2.0.0/16"])
+        + &config::frr_family("ipv6", &["network fd02::/48", "neighbor eth0 activate"])
+}
 
 /// A cable whose ends have the link-local addresses that the kernel gives them.
 fn pair(lab: &Lab) -> Result<(Netns, Netns)> {
     let (a, b) = (lab.netns("a")?, lab.netns("b")?);
     lab.cable((&a, "eth0"), (&b, "eth0"))?;
-    for (netns, number) in [(&a, 1), (&b, 2)] {
-        netns.ip(&format!("addr add 10.{number}.0.1/32 dev lo"))?;
-        netns.ip(&format!("-6 addr add fd0{number}::1/128 dev lo"))?;
-    }
+    a.own_addresses(1)?;
+    b.own_addresses(2)?;
     Ok((a, b))
 }
 
@@ -64,24 +47,7 @@ fn link_local(netns: &Netns) -> Result<String> {
         .split_whitespace()
         .find(|word| word.starts_with("fe80"));
     let address = word.and_then(|word| word.split('/').next());
-    address
-        .map(str::to_owned)
-        .ok_or_else(|| anyhow::anyhow!("{text}"))
-}
-
-fn kernel_has(netns: &Netns, route: &str) -> Result<()> {
-    until(&format!("{} has {route}", netns.short()), SOON, || {
-        let routes = format!("{}{}", netns.routes()?, netns.ip_output("-6 route show")?);
-        ensure!(routes.contains(route), "{routes}");
-        Ok(())
-    })
-}
-
-fn ping(from: &Netns, source: &str, to: &str) -> Result<()> {
-    until(&format!("{to} answers"), SOON, || {
-        from.exec(&["ping", "-c", "1", "-W", "1", "-I", source, to])
-            .map(drop)
-    })
+    address.map(str::to_owned).context(text)
 }
 
 #[test]
@@ -89,15 +55,15 @@ fn ping(from: &Netns, source: &str, to: &str) -> Result<()> {
 fn frr_and_we_find_each_other_and_packets_flow() -> Result<()> {
     let lab = Lab::new("unnumbered")?;
     let (a, b) = pair(&lab)?;
-    let us = Bgpd::start(&a, OURS)?;
-    let frr = Frr::start_with_zebra(&b, FRR)?;
+    let us = Bgpd::start(&a, &ours())?;
+    let frr = Frr::start_with_zebra(&b, &frr())?;
     us.wait_established("eth0")?;
     let theirs = link_local(&b)?;
-    kernel_has(&a, &format!("10.2.0.0/16 via inet6 {theirs} dev eth0"))?;
-    kernel_has(&a, &format!("fd02::/48 via {theirs} dev eth0"))?;
+    a.wait_route_with("10.2.0.0/16", &format!("via inet6 {theirs} dev eth0"))?;
+    a.wait_route_with("fd02::/48", &format!("via {theirs} dev eth0"))?;
     frr.wait_route("10.1.0.0/16")?;
-    ping(&a, "10.1.0.1", "10.2.0.1")?;
-    ping(&a, "fd01::1", "fd02::1")?;
+    a.wait_ping("10.1.0.1", "10.2.0.1")?;
+    a.wait_ping("fd01::1", "fd02::1")?;
     let neighbor = us.json(&["neighbor", "eth0"])?;
     ensure!(
         neighbor["as"] == 64513 && neighbor["description"] == "the other end",
@@ -117,8 +83,8 @@ fn frr_and_we_find_each_other_and_packets_flow() -> Result<()> {
     ensure!(us.state("eth0")? != "established");
     b.ip("link set eth0 up")?;
     us.wait_established("eth0")?;
-    kernel_has(&a, "10.2.0.0/16 via inet6")?;
-    ping(&a, "10.1.0.1", "10.2.0.1")
+    a.wait_route_with("10.2.0.0/16", "via inet6")?;
+    a.wait_ping("10.1.0.1", "10.2.0.1")
 }
 
 #[test]
@@ -126,15 +92,17 @@ fn frr_and_we_find_each_other_and_packets_flow() -> Result<()> {
 fn a_neighbour_that_changes_its_address_is_found_again() -> Result<()> {
     let lab = Lab::new("unnumbered")?;
     let (a, b) = pair(&lab)?;
-    let us = Bgpd::start(&a, OURS)?;
-    let theirs = OURS.replace("64512", "64513").replace("10.1.0", "10.2.0");
+    let us = Bgpd::start(&a, &ours())?;
+    let theirs = ours().replace("64512", "64513").replace("10.1.0", "10.2.0");
     let other = Bgpd::start(&b, &theirs.replace("fd01", "fd02"))?;
     us.wait_established("eth0")?;
     other.wait_established("eth0")?;
     b.ip("-6 addr flush dev eth0 scope link")?;
     b.ip("-6 addr add fe80::77/64 dev eth0 nodad")?;
-    kernel_has(&a, "10.2.0.0/16 via inet6 fe80::77 dev eth0")?;
-    ping(&a, "10.1.0.1", "10.2.0.1")?;
+    until("it is found where it is now", SOON, || {
+        a.wait_route_with("10.2.0.0/16", "via inet6 fe80::77 dev eth0")
+    })?;
+    a.wait_ping("10.1.0.1", "10.2.0.1")?;
     // An operator's word counts for the interface, whoever is there.
     us.ctl(&["neighbor", "eth0", "disable"])?;
     us.wait_no_route("10.2.0.0/16")?;
@@ -147,10 +115,10 @@ fn a_neighbour_that_changes_its_address_is_found_again() -> Result<()> {
 fn one_of_our_own_as_is_not_let_in_where_another_is_wanted() -> Result<()> {
     let lab = Lab::new("unnumbered")?;
     let (a, b) = pair(&lab)?;
-    let us = Bgpd::start(&a, OURS)?;
+    let us = Bgpd::start(&a, &ours())?;
     let _other = Bgpd::start(
         &b,
-        &OURS
+        &ours()
             .replace("\"external\"", "\"any\"")
             .replace("10.1.0", "10.2.0"),
     )?;
@@ -161,7 +129,6 @@ fn one_of_our_own_as_is_not_let_in_where_another_is_wanted() -> Result<()> {
         Ok(())
     })?;
     // A reload takes it.
-    us.write_config(&OURS.replace("\"external\"", "\"internal\""))?;
-    us.ctl(&["reload"])?;
+    us.reload(&ours().replace("\"external\"", "\"internal\""))?;
     us.wait_established("eth0")
 }

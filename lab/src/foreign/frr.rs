@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::{Ended, Netns, Process, bgpd::PATIENCE, process::run_words, until};
 
@@ -69,33 +70,14 @@ impl Frr {
     /// # Errors
     /// It does not answer.
     pub fn start_with_zebra(netns: &Netns, config: &str) -> Result<Self> {
-        let folder = netns.file("frr");
-        std::fs::create_dir_all(&folder)?;
-        let mut helpers = Vec::new();
-        for program in ["zebra", "staticd"] {
-            let file = folder.join(format!("{program}.conf"));
-            let of_program = |line: &&str| line.starts_with("ip ");
-            let lines: Vec<&str> = config.lines().filter(of_program).collect();
-            std::fs::write(
-                &file,
-                format!("hostname {}\n{}\n", netns.short(), lines.join("\n")),
-            )?;
-            run_words("chown", ["-R", "frr:frr", &folder.to_string_lossy()])?;
-            let mut command = netns.command(format!("/usr/lib/frr/{program}"));
-            command.args(["-P", "0"]).arg("-f").arg(&file);
-            command.arg("-i").arg(folder.join(format!("{program}.pid")));
-            command.arg("--vty_socket").arg(&folder);
-            command.arg("-z").arg(folder.join("zserv.api"));
-            helpers.push(netns.start(&mut command, program)?);
-            let socket = folder.join(format!("{program}.vty"));
-            until("zebra is there", PATIENCE, || {
-                anyhow::ensure!(socket.exists(), "no {}", socket.display());
-                Ok(())
-            })?;
-        }
-        let own = |line: &&str| !line.starts_with("ip ");
-        let lines: Vec<&str> = config.lines().filter(own).collect();
-        Self::launch(netns, &lines.join("\n"), &[], helpers)
+        let (kernel, own): (Vec<&str>, Vec<&str>) =
+            config.lines().partition(|line| line.starts_with("ip "));
+        let kernel = kernel.join("\n");
+        let helpers = vec![
+            launch_helper(netns, "zebra", &kernel)?,
+            launch_helper(netns, "staticd", &kernel)?,
+        ];
+        Self::launch(netns, &own.join("\n"), &[], helpers)
     }
 
     /// Starts it with zebra and bfdd, which has a configuration of its own.
@@ -103,28 +85,10 @@ impl Frr {
     /// # Errors
     /// It does not answer.
     pub fn start_with_bfd(netns: &Netns, config: &str, bfd: &str) -> Result<Self> {
-        let folder = netns.file("frr");
-        std::fs::create_dir_all(&folder)?;
-        let mut helpers = Vec::new();
-        for (program, config) in [("zebra", ""), ("bfdd", bfd)] {
-            let file = folder.join(format!("{program}.conf"));
-            std::fs::write(&file, format!("hostname {}\n{config}\n", netns.short()))?;
-            run_words("chown", ["-R", "frr:frr", &folder.to_string_lossy()])?;
-            let mut command = netns.command(format!("/usr/lib/frr/{program}"));
-            command.args(["-P", "0"]).arg("-f").arg(&file);
-            command.arg("-i").arg(folder.join(format!("{program}.pid")));
-            command.arg("--vty_socket").arg(&folder);
-            command.arg("-z").arg(folder.join("zserv.api"));
-            if program == "bfdd" {
-                command.arg("--bfdctl").arg(folder.join("bfdd.sock"));
-            }
-            helpers.push(netns.start(&mut command, program)?);
-            let socket = folder.join(format!("{program}.vty"));
-            until(program, PATIENCE, || {
-                anyhow::ensure!(socket.exists(), "no {}", socket.display());
-                Ok(())
-            })?;
-        }
+        let helpers = vec![
+            launch_helper(netns, "zebra", "")?,
+            launch_helper(netns, "bfdd", bfd)?,
+        ];
         Self::launch(netns, config, &[], helpers)
     }
 
@@ -167,8 +131,65 @@ impl Frr {
         })
     }
 
+    /// The paths that FRR has of a prefix.
+    ///
+    /// # Errors
+    /// FRR does not answer.
+    pub fn paths(&self, prefix: &str) -> Result<Vec<Value>> {
+        let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
+        let text = self.ctl(&format!("show bgp {family} unicast {prefix} json"))?;
+        let table: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+        Ok(table["paths"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// The only path that FRR has of a prefix.
+    ///
+    /// # Errors
+    /// There is none, or more.
+    pub fn path(&self, prefix: &str) -> Result<Value> {
+        let [path] = <[Value; 1]>::try_from(self.paths(prefix)?)
+            .map_err(|paths| anyhow::anyhow!("{} paths of {prefix}: {paths:?}", paths.len()))?;
+        Ok(path)
+    }
+
+    /// Waits until FRR has no route of a prefix.
+    ///
+    /// # Errors
+    /// It stays.
+    pub fn wait_no_route(&self, prefix: &str) -> Result<()> {
+        until(&format!("FRR has lost {prefix}"), PATIENCE, || {
+            let paths = self.paths(prefix)?;
+            ensure!(paths.is_empty(), "{paths:?}");
+            Ok(())
+        })
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// Starts one of FRR's other programs, and waits until it is there.
+fn launch_helper(netns: &Netns, program: &str, config: &str) -> Result<Process> {
+    let folder = netns.file("frr");
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join(format!("{program}.conf"));
+    std::fs::write(&file, format!("hostname {}\n{config}\n", netns.short()))?;
+    run_words("chown", ["-R", "frr:frr", &folder.to_string_lossy()])?;
+    let mut command = netns.command(format!("/usr/lib/frr/{program}"));
+    command.args(["-P", "0"]).arg("-f").arg(&file);
+    command.arg("-i").arg(folder.join(format!("{program}.pid")));
+    command.arg("--vty_socket").arg(&folder);
+    command.arg("-z").arg(folder.join("zserv.api"));
+    if program == "bfdd" {
+        command.arg("--bfdctl").arg(folder.join("bfdd.sock"));
+    }
+    let process = netns.start(&mut command, program)?;
+    let socket = folder.join(format!("{program}.vty"));
+    until(program, PATIENCE, || {
+        ensure!(socket.exists(), "no {}", socket.display());
+        Ok(())
+    })?;
+    Ok(process)
 }

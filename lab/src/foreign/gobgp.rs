@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! GoBGP.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::{Ended, Netns, Process, bgpd::PATIENCE, until};
 
@@ -65,6 +65,19 @@ impl GoBgp {
             } else {
                 bail!("{text}")
             }
+        })
+    }
+
+    /// Waits until GoBGP has no route of a prefix.
+    ///
+    /// # Errors
+    /// It stays.
+    pub fn wait_no_route(&self, prefix: &str) -> Result<()> {
+        let family = if prefix.contains(':') { "ipv6" } else { "ipv4" };
+        until(&format!("GoBGP has lost {prefix}"), PATIENCE, || {
+            let table = self.ctl(&format!("global rib -a {family}"))?;
+            ensure!(!table.contains(prefix), "{table}");
+            Ok(())
         })
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::{Ended, Netns, Process, bgpd::PATIENCE, process::run_words, until};
 
@@ -68,6 +68,18 @@ impl OpenBgp {
             } else {
                 bail!("{text}")
             }
+        })
+    }
+
+    /// Waits until OpenBGPD has no route of a prefix.
+    ///
+    /// # Errors
+    /// It stays.
+    pub fn wait_no_route(&self, prefix: &str) -> Result<()> {
+        until(&format!("OpenBGPD has lost {prefix}"), PATIENCE, || {
+            let table = self.ctl("show rib")?;
+            ensure!(!table.contains(prefix), "{table}");
+            Ok(())
         })
     }
 

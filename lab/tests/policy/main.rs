@@ -6,29 +6,19 @@ mod differential;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Bgpd, Bird, Frr, GoBgp, Lab, until};
-use serde_json::Value;
+use lab::{Bgpd, Bird, Frr, GoBgp, Lab, config, until};
 
 const SOON: Duration = Duration::from_secs(20);
 
-const FEED: &str = r#"
-[global.config]
-as = 64513
-router-id = "10.0.0.2"
-[[neighbors]]
-config = { neighbor-address = "10.0.0.1", peer-as = 64512 }
-timers = { config = { connect-retry = 5 } }
-"#;
-
 /// Us with a GoBGP that feeds us and a neighbour that listens; these tables are behind theirs.
 fn ours(listener: u32, import: &str, export: &str, rest: &str) -> String {
-    format!(
-        "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n\
-         [[neighbors]]\nneighbor-address = \"10.0.0.2\"\npeer-as = 64513\n\
-         apply-policy = {{ {import}default-export-policy = \"reject-route\" }}\n\
-         [[neighbors]]\nneighbor-address = \"10.0.1.2\"\npeer-as = {listener}\n\
-         apply-policy = {{ {export}default-import-policy = \"reject-route\" }}\n{rest}\n"
-    )
+    let feed = format!("apply-policy = {{ {import}default-export-policy = \"reject-route\" }}");
+    let listens = format!("apply-policy = {{ {export}default-import-policy = \"reject-route\" }}");
+    "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n".to_owned()
+        + &config::neighbor("10.0.0.2", 64513, &feed)
+        + &config::neighbor("10.0.1.2", listener, &listens)
+        + rest
+        + "\n"
 }
 
 /// One policy of this name with these statements.
@@ -60,14 +50,11 @@ struct Scene {
 /// Us at 10.0.0.1 and 10.0.1.1, GoBGP at 10.0.0.2; nobody at 10.0.1.2 yet.
 fn scene(config: &str) -> Result<Scene> {
     let lab = Lab::new("pol")?;
-    let (a, b) = lab.pair()?;
-    let c = lab.netns("c")?;
-    lab.cable((&a, "eth1"), (&c, "eth0"))?;
-    a.ip("addr add 10.0.1.1/24 dev eth1")?;
-    c.ip("addr add 10.0.1.2/24 dev eth0")?;
+    let (a, b, c) = lab.three()?;
     c.ip("route add 10.0.0.0/24 via 10.0.1.1")?;
     let us = Bgpd::start(&a, config)?;
-    let feed = GoBgp::start(&b, FEED)?;
+    let feed = config::gobgp(64513, "10.0.0.2") + &config::gobgp_neighbor("10.0.0.1", 64512);
+    let feed = GoBgp::start(&b, &feed)?;
     Ok(Scene {
         us,
         feed,
@@ -83,27 +70,6 @@ fn announce(feed: &GoBgp, prefix: &str, rest: &str) -> Result<()> {
     ))
     .map(drop)
 }
-
-fn reload(us: &Bgpd, config: &str) -> Result<String> {
-    us.write_config(config)?;
-    us.ctl(&["reload"])
-}
-
-fn established_count(us: &Bgpd, address: &str) -> Result<u64> {
-    let neighbor = us.json(&["neighbor", address])?;
-    neighbor["established_count"].as_u64().context("a count")
-}
-
-/// The path that FRR has of a prefix.
-fn frr_path(frr: &Frr, prefix: &str) -> Result<Value> {
-    let text = frr.ctl(&format!("show bgp ipv4 unicast {prefix} json"))?;
-    let table: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
-    let path = table["paths"].get(0).cloned();
-    path.with_context(|| format!("no path: {text}"))
-}
-
-const FRR: &str = "router bgp 64512\n bgp router-id 10.0.1.2\n neighbor 10.0.1.1 remote-as 64512\n \
-    neighbor 10.0.1.1 timers connect 1\n";
 
 /// What import and export change is seen by FRR, an iBGP neighbour; what they refuse is not.
 #[test]
@@ -131,7 +97,8 @@ fn frr_sees_what_policy_makes_of_routes() -> Result<()> {
         &[SETS, &import, &export].concat(),
     );
     let scene = scene(&config)?;
-    let frr = Frr::start(&scene.c, FRR)?;
+    let config = config::frr(64512, "10.0.1.2", &[("10.0.1.1", 64512)]);
+    let frr = Frr::start(&scene.c, &config)?;
     scene.us.wait_established("10.0.0.2")?;
     scene.us.wait_established("10.0.1.2")?;
     announce(&scene.feed, "10.17.0.0/16", "")?;
@@ -145,7 +112,7 @@ fn frr_sees_what_policy_makes_of_routes() -> Result<()> {
     frr.wait_route("10.17.64.0/24")?;
     frr.wait_route("10.17.32.0/20")?;
 
-    let path = frr_path(&frr, "10.17.32.0/20")?;
+    let path = frr.path("10.17.32.0/20")?;
     ensure!(path["community"]["string"] == "64512:9 65000:1", "{path}");
     ensure!(path["largeCommunity"]["string"] == "64512:1:2", "{path}");
     ensure!(
@@ -157,7 +124,7 @@ fn frr_sees_what_policy_makes_of_routes() -> Result<()> {
         path["nexthops"][0]["ip"] == "10.0.0.2",
         "as received: {path}"
     );
-    let path = frr_path(&frr, "10.17.64.0/24")?;
+    let path = frr.path("10.17.64.0/24")?;
     ensure!(
         path["aspath"]["string"] == "64513 64513 64513 65010 65023",
         "{path}"
@@ -168,17 +135,15 @@ fn frr_sees_what_policy_makes_of_routes() -> Result<()> {
     );
     ensure!(path["nexthops"][0]["ip"] == "10.0.1.1", "ourselves: {path}");
     for refused in ["10.17.0.0/16", "10.17.16.0/25"] {
-        ensure!(frr_path(&frr, refused).is_err(), "{refused} was refused");
+        ensure!(frr.paths(refused)?.is_empty(), "{refused} was refused");
     }
     Ok(())
 }
 
 fn bird_listens(asn: u32) -> String {
-    format!(
-        "router id 10.0.1.2;\nprotocol device {{}}\n\
-         protocol bgp ours {{ local 10.0.1.2 as {asn}; neighbor 10.0.1.1 as 64512; connect retry time 1;\n\
-         connect delay time 1; error wait time 1, 2; ipv4 {{ import all; export none; }}; }}\n"
-    )
+    let ends = [("10.0.1.2", asn), ("10.0.1.1", 64512)];
+    config::bird("10.0.1.2", &[])
+        + &config::bird_session(ends, "ipv4 { import all; export none; };")
 }
 
 /// Updates and withdrawals that BIRD has received.
@@ -244,7 +209,7 @@ fn a_reload_tells_exactly_the_difference() -> Result<()> {
     };
     hears(23, 0)?;
     // Seven routes get another community on their way in.
-    let said = reload(us, &with(["in", ""], 1))?;
+    let said = us.reload(&with(["in", ""], 1))?;
     ensure!(
         said.contains("10.0.0.2 updated (import-policy)") && !said.contains("10.0.1.2"),
         "{said}"
@@ -256,10 +221,10 @@ fn a_reload_tells_exactly_the_difference() -> Result<()> {
         "{text}"
     );
     // Another one.
-    reload(us, &with(["in", ""], 2))?;
+    us.reload(&with(["in", ""], 2))?;
     hears(37, 0)?;
     // Three routes are refused on their way out.
-    let said = reload(us, &with(["in", "out"], 2))?;
+    let said = us.reload(&with(["in", "out"], 2))?;
     ensure!(
         said.contains("10.0.1.2 updated (export-policy)") && !said.contains("10.0.0.2"),
         "{said}"
@@ -267,19 +232,21 @@ fn a_reload_tells_exactly_the_difference() -> Result<()> {
     hears(37, 3)?;
     // A file that is wrong changes nothing.
     let wrong = with(["in", "out"], 3).replace("[\"out\"]", "[\"outt\"]");
-    let error = reload(us, &wrong).unwrap_err().to_string();
+    let error = us.reload(&wrong).unwrap_err().to_string();
     ensure!(
         error.contains("there is no policy \"outt\"") && error.contains("did you mean \"out\""),
         "{error}"
     );
     // And back: seven as they were, three again.
-    reload(us, &with(["", ""], 2))?;
+    us.reload(&with(["", ""], 2))?;
     hears(47, 3)?;
-    std::thread::sleep(Duration::from_millis(500));
-    hears(47, 3)?;
+    // Nothing else was on its way: a route that is announced now is the next that it hears of.
+    announce(&scene.feed, "10.23.0.0/24", "")?;
+    bird.wait_route("10.23.0.0/24")?;
+    hears(48, 3)?;
     for address in ["10.0.0.2", "10.0.1.2"] {
         ensure!(
-            established_count(us, address)? == 1,
+            us.number(address, "established_count")? == 1,
             "{address}: the session has stayed"
         );
     }
@@ -317,16 +284,16 @@ fn a_kernel_policy_keeps_routes_out_of_the_kernel() -> Result<()> {
         })
     };
     kernel(false)?;
-    let said = reload(&scene.us, &with("[fib]\n"))?;
+    let said = scene.us.reload(&with("[fib]\n"))?;
     ensure!(
         said.contains("policy of the kernel's routes changed"),
         "{said}"
     );
     kernel(true)?;
-    reload(&scene.us, &closed)?;
+    scene.us.reload(&closed)?;
     kernel(false)?;
     ensure!(
-        established_count(&scene.us, "10.0.0.2")? == 1,
+        scene.us.number("10.0.0.2", "established_count")? == 1,
         "the session has stayed"
     );
     Ok(())
