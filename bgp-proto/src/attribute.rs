@@ -14,9 +14,11 @@ use crate::{
 
 mod as_path;
 mod mp;
+mod packed;
 mod plain;
 
 pub(crate) use mp::encode_reach_head;
+pub use packed::PackedAttributes;
 
 /// Optional bit of the flags octet.
 pub(crate) const OPTIONAL: u8 = 0x80;
@@ -187,39 +189,56 @@ impl Draft<'_> {
 
 /// Appends all attributes but `MP_REACH_NLRI` and `MP_UNREACH_NLRI`, ascending (RFC 4271 §5).
 pub(crate) fn encode_all(attributes: &PathAttributes, context: Context, out: &mut Vec<u8>) {
-    let mut value = Vec::new();
-    let mut unknown = attributes.unknown.iter().peekable();
+    // Whoever put it there, it leaves as optional, transitive and partial.
+    encode_with(attributes, context, OPTIONAL_TRANSITIVE | PARTIAL, out);
+}
+
+/// The same with these flags added to those of unknown attributes. One with the code of a known one is left out.
+fn encode_with(attributes: &PathAttributes, context: Context, flags: u8, out: &mut Vec<u8>) {
+    let is_unknown = |unknown: &&UnknownAttribute| find(unknown.code).is_none();
+    let mut unknown = attributes.unknown.iter().filter(is_unknown).peekable();
+    let encode_unknown = |unknown: &UnknownAttribute, out: &mut Vec<u8>| {
+        encode_octets(out, unknown.flags | flags, unknown.code, &unknown.value);
+    };
     for row in ATTRIBUTES {
         while let Some(first) = unknown.next_if(|unknown| unknown.code < row.code) {
-            encode_unknown(out, first);
+            encode_unknown(first, out);
         }
-        value.clear();
-        if (row.encode)(attributes, context, &mut value) {
-            encode_one(out, row.flags, row.code, &value);
-        }
+        encode_one(out, row.flags, row.code, |out| {
+            (row.encode)(attributes, context, out)
+        });
     }
     for rest in unknown {
-        encode_unknown(out, rest);
+        encode_unknown(rest, out);
     }
 }
 
-/// Whoever put it there, it leaves as optional, transitive and partial, and never beside a known one of the same code.
-fn encode_unknown(out: &mut Vec<u8>, unknown: &UnknownAttribute) {
-    if find(unknown.code).is_none() {
-        let flags = unknown.flags | OPTIONAL_TRANSITIVE | PARTIAL;
-        encode_one(out, flags, unknown.code, &unknown.value);
-    }
+/// Appends one attribute with this value.
+fn encode_octets(out: &mut Vec<u8>, flags: u8, code: u8, value: &[u8]) {
+    encode_one(out, flags, code, |out| {
+        out.extend_from_slice(value);
+        true
+    });
 }
 
-/// Appends one attribute; over 255 octets it has an extended length.
-fn encode_one(out: &mut Vec<u8>, flags: u8, code: u8, value: &[u8]) {
-    if let Ok(length) = u8::try_from(value.len()) {
-        out.extend_from_slice(&[flags & !EXTENDED_LENGTH, code, length]);
-    } else {
-        out.extend_from_slice(&[flags | EXTENDED_LENGTH, code]);
-        out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+/// Appends one attribute if `encode` says that it is there; over 255 octets it has an extended length.
+fn encode_one(out: &mut Vec<u8>, flags: u8, code: u8, encode: impl FnOnce(&mut Vec<u8>) -> bool) {
+    let start = out.len();
+    out.extend_from_slice(&[flags & !EXTENDED_LENGTH, code, 0]);
+    let value = out.len();
+    if !encode(out) {
+        return out.truncate(start);
     }
-    out.extend_from_slice(value);
+    let length = u16::try_from(out.len() - value).unwrap_or(u16::MAX);
+    let [high, low] = length.to_be_bytes();
+    let is_long = high > 0;
+    if let Some([flags, _, length]) = out.get_mut(start..value) {
+        *flags |= if is_long { EXTENDED_LENGTH } else { 0 };
+        *length = if is_long { high } else { low };
+    }
+    if is_long {
+        out.insert(value, low);
+    }
 }
 
 /// The address can be a router's.
@@ -296,7 +315,7 @@ pub(crate) struct UnknownWellKnown;
 /// The attribute as it was received, for NOTIFICATIONs (RFC 4271 §6.3).
 pub(crate) fn as_received(flags: u8, code: u8, value: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(value.len() + 4);
-    encode_one(&mut out, flags, code, value);
+    encode_octets(&mut out, flags, code, value);
     out.into()
 }
 

@@ -55,7 +55,7 @@ mod update;
 mod writer;
 
 pub use as_path::{AsPath, SegmentKind, Segments};
-pub use attribute::attribute_name;
+pub use attribute::{PackedAttributes, attribute_name};
 pub use attributes::{Aggregator, NextHop, Origin, PathAttributes, UnknownAttribute};
 pub use capability::{
     AddPath, AddPathDirection, Capability, ExtendedNextHop, GracefulRestart, LongLivedFamily,

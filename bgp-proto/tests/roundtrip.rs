@@ -7,9 +7,9 @@ use bgp_proto::{
     AddPath, AddPathDirection, Afi, Aggregator, AsPath, Asn, Capability, ClusterId, Code,
     Community, ExtendedCommunity, ExtendedNextHop, Family, Framer, GracefulRestart, HoldTime,
     Ipv4Prefix, Ipv6Prefix, LargeCommunity, LongLivedFamily, Message, MessageKind, Negotiated,
-    NegotiatedFamily, NextHop, Notification, Open, Origin, PathAttributes, PeerKind, Prefix,
-    RefreshSubtype, RestartFamily, Role, RouteRefresh, RouterId, Safi, SegmentKind,
-    UnknownAttribute, Update, UpdateWriter, Verdict,
+    NegotiatedFamily, NextHop, Notification, Open, Origin, PackedAttributes, PathAttributes,
+    PeerKind, Prefix, RefreshSubtype, RestartFamily, Role, RouteRefresh, RouterId, Safi,
+    SegmentKind, UnknownAttribute, Update, UpdateWriter, Verdict,
     frame::{HEADER, MAX_EXTENDED, MAX_STANDARD},
 };
 use bytes::{Bytes, BytesMut};
@@ -111,6 +111,18 @@ proptest! {
             return Ok(());
         }
         prop_assert_eq!(read, routes);
+    }
+
+    #[test]
+    fn attributes_are_unpacked_as_they_were_packed(
+        attributes in session().prop_flat_map(|s| attributes(&s)),
+    ) {
+        let mut octets = Vec::new();
+        attributes.pack(&mut octets);
+        let packed = PackedAttributes::new(&octets);
+        prop_assert_eq!(packed.next_hop(), attributes.next_hop);
+        prop_assert_eq!(packed.value(1), Some(&[attributes.origin as u8][..]));
+        prop_assert_eq!(packed.unpack(), attributes);
     }
 
     #[test]

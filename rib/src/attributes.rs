@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Attribute sets, each once: equal sets are one pointer, and what the decision needs of them is computed once.
+//! Attribute sets, each once: equal sets are one pointer, and what is asked of them for each route is computed once.
 
+use alloc::vec::Vec;
 use core::{
+    fmt,
     hash::{Hash, Hasher},
-    ops::Deref,
 };
 
-use bgp_proto::{Asn, PathAttributes};
+use bgp_proto::{Asn, Community, NextHop, Origin, PackedAttributes, PathAttributes, RouterId};
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
-use triomphe::Arc;
+use triomphe::ThinArc;
 
 /// `LOCAL_PREF` of a route that has none (RFC 4271 §9.1.1 leaves it to us; everybody takes this).
 pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
@@ -17,74 +18,118 @@ pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
 /// Sets that nobody uses any more are looked for when the table has grown by half.
 const FIRST_SWEEP: usize = 1024;
 
-/// An interned set.
+/// What decision and export ask of a set.
 #[derive(Debug)]
-pub(crate) struct AttributeSet {
-    pub(crate) attributes: PathAttributes,
-    pub(crate) local_pref: u32,
-    pub(crate) hops: u32,
-    pub(crate) med: u32,
-    pub(crate) neighbor: Asn,
+pub(crate) struct Hot {
     /// In order of first use: sorts as sets came, on every run alike.
     pub(crate) number: u64,
+    pub(crate) local_pref: u32,
+    pub(crate) hops: u32,
+    pub(crate) med: Option<u32>,
+    pub(crate) neighbor: Asn,
+    pub(crate) originator_id: Option<RouterId>,
+    pub(crate) clusters: u16,
+    pub(crate) origin: Origin,
+    pub(crate) reach: Reach,
+    pub(crate) only_to_customer: bool,
 }
 
-/// A shared, immutable attribute set. Two of one RIB are equal if they are the same.
-#[derive(Clone, Debug)]
-pub struct Attributes(pub(crate) Arc<AttributeSet>);
+/// How far a set may go (RFC 1997).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Reach {
+    /// `NO_ADVERTISE`.
+    Us,
+    /// `NO_EXPORT_SUBCONFED`.
+    MemberAs,
+    /// `NO_EXPORT`.
+    Confederation,
+    Everybody,
+}
 
-impl Deref for Attributes {
-    type Target = PathAttributes;
-
-    fn deref(&self) -> &PathAttributes {
-        &self.0.attributes
+impl Reach {
+    fn of(communities: &[Community]) -> Self {
+        let reaches = communities.iter().map(|community| match *community {
+            Community::NO_ADVERTISE => Self::Us,
+            Community::NO_EXPORT_SUBCONFED => Self::MemberAs,
+            Community::NO_EXPORT => Self::Confederation,
+            _ => Self::Everybody,
+        });
+        reaches.min().unwrap_or(Self::Everybody)
     }
 }
 
-impl AsRef<PathAttributes> for Attributes {
-    fn as_ref(&self) -> &PathAttributes {
-        &self.0.attributes
+/// A shared, immutable attribute set. Two of one RIB are equal if they are the same. It is one allocation: what is asked
+/// often, and all of it as octets.
+#[derive(Clone)]
+pub struct Attributes(ThinArc<Hot, u8>);
+
+impl Attributes {
+    pub(crate) fn hot(&self) -> &Hot {
+        &self.0.header.header
+    }
+
+    /// As octets.
+    pub fn packed(&self) -> PackedAttributes<'_> {
+        PackedAttributes::new(&self.0.slice)
+    }
+
+    /// As values.
+    pub fn unpack(&self) -> PathAttributes {
+        self.packed().unpack()
+    }
+
+    /// The next hop.
+    pub fn next_hop(&self) -> NextHop {
+        self.packed().next_hop()
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.unpack().fmt(f)
     }
 }
 
 impl PartialEq for Attributes {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.attributes == other.0.attributes
+        self.0.as_ptr() == other.0.as_ptr() || self.0.slice == other.0.slice
     }
 }
 
 impl Eq for Attributes {}
 
-/// In the interner a set is found by its contents.
+/// In the interner a set is found by its octets.
 #[derive(Debug)]
-struct ByContents(Arc<AttributeSet>);
+struct ByOctets(Attributes);
 
-impl Hash for ByContents {
+impl Hash for ByOctets {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.attributes.hash(state);
+        self.0.0.slice.hash(state);
     }
 }
 
-impl PartialEq for ByContents {
+impl PartialEq for ByOctets {
     fn eq(&self, other: &Self) -> bool {
-        self.0.attributes == other.0.attributes
+        self.0.0.slice == other.0.0.slice
     }
 }
 
-impl Eq for ByContents {}
+impl Eq for ByOctets {}
 
-impl hashbrown::Equivalent<ByContents> for PathAttributes {
-    fn equivalent(&self, key: &ByContents) -> bool {
-        *self == key.0.attributes
+impl hashbrown::Equivalent<ByOctets> for [u8] {
+    fn equivalent(&self, key: &ByOctets) -> bool {
+        *self == key.0.0.slice
     }
 }
 
 /// All sets in use.
 #[derive(Debug)]
 pub(crate) struct Interner {
-    sets: HashSet<ByContents, RandomState>,
+    sets: HashSet<ByOctets, RandomState>,
     next: u64,
     sweep_at: usize,
+    /// A set that is looked for.
+    octets: Vec<u8>,
 }
 
 impl Default for Interner {
@@ -93,31 +138,39 @@ impl Default for Interner {
             sets: HashSet::default(),
             next: 0,
             sweep_at: FIRST_SWEEP,
+            octets: Vec::new(),
         }
     }
 }
 
 impl Interner {
     /// The set with these contents.
-    pub(crate) fn intern(&mut self, attributes: PathAttributes) -> Attributes {
-        if let Some(known) = self.sets.get(&attributes) {
-            return Attributes(known.0.clone());
+    pub(crate) fn intern(&mut self, attributes: &PathAttributes) -> Attributes {
+        self.octets.clear();
+        attributes.pack(&mut self.octets);
+        if let Some(known) = self.sets.get(self.octets.as_slice()) {
+            return known.0.clone();
         }
         if self.sets.len() >= self.sweep_at {
-            self.sets.retain(|set| !set.0.is_unique());
+            self.sets.retain(|set| ThinArc::strong_count(&set.0.0) > 1);
             self.sweep_at = FIRST_SWEEP.max(self.sets.len() + self.sets.len() / 2);
         }
         self.next += 1;
-        let set = Arc::new(AttributeSet {
+        let hot = Hot {
+            number: self.next,
             local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
             hops: attributes.as_path.hop_count(),
-            med: attributes.med.unwrap_or(0),
+            med: attributes.med,
             neighbor: attributes.as_path.neighbor_as().unwrap_or_default(),
-            number: self.next,
-            attributes,
-        });
-        self.sets.insert(ByContents(set.clone()));
-        Attributes(set)
+            originator_id: attributes.originator_id,
+            clusters: u16::try_from(attributes.cluster_list.len()).unwrap_or(u16::MAX),
+            origin: attributes.origin,
+            reach: Reach::of(&attributes.communities),
+            only_to_customer: attributes.only_to_customer.is_some(),
+        };
+        let set = Attributes(ThinArc::from_header_and_slice(hot, &self.octets));
+        self.sets.insert(ByOctets(set.clone()));
+        set
     }
 }
 
@@ -140,16 +193,18 @@ mod tests {
     #[test]
     fn equal_sets_are_one() {
         let mut interner = Interner::default();
-        let (first, second) = (interner.intern(with_med(1)), interner.intern(with_med(1)));
-        assert!(Arc::ptr_eq(&first.0, &second.0));
-        assert!(!Arc::ptr_eq(&first.0, &interner.intern(with_med(2)).0));
+        let (first, second) = (interner.intern(&with_med(1)), interner.intern(&with_med(1)));
+        assert_eq!(first.0.as_ptr(), second.0.as_ptr());
+        let third = interner.intern(&with_med(2));
+        assert_ne!(first.0.as_ptr(), third.0.as_ptr());
+        assert_eq!((first.unpack(), third.unpack()), (with_med(1), with_med(2)));
     }
 
     #[test]
     fn sets_that_nobody_uses_are_forgotten() {
         let mut interner = Interner::default();
         for med in 0..100_000 {
-            interner.intern(with_med(med));
+            interner.intern(&with_med(med));
         }
         assert!(
             interner.sets.len() <= FIRST_SWEEP + 1,

@@ -17,6 +17,9 @@ pub(crate) use election::{Places, arrive, elect, leave};
 pub use profile::{DecisionStep, Profile, Selection};
 use profile::{Election, Ties};
 
+/// The code of the attribute.
+const AS_PATH: u8 = 2;
+
 /// What the decision needs to know that is not in the path.
 pub(crate) trait Context {
     fn selection(&self) -> &Selection;
@@ -92,7 +95,7 @@ impl<'a, C: Context> Comparison<'a, C> {
 
     fn step(&self, step: DecisionStep, one: Contender<'_>, other: Contender<'_>) -> Ordering {
         let (a, b, context) = (one.path, other.path, self.context);
-        let (left, right) = (&a.attributes.0, &b.attributes.0);
+        let (left, right) = (a.attributes.hot(), b.attributes.hot());
         match step {
             DecisionStep::Usable => context.is_usable(b).cmp(&context.is_usable(a)),
             DecisionStep::Source => context.preference(b).cmp(&context.preference(a)),
@@ -104,7 +107,7 @@ impl<'a, C: Context> Comparison<'a, C> {
             }
             DecisionStep::AsPathLength if self.selection.ignore_as_path_length => Ordering::Equal,
             DecisionStep::AsPathLength => left.hops.cmp(&right.hops),
-            DecisionStep::Origin => left.attributes.origin.cmp(&right.attributes.origin),
+            DecisionStep::Origin => left.origin.cmp(&right.origin),
             DecisionStep::Med if self.compares_med(a, b) => self.med(a).cmp(&self.med(b)),
             DecisionStep::Med => Ordering::Equal,
             DecisionStep::External => context.is_external(b).cmp(&context.is_external(a)),
@@ -116,29 +119,28 @@ impl<'a, C: Context> Comparison<'a, C> {
             DecisionStep::Identifier => self.identifier(a).cmp(&self.identifier(b)),
             DecisionStep::NeighborIdentifier if self.prefers_older(a, b) => Ordering::Equal,
             DecisionStep::NeighborIdentifier => context.identifier(a).cmp(&context.identifier(b)),
-            DecisionStep::ClusterList => {
-                let clusters = |path: &Path| path.attributes.cluster_list.len();
-                clusters(a).cmp(&clusters(b))
-            }
+            DecisionStep::ClusterList => left.clusters.cmp(&right.clusters),
             DecisionStep::PeerAddress => context.address(a).cmp(&context.address(b)),
             DecisionStep::PathId => a.path_id.cmp(&b.path_id),
         }
     }
 
     fn compares_med(&self, a: &Path, b: &Path) -> bool {
-        self.selection.always_compare_med || a.attributes.0.neighbor == b.attributes.0.neighbor
+        self.selection.always_compare_med
+            || a.attributes.hot().neighbor == b.attributes.hot().neighbor
     }
 
     fn med(&self, path: &Path) -> u32 {
-        if self.selection.med_missing_as_worst {
-            path.attributes.med.unwrap_or(u32::MAX)
+        let missing = if self.selection.med_missing_as_worst {
+            u32::MAX
         } else {
-            path.attributes.0.med
-        }
+            0
+        };
+        path.attributes.hot().med.unwrap_or(missing)
     }
 
     fn identifier(&self, path: &Path) -> u32 {
-        let originator = path.attributes.originator_id;
+        let originator = path.attributes.hot().originator_id;
         originator.map_or_else(
             || self.context.identifier(path),
             bgp_proto::RouterId::as_u32,
@@ -198,9 +200,9 @@ impl<'a, C: Context> Comparison<'a, C> {
         if self.selection.multipath_relax {
             true
         } else if self.context.is_external(best) {
-            best.attributes.0.neighbor == path.attributes.0.neighbor
+            best.attributes.hot().neighbor == path.attributes.hot().neighbor
         } else {
-            best.attributes.as_path == path.attributes.as_path
+            best.attributes.packed().value(AS_PATH) == path.attributes.packed().value(AS_PATH)
         }
     }
 }

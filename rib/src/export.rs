@@ -4,12 +4,11 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bgp_proto::{
-    Asn, ClusterId, Community, Family, Negotiated, NextHop, PathAttributes, Prefix, RouterId,
-};
+use bgp_proto::{Asn, ClusterId, Family, Negotiated, NextHop, PathAttributes, Prefix, RouterId};
 
 use crate::{
     NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Source, Verdict,
+    attributes::Reach,
     path::Path,
     peer::own_next_hop,
     policy::{Draft, Facts, SeenNeighbor, Watch},
@@ -136,17 +135,16 @@ impl GroupKey {
 
     /// Whether a path passes at all, before anybody looks at its attributes.
     pub(crate) fn telling(&self, path: &Path, learned: Learned) -> Telling {
-        let communities = &path.attributes.communities;
-        let external = self.relation == Relation::External;
         // RFC 1997: NO_EXPORT is about the confederation, where there is one, and NO_EXPORT_SUBCONFED about its members.
-        let kept = communities.iter().any(|community| match *community {
-            Community::NO_ADVERTISE => true,
-            Community::NO_EXPORT => external,
-            Community::NO_EXPORT_SUBCONFED => external || self.relation == Relation::Member,
-            _ => false,
-        });
+        let beyond = match self.relation {
+            Relation::External => Reach::Confederation,
+            Relation::Member => Reach::MemberAs,
+            Relation::Internal | Relation::Client => Reach::Us,
+        };
+        let kept = path.attributes.hot().reach <= beyond;
         let is_its_own = self.client.is_some() && path.source.peer() == self.client;
-        let kept = kept || is_its_own || self.only_to_customer.keeps(&path.attributes);
+        let is_marked = path.attributes.hot().only_to_customer;
+        let kept = kept || is_its_own || (is_marked && self.only_to_customer.keeps_marked());
         if kept || !self.export.exports(path.source) {
             return Telling::No;
         }
@@ -160,7 +158,7 @@ impl GroupKey {
         family: Family,
         reflection: Option<(RouterId, ClusterId)>,
     ) -> Option<PathAttributes> {
-        let mut out = path.attributes.as_ref().clone();
+        let mut out = path.attributes.unpack();
         if let Some((originator, cluster)) = reflection {
             out.originator_id = out.originator_id.or(Some(originator));
             out.cluster_list.insert(0, cluster);
@@ -181,12 +179,12 @@ impl GroupKey {
             }
             Relation::Member => {
                 out.as_path = self.as_path.told_member(&out.as_path);
-                out.local_pref = Some(path.attributes.0.local_pref);
+                out.local_pref = Some(path.attributes.hot().local_pref);
                 out.originator_id = None;
                 out.cluster_list.clear();
             }
             Relation::Internal | Relation::Client => {
-                out.local_pref = Some(path.attributes.0.local_pref);
+                out.local_pref = Some(path.attributes.hot().local_pref);
             }
         }
         self.only_to_customer.mark(&mut out);
@@ -208,7 +206,7 @@ impl GroupKey {
     ) -> Option<PathAttributes> {
         let family = facts.prefix.family();
         let mut out = self.attributes(path, family, reflection)?;
-        out.local_pref = Some(path.attributes.0.local_pref);
+        out.local_pref = Some(path.attributes.hot().local_pref);
         let mut draft = Draft::new(&out);
         draft.preference = Some(facts.preference);
         if self.export.run(facts, &mut draft, watch) == Verdict::Reject {
@@ -225,7 +223,7 @@ impl GroupKey {
     }
 
     fn next_hop(&self, path: &Path, family: Family) -> Option<NextHop> {
-        let received = path.attributes.next_hop;
+        let received = path.attributes.next_hop();
         let is_local = path.source.peer().is_none();
         let ours = match self.next_hop {
             _ if received.is_unspecified() || is_of_a_link(received) => true,

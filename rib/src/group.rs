@@ -276,13 +276,13 @@ impl Group {
     ) -> Option<Told> {
         let family = prefix.family();
         let reflection = around.telling(&self.key, path).ok()?;
-        let key = (path.attributes.0.number, family, path.source);
+        let key = (path.attributes.hot().number, family, path.source);
         if self.key.export.has_statements() {
             let facts = around.export_facts(prefix, path, &self.key);
             let key = (key.0, facts.preference, path.source);
             let attributes = self.under_policy.get(key, &facts, |watch| {
                 let made = self.key.under_policy(path, &facts, reflection, watch);
-                made.map(|attributes| interner.intern(attributes))
+                made.map(|attributes| interner.intern(&attributes))
             });
             return Some(Told {
                 attributes: attributes?,
@@ -291,7 +291,7 @@ impl Group {
         }
         let attributes = self.exported.entry(key).or_insert_with(|| {
             let made = self.key.attributes(path, family, reflection);
-            made.map(|attributes| interner.intern(attributes))
+            made.map(|attributes| interner.intern(&attributes))
         });
         Some(Told {
             attributes: attributes.clone()?,

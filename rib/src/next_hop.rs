@@ -31,7 +31,7 @@ pub(crate) struct NextHops {
 
 /// The address that a path depends on.
 fn address(path: &Path) -> Option<IpAddr> {
-    match path.disposition {
+    match path.disposition() {
         Disposition::Via(next_hop) if !next_hop.is_unspecified() && path.source.is_installed() => {
             Some(next_hop.addr())
         }

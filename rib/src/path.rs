@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The paths of one prefix.
 
-use core::fmt;
+use alloc::vec::Vec;
+use core::{
+    fmt,
+    ops::{Deref, DerefMut},
+    slice,
+};
 
 use bgp_proto::Instant;
-use smallvec::SmallVec;
 use triomphe::Arc;
 
 use crate::{
@@ -48,25 +52,49 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// One path.
+/// One path. There may be millions: what most of them have alike is not in it.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_field_names, reason = "RFC 7911 calls it so")]
 pub(crate) struct Path {
+    pub(crate) attributes: Attributes,
+    pub(crate) rare: Option<Arc<Rare>>,
+    pub(crate) since: Instant,
     pub(crate) source: Source,
     pub(crate) path_id: u32,
     /// The path identifier that it is sent with to neighbours that take several paths.
     pub(crate) sent_id: u32,
-    pub(crate) attributes: Attributes,
-    pub(crate) disposition: Disposition,
-    pub(crate) since: Instant,
     /// The operator's, from the neighbour it came from.
     pub(crate) weight: u16,
     /// Refused on import: stays in the Adj-RIB-In.
     pub(crate) refused: Option<Unusable>,
-    /// What import changed, if it did.
-    pub(crate) imported: Option<Arc<Imported>>,
     /// Kept over a restart of the neighbour (RFC 4724).
     pub(crate) stale: bool,
+}
+
+/// What only some paths have. Those of one batch with the same attributes share it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Rare {
+    /// Where packets go.
+    pub(crate) disposition: Disposition,
+    /// What import changed, if it did.
+    pub(crate) imported: Option<Imported>,
+}
+
+impl Rare {
+    /// `None` if there is nothing to say that the attributes do not say.
+    pub(crate) fn of(
+        attributes: &Attributes,
+        disposition: Disposition,
+        imported: Option<Imported>,
+    ) -> Option<Arc<Self>> {
+        let is_plain = imported.is_none() && disposition == Disposition::Via(attributes.next_hop());
+        (!is_plain).then(|| {
+            Arc::new(Self {
+                disposition,
+                imported,
+            })
+        })
+    }
 }
 
 /// What import changed of a path, and how it was.
@@ -80,32 +108,111 @@ pub(crate) struct Imported {
 }
 
 impl Path {
+    /// Where packets go.
+    pub(crate) fn disposition(&self) -> Disposition {
+        let rare = self.rare.as_ref();
+        rare.map_or_else(
+            || Disposition::Via(self.attributes.next_hop()),
+            |rare| rare.disposition,
+        )
+    }
+
+    /// What import changed, if it did.
+    pub(crate) fn imported(&self) -> Option<&Imported> {
+        self.rare.as_ref()?.imported.as_ref()
+    }
+
     /// The attributes that it came with.
     pub(crate) fn received(&self) -> &Attributes {
-        let imported = self.imported.as_ref();
+        let imported = self.imported();
         imported.map_or(&self.attributes, |imported| &imported.received)
     }
 
     /// Where packets were to go when it came.
     pub(crate) fn arrived_as(&self) -> Disposition {
-        let imported = self.imported.as_ref();
-        imported.map_or(self.disposition, |imported| imported.disposition)
+        let imported = self.imported();
+        imported.map_or_else(|| self.disposition(), |imported| imported.disposition)
     }
 
     /// Nothing of it that matters is different.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.attributes == other.attributes
-            && self.disposition == other.disposition
+            && self.rare == other.rare
             && self.refused == other.refused
-            && self.imported == other.imported
             && self.weight == other.weight
+    }
+}
+
+/// The paths of a prefix. Nearly always it is one, which needs no list.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Paths {
+    #[default]
+    None,
+    One(Path),
+    Several(Vec<Path>),
+}
+
+impl Paths {
+    fn take(&mut self) -> Vec<Path> {
+        match core::mem::take(self) {
+            Self::None => Vec::new(),
+            Self::One(path) => alloc::vec![path],
+            Self::Several(list) => list,
+        }
+    }
+
+    pub(crate) fn insert(&mut self, place: usize, path: Path) {
+        *self = if self.is_empty() {
+            Self::One(path)
+        } else {
+            let mut list = self.take();
+            list.insert(place, path);
+            Self::Several(list)
+        };
+    }
+
+    pub(crate) fn push(&mut self, path: Path) {
+        self.insert(self.len(), path);
+    }
+
+    pub(crate) fn remove(&mut self, place: usize) -> Path {
+        let mut list = self.take();
+        let path = list.remove(place);
+        *self = match list.len() {
+            1 => list.pop().map_or(Self::None, Self::One),
+            0 => Self::None,
+            _ => Self::Several(list),
+        };
+        path
+    }
+}
+
+impl Deref for Paths {
+    type Target = [Path];
+
+    fn deref(&self) -> &[Path] {
+        match self {
+            Self::None => &[],
+            Self::One(path) => slice::from_ref(path),
+            Self::Several(list) => list,
+        }
+    }
+}
+
+impl DerefMut for Paths {
+    fn deref_mut(&mut self) -> &mut [Path] {
+        match self {
+            Self::None => &mut [],
+            Self::One(path) => slice::from_mut(path),
+            Self::Several(list) => list,
+        }
     }
 }
 
 /// All paths of a prefix and the one that is best.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
-    pub(crate) paths: SmallVec<[Path; 1]>,
+    pub(crate) paths: Paths,
     /// Place of the best path.
     pub(crate) best: Option<u32>,
     /// What the forwarding table has of it is remembered already; an entry without paths stays until the next drain.
@@ -139,10 +246,7 @@ impl Entry {
         self.choosing(|paths, best| decision::leave(paths, best, place, context))
     }
 
-    fn choosing<T>(
-        &mut self,
-        choose: impl FnOnce(&mut SmallVec<[Path; 1]>, &mut Option<usize>) -> T,
-    ) -> T {
+    fn choosing<T>(&mut self, choose: impl FnOnce(&mut Paths, &mut Option<usize>) -> T) -> T {
         let mut best = self.best.map(|place| place as usize);
         let result = choose(&mut self.paths, &mut best);
         self.best = best.and_then(|place| u32::try_from(place).ok());
@@ -174,5 +278,15 @@ impl Entry {
         self.paths
             .iter()
             .position(|path| path.source == source && path.path_id == path_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_one_path_is_a_cache_line() {
+        assert_eq!((size_of::<Path>(), size_of::<Entry>()), (48, 64));
     }
 }

@@ -312,7 +312,7 @@ impl Rib {
         }
         for prefix in prefixes {
             let entry = self.table.get_mut(&prefix);
-            let paths = entry.into_iter().flat_map(|entry| &mut entry.paths);
+            let paths = entry.into_iter().flat_map(|entry| entry.paths.iter_mut());
             for path in paths.filter(|path| path.source == Source::Bgp(id)) {
                 path.weight = weight;
             }
@@ -462,15 +462,12 @@ fn fib_route(prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<FibRou
 
 /// A path as kernel export leaves it. `None`: it does not pass.
 fn fib_path(prefix: Prefix, path: &Path, around: Around<'_>) -> Option<FibPath> {
-    let mut kernel = path
-        .imported
-        .as_ref()
-        .and_then(|imported| imported.kernel.clone());
+    let mut kernel = path.imported().and_then(|imported| imported.kernel.clone());
     if around.config.kernel_export != Policy::accept_all() {
         kernel = around.kernel_export(prefix, path, &mut ()).ok()?;
     }
     Some(FibPath {
-        disposition: path.disposition,
+        disposition: path.disposition(),
         source: path.source,
         attributes: path.attributes.clone(),
         kernel,

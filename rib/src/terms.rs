@@ -202,9 +202,9 @@ impl OnlyToCustomer {
         }
     }
 
-    /// Whether it is not told.
-    pub(crate) fn keeps(self, attributes: &PathAttributes) -> bool {
-        matches!(self, Self::Up | Self::Across(_)) && attributes.only_to_customer.is_some()
+    /// Whether what is marked already is not told.
+    pub(crate) fn keeps_marked(self) -> bool {
+        matches!(self, Self::Up | Self::Across(_))
     }
 
     pub(crate) fn mark(self, attributes: &mut PathAttributes) {

@@ -120,7 +120,7 @@ pub fn actual_paths(world: &World) -> Vec<Vec<String>> {
     let table = |node: &crate::world::Node| {
         let views = node.speaker.rib().routes(&query).routes;
         let usable = views.iter().filter(|view| view.unusable.is_none());
-        sorted(usable.map(|view| write(view.prefix, &view.attributes)))
+        sorted(usable.map(|view| write(view.prefix, &view.attributes.unpack())))
     };
     world.nodes.iter().map(table).collect()
 }
@@ -133,7 +133,7 @@ pub fn actual(world: &World) -> Vec<Table4> {
             .routes(&BEST)
             .routes
             .into_iter()
-            .map(|view| (view.prefix, view.attributes.as_ref().clone()))
+            .map(|view| (view.prefix, view.attributes.unpack()))
             .collect()
     };
     world.nodes.iter().map(table).collect()

@@ -12,16 +12,17 @@ const TOLERANCE: f64 = 0.005;
 
 /// The weights of paths, in proportion to their bandwidths; equal if one of them does not say.
 pub(super) fn weights(paths: &[FibPath]) -> Vec<u8> {
-    let bandwidths: Option<Vec<f64>> = paths.iter().map(bandwidth).collect();
-    match bandwidths {
-        Some(bandwidths) if paths.len() > 1 => in_proportion(&bandwidths),
-        _ => vec![1; paths.len()],
+    if paths.len() < 2 {
+        return vec![1; paths.len()];
     }
+    let bandwidths: Option<Vec<f64>> = paths.iter().map(bandwidth).collect();
+    bandwidths.map_or_else(|| vec![1; paths.len()], |all| in_proportion(&all))
 }
 
 fn bandwidth(path: &FibPath) -> Option<f64> {
-    let mut communities = path.attributes.extended_communities.iter();
-    let said = communities.find_map(|community| community.link_bandwidth())?;
+    let communities = path.attributes.unpack().extended_communities;
+    let mut said = communities.iter();
+    let said = said.find_map(|community| community.link_bandwidth())?;
     Some(f64::from(said)).filter(|bandwidth| bandwidth.is_finite() && *bandwidth > 0.0)
 }
 

@@ -9,11 +9,10 @@ use core::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::{Comparison, Contender, Context, DecisionStep, plain, profile::Election};
-use crate::path::Path;
+use crate::path::{Path, Paths};
 
 /// Places in a list of paths.
 pub(crate) type Places = SmallVec<[usize; 4]>;
-type Paths = SmallVec<[Path; 1]>;
 
 /// Stores a path, in the place of an older version of it if there is one, and chooses. Returns the older version.
 pub(crate) fn arrive(
@@ -82,7 +81,7 @@ pub(crate) fn leave(
 pub(crate) fn elect(paths: &mut Paths, best: &mut Option<usize>, context: &impl Context) {
     let comparison = Comparison::new(context);
     let incumbent = *best;
-    *best = match paths.as_slice() {
+    *best = match &**paths {
         [] => None,
         [only] => context.is_usable(only).then_some(0),
         _ => match comparison.selection.election() {

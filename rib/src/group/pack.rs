@@ -48,7 +48,7 @@ impl Pack {
     pub(super) fn announce(&mut self, nlri: Nlri, attributes: &Attributes, to: To) {
         let (set, list) = self
             .announce
-            .entry((attributes.0.number, nlri.0.family(), to))
+            .entry((attributes.hot().number, nlri.0.family(), to))
             .or_default();
         set.get_or_insert_with(|| attributes.clone());
         list.push(nlri);
@@ -74,7 +74,7 @@ impl Pack {
             let Some(attributes) = attributes.filter(|_| !recipients.is_empty()) else {
                 continue;
             };
-            let sent = writer.announce(&attributes, family, written(&list), |message| {
+            let sent = writer.announce(&attributes.unpack(), family, written(&list), |message| {
                 out.transmit.push(Transmit {
                     recipients: recipients.clone(),
                     message,

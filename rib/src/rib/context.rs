@@ -4,12 +4,12 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
-use bgp_proto::{Asn, NextHop, PathAttributes, Prefix};
+use bgp_proto::{Asn, NextHop, Prefix};
 use triomphe::Arc;
 
 use super::{Peer, Rib};
 use crate::{
-    KernelAttributes, PeerId, Relation, RibConfig, Selection, Source, Verdict,
+    Attributes, KernelAttributes, PeerId, Relation, RibConfig, Selection, Source, Verdict,
     decision::Context,
     export::{GroupKey, Learned, Telling},
     next_hop::NextHops,
@@ -74,14 +74,14 @@ impl Around<'_> {
         &self,
         prefix: Prefix,
         source: Source,
-        received: &PathAttributes,
+        received: &Attributes,
     ) -> Option<Facts> {
         let info = &self.peer(source)?.info;
         Some(Facts {
             own_as: info.local_as,
             own_next_hop: info.own_next_hop(prefix.family()),
             member_as: self.member_as(info.relation),
-            ..self.facts(prefix, source, received.next_hop)
+            ..self.facts(prefix, source, received.next_hop())
         })
     }
 
@@ -93,7 +93,7 @@ impl Around<'_> {
             own_next_hop: key.own(prefix.family()),
             member_as: self.member_as(key.relation),
             preference: self.preference(path),
-            ..self.facts(prefix, path.source, path.attributes.next_hop)
+            ..self.facts(prefix, path.source, path.attributes.next_hop())
         }
     }
 
@@ -104,13 +104,14 @@ impl Around<'_> {
         path: &Path,
         watch: &mut impl Watch,
     ) -> Result<Option<Arc<KernelAttributes>>, Rejected> {
-        let imported = path.imported.as_ref();
+        let imported = path.imported();
         let before = imported.and_then(|imported| imported.kernel.clone());
-        let mut draft = Draft::new(&path.attributes);
+        let attributes = path.attributes.unpack();
+        let mut draft = Draft::new(&attributes);
         draft.kernel = before.as_deref().cloned().unwrap_or_default();
         let facts = Facts {
             preference: self.preference(path),
-            ..self.facts(prefix, path.source, path.attributes.next_hop)
+            ..self.facts(prefix, path.source, path.attributes.next_hop())
         };
         match self.config.kernel_export.run(&facts, &mut draft, watch) {
             Verdict::Reject => Err(Rejected),
@@ -170,7 +171,7 @@ impl Context for Around<'_> {
     }
 
     fn preference(&self, path: &Path) -> u16 {
-        let imported = path.imported.as_ref();
+        let imported = path.imported();
         let wanted = imported.and_then(|imported| imported.preference);
         wanted.unwrap_or_else(|| self.config.preferences.of(path.source))
     }

@@ -3,7 +3,7 @@
 
 use alloc::{borrow::Cow, vec::Vec};
 
-use bgp_proto::{Instant, Prefix};
+use bgp_proto::{Instant, PathAttributes, Prefix};
 use smallvec::SmallVec;
 use triomphe::Arc;
 
@@ -11,7 +11,7 @@ use super::{Around, Rib, count};
 use crate::{
     Disposition, KernelAttributes, PeerId, Policy, RouteBatch, Source, Unusable, Verdict,
     attributes::Attributes,
-    path::{Entry, Imported, Path},
+    path::{Entry, Imported, Path, Rare},
     policy::{Draft, Memo},
 };
 
@@ -19,9 +19,21 @@ use crate::{
 #[derive(Clone, Debug)]
 struct Arrival {
     attributes: Attributes,
-    disposition: Disposition,
+    rare: Option<Arc<Rare>>,
     refused: Option<Unusable>,
-    imported: Option<Arc<Imported>>,
+}
+
+impl Arrival {
+    /// The attributes that it came with, and where packets were to go then.
+    fn before_import(&self) -> (&Attributes, Disposition) {
+        let rare = self.rare.as_ref();
+        if let Some(imported) = rare.and_then(|rare| rare.imported.as_ref()) {
+            return (&imported.received, imported.disposition);
+        }
+        let next_hop = Disposition::Via(self.attributes.next_hop());
+        let disposition = rare.map_or(next_hop, |rare| rare.disposition);
+        (&self.attributes, disposition)
+    }
 }
 
 /// What import made of attributes, by their number and where packets go.
@@ -41,8 +53,8 @@ impl Rib {
             .paths
             .iter()
             .map(|(attributes, disposition)| {
-                let attributes = self.interner.intern(attributes.clone());
-                self.without_policy(source, &attributes, *disposition)
+                let received = self.interner.intern(attributes);
+                self.without_policy(source, &received, attributes, *disposition)
             })
             .collect();
         let mut known = Arrivals::default();
@@ -60,11 +72,10 @@ impl Rib {
                 path_id,
                 sent_id: 0,
                 attributes: arrival.attributes,
-                disposition: arrival.disposition,
+                rare: arrival.rare,
                 since: now,
                 weight,
                 refused: arrival.refused,
-                imported: arrival.imported,
                 stale: false,
             };
             self.announce(prefix, path);
@@ -82,10 +93,11 @@ impl Rib {
         &mut self,
         source: Source,
         received: &Attributes,
+        values: &PathAttributes,
         disposition: Disposition,
     ) -> Arrival {
-        let refused = self.refusal(source, received);
-        self.settle(source, received, disposition, Draft::new(received), refused)
+        let refused = self.refusal(source, values);
+        self.settle(source, received, disposition, Draft::new(values), refused)
     }
 
     /// What policy makes of a path that came in like this.
@@ -100,22 +112,19 @@ impl Rib {
         if arrival.refused.is_some() {
             return arrival.clone();
         }
-        let (received, disposition) = match &arrival.imported {
-            Some(imported) => (&imported.received, imported.disposition),
-            None => (&arrival.attributes, arrival.disposition),
-        };
+        let (received, disposition) = arrival.before_import();
         let Some(facts) = self.around().import_facts(prefix, source, received) else {
             return arrival.clone();
         };
-        known.get((received.0.number, disposition), &facts, |watch| {
-            let mut draft = Draft::new(received);
+        known.get((received.hot().number, disposition), &facts, |watch| {
+            let values = received.unpack();
+            let mut draft = Draft::new(&values);
             match policy.run(&facts, &mut draft, watch) {
                 Verdict::Accept => self.settle(source, received, disposition, draft, None),
                 Verdict::Reject => Arrival {
                     attributes: received.clone(),
-                    disposition,
+                    rare: Rare::of(received, disposition, None),
                     refused: Some(Unusable::Policy),
-                    imported: None,
                 },
             }
         })
@@ -135,38 +144,32 @@ impl Rib {
         }
         let attributes = match draft.attributes {
             Cow::Borrowed(_) => received.clone(),
-            Cow::Owned(changed) => self.interner.intern(changed),
+            Cow::Owned(changed) => self.interner.intern(&changed),
         };
         let kernel = draft.kernel;
         let kernel = (kernel != KernelAttributes::default()).then(|| Arc::new(kernel));
         let is_changed = attributes != *received || draft.preference.is_some() || kernel.is_some();
-        let imported = is_changed.then(|| {
-            Arc::new(Imported {
-                received: received.clone(),
-                disposition,
-                preference: draft.preference,
-                kernel,
-            })
+        let imported = is_changed.then(|| Imported {
+            received: received.clone(),
+            disposition,
+            preference: draft.preference,
+            kernel,
         });
+        let (was, is) = (received.next_hop(), attributes.next_hop());
         let disposition = match disposition {
-            Disposition::Via(hop) if hop == received.next_hop => {
-                Disposition::Via(attributes.next_hop)
-            }
-            Disposition::Link { .. } if attributes.next_hop != received.next_hop => {
-                Disposition::Via(attributes.next_hop)
-            }
+            Disposition::Via(hop) if hop == was => Disposition::Via(is),
+            Disposition::Link { .. } if is != was => Disposition::Via(is),
             other => other,
         };
         Arrival {
+            rare: Rare::of(&attributes, disposition, imported),
             attributes,
-            disposition,
             refused,
-            imported,
         }
     }
 
     /// Why a path of this source can't be used, whatever its next hop.
-    fn refusal(&self, source: Source, attributes: &bgp_proto::PathAttributes) -> Option<Unusable> {
+    fn refusal(&self, source: Source, attributes: &PathAttributes) -> Option<Unusable> {
         let peer = &self.peers.get(&source.peer()?)?.info;
         if let Some(refused) = peer.path_refusal(&self.config, attributes) {
             return Some(refused);
@@ -225,14 +228,16 @@ impl Rib {
         let mut known = Arrivals::default();
         for prefix in prefixes {
             // Choosing may move them about in the list.
-            let paths = self.table.get(prefix).map(|entry| entry.paths.as_slice());
+            let paths = self.table.get(prefix).map(|entry| &*entry.paths);
             let paths = paths.unwrap_or_default().iter();
             let old: SmallVec<[Path; 1]> = paths
                 .filter(|path| path.source == source)
                 .cloned()
                 .collect();
             for path in old {
-                let mut arrival = self.without_policy(source, path.received(), path.arrived_as());
+                let (received, disposition) = (path.received(), path.arrived_as());
+                let values = received.unpack();
+                let mut arrival = self.without_policy(source, received, &values, disposition);
                 if let Some(policy) = &policy {
                     arrival = self.arrival(policy, *prefix, source, &arrival, &mut known);
                 }
@@ -245,9 +250,8 @@ impl Rib {
     fn replace(&mut self, prefix: Prefix, old: &Path, new: Arrival) {
         let path = Path {
             attributes: new.attributes,
-            disposition: new.disposition,
+            rare: new.rare,
             refused: new.refused,
-            imported: new.imported,
             ..old.clone()
         };
         if path.is_like(old) {

@@ -169,7 +169,7 @@ impl Rib {
             prefix,
             path_id,
             source: path.map_or(Source::Static, |path| path.source),
-            disposition: Disposition::Via(told.attributes.next_hop),
+            disposition: Disposition::Via(told.attributes.next_hop()),
             attributes: told.attributes.clone(),
             best: path_id == 0 || best.is_some_and(|best| best.sent_id == path_id),
             multipath: false,
@@ -193,7 +193,7 @@ impl Rib {
             path_id: path.path_id,
             source: path.source,
             attributes: path.attributes.clone(),
-            disposition: path.disposition,
+            disposition: path.disposition(),
             best: best == Some(place),
             multipath: level.len() > 1 && level.contains(&place),
             unusable: path.refused.or_else(|| {

@@ -40,10 +40,11 @@ impl Rib {
         }
         let received = path.received();
         let facts = self.around().import_facts(prefix, path.source, received)?;
+        let values = received.unpack();
         Some(PolicyTrace::of(
             PolicyPoint::Import,
             alloc::vec![id],
-            |watch| policy.run(&facts, &mut Draft::new(received), watch),
+            |watch| policy.run(&facts, &mut Draft::new(&values), watch),
         ))
     }
 

@@ -515,7 +515,7 @@ impl Run {
 }
 
 fn used(route: &FibRoute) -> Vec<(Source, PathAttributes)> {
-    let path = |path: &rib::FibPath| (path.source, path.attributes.as_ref().clone());
+    let path = |path: &rib::FibPath| (path.source, path.attributes.unpack());
     route.paths.iter().map(path).collect()
 }
 

@@ -83,7 +83,7 @@ fn adj_in(world: &World, prefix: &str) -> PathAttributes {
         limit: 10,
     };
     let page = world.rib.routes(&query);
-    page.routes[0].attributes.as_ref().clone()
+    page.routes[0].attributes.unpack()
 }
 
 #[test]

@@ -209,7 +209,7 @@ impl World {
             let page = self.rib.routes(&query);
             let views = page.routes.into_iter();
             heard.extend(views.map(|view| {
-                let mut attributes = view.attributes.as_ref().clone();
+                let mut attributes = view.attributes.unpack();
                 // Set where it is written (RFC 4271 §9).
                 attributes
                     .unknown

@@ -256,7 +256,7 @@ pub(in crate::daemon) fn route(
             rib::Source::Kernel => RouteSource::Kernel,
             rib::Source::Api => RouteSource::Api,
         },
-        attributes: Arc::new(view.attributes.as_ref().clone()),
+        attributes: Arc::new(view.attributes.unpack()),
         target: target(view.disposition),
         best: view.best,
         multipath: view.multipath,
