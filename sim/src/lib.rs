@@ -4,6 +4,7 @@
 //! [`World`] runs `bgpd::speaker::Speaker`s over simulated TCP connections that can be reset or cut; [`oracle`] says
 //! what every Loc-RIB has to hold when the world is quiet. A failure names the seed, and the same seed gives the same run.
 
+mod as_path;
 mod network;
 pub mod oracle;
 mod random;

@@ -59,6 +59,8 @@ pub(crate) struct Network {
     /// When the last thing under way to an end arrives: nothing overtakes it.
     latest: BTreeMap<End, Instant>,
     under_way: BTreeMap<(Instant, u64), Arrival>,
+    /// What waits for a cut link to work again, as TCP sends it again.
+    held: Vec<(End, Arrival)>,
     number: u64,
     last_connection: u32,
 }
@@ -71,6 +73,7 @@ impl Network {
             open: BTreeMap::new(),
             latest: BTreeMap::new(),
             under_way: BTreeMap::new(),
+            held: Vec::new(),
             number: 0,
             last_connection: 0,
         }
@@ -148,25 +151,24 @@ impl Network {
     }
 
     pub(crate) fn transmit(&mut self, from: End, octets: Bytes, now: Instant) {
-        let Some(to) = self.open.get(&from).copied() else {
-            return;
-        };
-        if !self.is_connected(from) {
-            return;
+        if let Some(to) = self.open.get(&from).copied() {
+            self.pass(to, Arrival::Octets(to, octets), now);
         }
-        let at = self.in_order(to, now);
-        self.send(at, Arrival::Octets(to, octets));
     }
 
     pub(crate) fn close(&mut self, from: End, now: Instant) {
-        let Some(to) = self.open.get(&from).copied() else {
-            return;
-        };
-        let reaches = self.is_connected(from);
-        self.open.remove(&from);
-        if reaches {
+        if let Some(to) = self.open.remove(&from) {
+            self.pass(to, Arrival::Closed(to), now);
+        }
+    }
+
+    /// Behind what is on its way to this end already, as soon as the link works.
+    fn pass(&mut self, to: End, arrival: Arrival, now: Instant) {
+        if self.is_connected(to) {
             let at = self.in_order(to, now);
-            self.send(at, Arrival::Closed(to));
+            self.send(at, arrival);
+        } else {
+            self.held.push((to, arrival));
         }
     }
 
@@ -181,7 +183,15 @@ impl Network {
             return;
         };
         match fault {
-            Fault::Mend => changed.up = true,
+            Fault::Mend => {
+                changed.up = true;
+                // What is for other links is held again.
+                for (to, arrival) in std::mem::take(&mut self.held) {
+                    if self.open.contains_key(&to) {
+                        self.pass(to, arrival, now);
+                    }
+                }
+            }
             Fault::Cut => changed.up = false,
             Fault::Reset => {
                 let ends = changed.ends;

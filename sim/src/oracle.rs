@@ -5,10 +5,11 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, net::Ipv4Addr};
 
-use bgp_proto::{AsPath, Asn, ClusterId, NextHop, PathAttributes, Prefix, SegmentKind};
-use rib::{RouteQuery, Table};
+use bgp_proto::{AsPath, Asn, ClusterId, NextHop, PathAttributes, Prefix};
+use rib::{PathsSent, RouteQuery, Table};
 
 use crate::{
+    as_path::{Parts, before},
     rules::Rules,
     world::{LinkKind, World, address},
 };
@@ -37,6 +38,16 @@ type Candidates = BTreeMap<Prefix, Vec<Candidate>>;
 struct Candidate {
     attributes: PathAttributes,
     from: From,
+}
+
+impl Candidate {
+    /// Whom it is from.
+    fn neighbour(&self) -> Option<usize> {
+        match self.from {
+            From::Here => None,
+            From::Peer { number, .. } => Some(number),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +113,12 @@ fn stable(world: &World) -> Vec<Candidates> {
 }
 
 fn write(prefix: Prefix, attributes: &PathAttributes) -> String {
-    format!("{prefix}: {attributes:?}")
+    let path = &attributes.as_path;
+    let plain = PathAttributes {
+        as_path: AsPath::empty(),
+        ..attributes.clone()
+    };
+    format!("{prefix}: {path}: {plain:?}")
 }
 
 fn sorted(paths: impl Iterator<Item = String>) -> Vec<String> {
@@ -158,23 +174,27 @@ fn candidates(
         if is_linked(world, LinkKind::RouteServer, neighbour, speaker) {
             // The best of what is for it.
             let is_told = |path: &Candidate| {
-                told(world, neighbour, speaker, Relation::External, path).is_some()
+                path.neighbour() != Some(speaker)
+                    && told(world, neighbour, speaker, Relation::External, path).is_some()
             };
             theirs.retain(is_told);
         }
+        let their_view = relation_of(world, neighbour, speaker);
+        let told = |path: &Candidate| told(world, neighbour, speaker, their_view, path);
         let sent = if takes_several(world, speaker, neighbour) {
-            theirs
+            let wanted = world.paths.get(&(neighbour, speaker));
+            let wanted = *wanted.unwrap_or(&PathsSent::All);
+            several(world, wanted, theirs, |path| told(path).is_some())
         } else {
             choose(world, theirs).into_iter().collect()
         };
-        for path in &sent {
-            let their_view = relation_of(world, neighbour, speaker);
+        let others = sent.iter().filter(|path| path.neighbour() != Some(speaker));
+        for attributes in others.filter_map(told) {
             let none = Rules::default();
-            let rules = |of, about| world.rules.get(&(of, about)).unwrap_or(&none);
-            if let Some(attributes) = told(world, neighbour, speaker, their_view, path)
-                .and_then(|sent| accepted(world, speaker, sent))
-                .and_then(|sent| rules(speaker, neighbour).taken(prefix, sent))
-            {
+            let rules = world.rules.get(&(speaker, neighbour)).unwrap_or(&none);
+            let border = world.border(speaker, neighbour);
+            let taken = |sent| rules.taken(border, [neighbour, speaker], prefix, sent);
+            if let Some(attributes) = accepted(world, speaker, attributes).and_then(taken) {
                 all.push(Candidate {
                     attributes,
                     from: From::Peer {
@@ -186,6 +206,35 @@ fn candidates(
         }
     }
     all
+}
+
+/// Which paths a neighbour is told that takes several. Those that are not for it do not count; its own do, as others are told
+/// them.
+fn several(
+    world: &World,
+    wanted: PathsSent,
+    mut paths: Vec<Candidate>,
+    is_for_it: impl Fn(&Candidate) -> bool,
+) -> Vec<Candidate> {
+    let limit = match wanted {
+        PathsSent::All => usize::MAX,
+        PathsSent::Best(limit) => limit.get().into(),
+        PathsSent::Ecmp(limit) => {
+            paths = as_good(paths);
+            limit.get().into()
+        }
+    };
+    let mut sent = Vec::new();
+    while sent.len() < limit
+        && let Some(best) = choose(world, paths.clone())
+    {
+        let place = paths.iter().position(|path| *path == best);
+        paths.remove(place.expect("one of them was chosen"));
+        if is_for_it(&best) {
+            sent.push(best);
+        }
+    }
+    sent
 }
 
 fn neighbours(world: &World, speaker: usize) -> Vec<(usize, Relation)> {
@@ -239,7 +288,7 @@ fn is_linked(world: &World, wanted: LinkKind, speaker: usize, other: usize) -> b
     })
 }
 
-/// What `speaker` sends of a path to `other`.
+/// What `speaker` sends of a path to `other`, if it is not from there.
 fn told(
     world: &World,
     speaker: usize,
@@ -255,7 +304,6 @@ fn told(
         return None;
     }
     let reflected = match (path.from, relation) {
-        (From::Peer { number, .. }, _) if number == other => return None,
         (
             From::Peer {
                 relation: Relation::Internal,
@@ -281,47 +329,38 @@ fn told(
             .insert(0, ClusterId(node.router_id.as_u32()));
     }
     let serves = is_linked(world, LinkKind::RouteServer, speaker, other);
-    if relation == Relation::External {
-        let members = sent.as_path;
-        sent.as_path = AsPath::empty();
-        for (kind, asns) in members.segments() {
-            if !matches!(kind, SegmentKind::ConfedSequence | SegmentKind::ConfedSet) {
-                sent.as_path.push_segment(kind, asns);
-            }
+    let mut parts = Parts::of(&sent.as_path);
+    match relation {
+        Relation::External => {
+            parts.members.clear();
+            let ours = node.seen_by(&world.nodes[other]);
+            before(
+                ours,
+                usize::from(!serves) + rules.times(),
+                &mut parts.outside,
+            );
+            sent.local_pref = None;
+            let is_kept = serves || path.from == From::Here;
+            sent.med = rules.med().or(sent.med.filter(|_| is_kept));
         }
-        sent.local_pref = None;
-        if !serves {
-            sent.as_path = sent
-                .as_path
-                .prepended(node.seen_by(&world.nodes[other]), rules.times());
-            sent.med = sent.med.filter(|_| path.from == From::Here);
-        }
-    } else {
+        Relation::Member => before(node.asn, 1 + rules.times(), &mut parts.members),
+        Relation::Internal | Relation::Client => {}
+    }
+    if relation != Relation::External {
         sent.local_pref = Some(sent.local_pref.unwrap_or(100));
     }
-    if relation == Relation::Member {
-        let (mut members, mut outside) = (vec![node.asn], Vec::new());
-        for (kind, asns) in sent.as_path.segments() {
-            let is_inside = kind == SegmentKind::ConfedSequence;
-            if is_inside {
-                &mut members
-            } else {
-                &mut outside
-            }
-            .extend_from_slice(asns);
-        }
-        sent.as_path = AsPath::empty();
-        sent.as_path
-            .push_segment(SegmentKind::ConfedSequence, &members);
-        sent.as_path.push_segment(SegmentKind::Sequence, &outside);
-    }
+    sent.as_path = parts.path();
     if matches!(relation, Relation::External | Relation::Member) {
         sent.originator_id = None;
         sent.cluster_list.clear();
     }
-    if path.from == From::Here || relation == Relation::External && !serves {
-        sent.next_hop = NextHop::V4(address(speaker));
-    }
+    let is_ours = path.from == From::Here || relation == Relation::External && !serves;
+    let plain = if is_ours {
+        NextHop::V4(address(speaker))
+    } else {
+        sent.next_hop
+    };
+    sent.next_hop = rules.hop(plain, path.attributes.next_hop, [speaker, other]);
     Some(sent)
 }
 
@@ -333,6 +372,7 @@ fn accepted(world: &World, speaker: usize, sent: PathAttributes) -> Option<PathA
             .confederation
             .is_some_and(|identifier| sent.as_path.contains(identifier))
         || sent.originator_id == Some(node.router_id)
+        || sent.next_hop == NextHop::V4(address(speaker))
         || sent
             .cluster_list
             .contains(&ClusterId(node.router_id.as_u32()));
@@ -340,7 +380,19 @@ fn accepted(world: &World, speaker: usize, sent: PathAttributes) -> Option<PathA
 }
 
 /// The decision process, one elimination after the other (RFC 4271 §9.1.2.2, RFC 4456 §9).
-fn choose(world: &World, mut paths: Vec<Candidate>) -> Option<Candidate> {
+fn choose(world: &World, paths: Vec<Candidate>) -> Option<Candidate> {
+    let mut paths = as_good(paths);
+    keep_lowest(&mut paths, |path| identifier(world, path));
+    keep_lowest(&mut paths, |path| path.attributes.cluster_list.len());
+    keep_lowest(&mut paths, |path| match path.from {
+        From::Here => Ipv4Addr::UNSPECIFIED,
+        From::Peer { number, .. } => address(number),
+    });
+    paths.into_iter().next()
+}
+
+/// What is left of paths before something makes the choice unique.
+fn as_good(mut paths: Vec<Candidate>) -> Vec<Candidate> {
     keep_lowest(&mut paths, |path| path.from != From::Here);
     keep_lowest(&mut paths, |path| {
         Reverse(path.attributes.local_pref.unwrap_or(100))
@@ -358,13 +410,7 @@ fn choose(world: &World, mut paths: Vec<Candidate>) -> Option<Candidate> {
             }
         )
     });
-    keep_lowest(&mut paths, |path| identifier(world, path));
-    keep_lowest(&mut paths, |path| path.attributes.cluster_list.len());
-    keep_lowest(&mut paths, |path| match path.from {
-        From::Here => Ipv4Addr::UNSPECIFIED,
-        From::Peer { number, .. } => address(number),
-    });
-    paths.into_iter().next()
+    paths
 }
 
 fn keep_lowest<K: Ord>(paths: &mut Vec<Candidate>, key: impl Fn(&Candidate) -> K) {

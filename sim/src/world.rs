@@ -16,9 +16,13 @@ use bytes::BytesMut;
 use rib::{Disposition, PathsSent, PeerId, RibConfig, RouteBatch, Source};
 
 use crate::{
+    Random,
     network::{Arrival, End, Fault, Network},
-    rules::Rules,
+    rules::{Border, Rules},
 };
+
+/// Something that is to happen in a world.
+type Order = Box<dyn FnOnce(&mut World)>;
 
 /// How two speakers see each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +75,8 @@ pub struct World {
     pub(crate) network: Network,
     /// Those of the first for the second, where there are any.
     pub(crate) rules: BTreeMap<(usize, usize), Rules>,
+    /// Which paths the first tells the second, if it takes several and not all.
+    pub(crate) paths: BTreeMap<(usize, usize), PathsSent>,
     shards: usize,
     seed: u64,
     now: Instant,
@@ -84,6 +90,7 @@ impl World {
             kinds: Vec::new(),
             network: Network::new(seed),
             rules: BTreeMap::new(),
+            paths: BTreeMap::new(),
             shards,
             seed,
             now: Instant::ZERO,
@@ -146,6 +153,9 @@ impl World {
             Capability::Multiprotocol(Family::IPV4_UNICAST),
             Capability::RouteRefresh,
         ];
+        if self.seed.is_multiple_of(2) {
+            capabilities.push(Capability::EnhancedRouteRefresh);
+        }
         // Two worlds of three keep the routes of a broken session for a while (RFC 4724).
         if !self.seed.is_multiple_of(3) {
             capabilities.push(Capability::GracefulRestart(GracefulRestart {
@@ -207,14 +217,70 @@ impl World {
 
     /// Gives a speaker other rules for one neighbour. Their session stays.
     pub fn agree(&mut self, speaker: usize, neighbour: usize, rules: Rules) {
-        let is_external = self.nodes[speaker].asn != self.nodes[neighbour].asn;
+        let border = self.border(speaker, neighbour);
         let event = PeerEvent::Policy {
-            import: rules.import(),
-            export: rules.export(is_external),
+            import: rules.import(border),
+            export: rules.export(border),
         };
         let peer = peer_id(neighbour);
         self.nodes[speaker].speaker.step(peer, event, self.now);
         self.rules.insert((speaker, neighbour), rules);
+    }
+
+    /// What lies between two speakers.
+    pub(crate) fn border(&self, speaker: usize, neighbour: usize) -> Border {
+        let (here, there) = (&self.nodes[speaker], &self.nodes[neighbour]);
+        match () {
+            () if here.is_member_beside(there) => Border::Members,
+            () if here.asn != there.asn => Border::Ases,
+            () => Border::Nothing,
+        }
+    }
+
+    /// Which paths a speaker tells a neighbour from now on, if it takes several.
+    pub fn tell(&mut self, speaker: usize, neighbour: usize, paths: PathsSent) {
+        let event = PeerEvent::PathsSent(vec![(Family::IPV4_UNICAST, paths)]);
+        self.nodes[speaker]
+            .speaker
+            .step(peer_id(neighbour), event, self.now);
+        self.paths.insert((speaker, neighbour), paths);
+    }
+
+    /// A speaker asks a neighbour for its routes, and sends its own again.
+    pub fn refresh(&mut self, speaker: usize, neighbour: usize) {
+        for event in [PeerEvent::RefreshIn, PeerEvent::RefreshOut] {
+            self.nodes[speaker]
+                .speaker
+                .step(peer_id(neighbour), event, self.now);
+        }
+    }
+
+    /// Everything that was agreed on or announced in another world of the same speakers and links happens here, too, in a random
+    /// order.
+    pub fn imitate(&mut self, other: &Self, random: &mut Random) {
+        let locals = other.nodes.iter().enumerate().flat_map(|(speaker, node)| {
+            let local = node.local.iter();
+            local.map(move |(prefix, attributes)| (speaker, *prefix, attributes.clone()))
+        });
+        let mut orders: Vec<Order> = Vec::new();
+        for (speaker, prefix, attributes) in locals {
+            orders.push(Box::new(move |world| {
+                world.announce(speaker, prefix, attributes);
+            }));
+        }
+        for ((speaker, neighbour), rules) in other.rules.clone() {
+            orders.push(Box::new(move |world| {
+                world.agree(speaker, neighbour, rules);
+            }));
+        }
+        for ((speaker, neighbour), paths) in other.paths.clone() {
+            orders.push(Box::new(move |world| world.tell(speaker, neighbour, paths)));
+        }
+        while !orders.is_empty() {
+            let place = usize::try_from(random.below(orders.len() as u64)).unwrap_or_default();
+            orders.swap_remove(place)(self);
+            self.run_for(Duration::from_millis(random.below(500)));
+        }
     }
 
     /// The two ends of a link.

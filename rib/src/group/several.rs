@@ -8,7 +8,8 @@ use crate::{
     path::{Entry, Path},
 };
 
-/// Which paths of a prefix a neighbour is told that takes several. Paths that are not for it do not count.
+/// Which paths of a prefix a neighbour is told that takes several. Paths that are not for it do not count; its own do, since all
+/// of an update group are told the same.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum PathsSent {
     /// Every one that can be used.
