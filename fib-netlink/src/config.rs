@@ -24,6 +24,9 @@ pub struct FibConfig {
     /// Routes left by a previous run are deleted, if nobody desired them by then, when the caller says
     /// [`converged`](crate::Fib::converged) or this long after the start. `None`: only when the caller says so.
     pub sweep_after: Option<Duration>,
+    /// A set of hops that this many desired routes share is written once, as a next-hop object (`ip nexthop`), and the
+    /// routes name it. `None`: never.
+    pub nexthop_objects: Option<usize>,
     /// Next hops may be reached by a default route.
     pub resolve_via_default: bool,
     /// Everything is compared with the kernel this often even if no event asks for it. `None`: never.
@@ -43,6 +46,7 @@ impl Default for FibConfig {
             learn: Learn::default(),
             persist: true,
             sweep_after: Some(Duration::from_secs(300)),
+            nexthop_objects: None,
             resolve_via_default: true,
             scan_interval: Some(Duration::from_secs(300)),
             receive_buffer: 8 << 20,

@@ -37,7 +37,9 @@ pub struct Way {
     pub hops: Vec<KernelHop>,
     /// Preferred source address.
     pub source: Option<IpAddr>,
-    /// It carries things we never write (encapsulation, next-hop objects).
+    /// The next-hop object of ours that says it all: there are no hops beside it.
+    pub object: Option<u32>,
+    /// It carries things we never write (encapsulation, next-hop objects of others).
     pub exotic: bool,
 }
 
@@ -80,6 +82,7 @@ impl Way {
             kind: Kind::Unicast,
             hops,
             source,
+            object: None,
             exotic: false,
         }
     }
@@ -90,7 +93,16 @@ impl Way {
             kind,
             hops: Vec::new(),
             source: None,
+            object: None,
             exotic: false,
+        }
+    }
+
+    /// Whatever a next-hop object of ours leads to.
+    pub fn object(id: u32, source: Option<IpAddr>) -> Self {
+        Self {
+            object: Some(id),
+            ..Self::unicast(Vec::new(), source)
         }
     }
 
@@ -102,6 +114,7 @@ impl Way {
         };
         self.kind == wanted.kind
             && self.exotic == wanted.exotic
+            && self.object == wanted.object
             && self.source == wanted.source
             && self.hops.len() == wanted.hops.len()
             && self.hops.iter().zip(&wanted.hops).all(same_hop)

@@ -33,6 +33,7 @@ mod learn;
 mod links;
 #[cfg(feature = "netlink")]
 mod netlink;
+mod objects;
 mod plan;
 mod reconciler;
 mod route;
@@ -50,6 +51,7 @@ pub use kernel::{Held, KernelHop, KernelRoute, Kind, Way, stored_metric};
 pub use links::{AddressUpdate, LinkUpdate};
 #[cfg(feature = "netlink")]
 pub use netlink::{Fib, Notice, notices};
+pub use objects::{Nature, Object, ObjectOperation, ObjectVerb, Place};
 pub use plan::{Decision, Goal, Operation, Ownership, Verb, decide, plan};
 pub use reconciler::Reconciler;
 pub use route::{Change, Hop, Route, RouteState, Status, Target, Totals};

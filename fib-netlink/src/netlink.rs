@@ -5,6 +5,7 @@ mod decode;
 mod driver;
 mod encode;
 mod handle;
+mod nexthop;
 mod socket;
 
 pub use decode::{Notice, notices};

@@ -5,6 +5,7 @@
 //! Refuses to remember what it did: a route counts as installed because the kernel said so (an acknowledgement, a
 //! notification or a dump), and everything else follows from comparing.
 
+mod grouping;
 mod listening;
 mod reports;
 mod writing;
@@ -18,6 +19,7 @@ use ipnetwork::IpNetwork;
 use crate::kernel::{network, stored_metric};
 use crate::learn::Learned;
 use crate::links::Links;
+use crate::objects::Objects;
 use crate::plan::{Goal, Ownership};
 use crate::table::{MAIN, Marks, Table};
 use crate::track::{Tracker, View};
@@ -53,6 +55,7 @@ pub struct Reconciler {
     tracker: Tracker,
     learned: Learned,
     troubles: Troubles,
+    objects: Objects,
     queue: VecDeque<IpNetwork>,
     changes: Changes,
     news: News,
@@ -92,6 +95,7 @@ impl Reconciler {
         let own = ownership(&config);
         Self {
             table: Table::new(config.protocol),
+            objects: Objects::new(config.protocol),
             tracker: Tracker::new(config.resolve_via_default, via_desired(&config)),
             learned: Learned::new(config.learn.clone()),
             sweep_at: config.sweep_after.map(|after| now + after),
@@ -138,8 +142,8 @@ impl Reconciler {
                 return;
             }
             let (links, tracker) = (&self.links, &self.tracker);
-            for id in self.wants.resolve_again(needs, links, tracker) {
-                self.enqueue_users(id);
+            for (id, moved) in self.wants.resolve_again(needs, links, tracker) {
+                self.want_moved(id, moved);
             }
         }
     }
@@ -189,6 +193,7 @@ impl Reconciler {
         self.release(before);
         self.troubles.clear(&prefix);
         self.enqueue(prefix);
+        self.user_came(id);
     }
 
     fn withdraw(&mut self, prefix: IpNetwork) {
@@ -206,9 +211,12 @@ impl Reconciler {
     }
 
     fn release(&mut self, want: Option<WantId>) {
-        if let Some(want) = want.and_then(|id| self.wants.release(id)) {
+        if let Some((want, had_object)) = want.and_then(|id| self.wants.release(id)) {
             want.gateways()
                 .for_each(|gateway| self.tracker.unneed(gateway));
+            if had_object {
+                self.objects.release(want.hops());
+            }
         }
     }
 
@@ -272,6 +280,8 @@ impl Reconciler {
         }
         self.config = config;
         self.table.set_protocol(self.own.protocol);
+        self.objects.set_protocol(self.own.protocol);
+        self.review_all();
         self.changes
             .prefixes
             .extend(self.table.iter().map(|(prefix, _)| *prefix));
@@ -304,7 +314,7 @@ impl Reconciler {
             Resolved::Ready(way) => Some(Goal {
                 table,
                 metric: stored_metric(prefix, metric),
-                way: way.clone(),
+                way: self.wants.object(id).unwrap_or(way).clone(),
             }),
             Resolved::Waiting => None,
         }

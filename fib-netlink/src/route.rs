@@ -125,6 +125,8 @@ pub struct RouteState {
     pub route: Route,
     /// How far it got.
     pub status: Status,
+    /// The next-hop object (`nhid`) that it names, if its hops are shared so.
+    pub object: Option<u32>,
 }
 
 /// Desired routes, counted.

@@ -28,6 +28,8 @@ pub(crate) struct Table {
     lengths: [Lengths; 2],
     /// How many hops of held routes lead out of a device.
     devices: HashMap<u32, usize>,
+    /// How many held routes name a next-hop object of ours.
+    objects: HashMap<u32, usize>,
     /// Our protocol: routes that carry it are no way to a next hop.
     protocol: u8,
     generation: u32,
@@ -147,6 +149,11 @@ impl Table {
     /// Whether held routes lead out of a device, or might.
     pub(crate) fn uses_device(&self, index: u32) -> bool {
         self.devices.contains_key(&index) || self.devices.contains_key(&0)
+    }
+
+    /// Whether held routes name a next-hop object.
+    pub(crate) fn uses_object(&self, id: u32) -> bool {
+        self.objects.contains_key(&id)
     }
 
     /// A route that appeared. Returns whether anything changed, and whether the mirror may be wrong now.
@@ -365,16 +372,24 @@ impl Table {
             };
         }
         for hop in &held.way.hops {
-            let uses = self.devices.entry(hop.ifindex).or_default();
-            *uses = if added {
-                *uses + 1
-            } else {
-                uses.saturating_sub(1)
-            };
-            if *uses == 0 {
-                self.devices.remove(&hop.ifindex);
-            }
+            count(&mut self.devices, hop.ifindex, added);
         }
+        if let Some(id) = held.way.object {
+            count(&mut self.objects, id, added);
+        }
+    }
+}
+
+/// One use more or less.
+fn count(uses: &mut HashMap<u32, usize>, of: u32, added: bool) {
+    let known = uses.entry(of).or_default();
+    *known = if added {
+        *known + 1
+    } else {
+        known.saturating_sub(1)
+    };
+    if *known == 0 {
+        uses.remove(&of);
     }
 }
 
@@ -397,7 +412,7 @@ impl Slot {
 
 impl Way {
     fn has_gateway(&self) -> bool {
-        self.hops.iter().any(|hop| hop.gateway.is_some())
+        self.object.is_some() || self.hops.iter().any(|hop| hop.gateway.is_some())
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) mod errno {
     pub(crate) const EAGAIN: i32 = 11;
     pub(crate) const ENOMEM: i32 = 12;
     pub(crate) const EEXIST: i32 = 17;
+    pub(crate) const EINVAL: i32 = 22;
     pub(crate) const ENOBUFS: i32 = 105;
 }
 

@@ -58,6 +58,8 @@ struct Entry {
     want: Want,
     users: usize,
     resolved: Resolved,
+    /// The next-hop object that its routes name.
+    object: Option<Arc<Way>>,
 }
 
 impl Wants {
@@ -80,13 +82,14 @@ impl Wants {
             resolved,
             want: want.clone(),
             users: 1,
+            object: None,
         });
         self.index.insert(want, id);
         id
     }
 
-    /// One user less. Returns the want if that was the last one.
-    pub(crate) fn release(&mut self, id: WantId) -> Option<Want> {
+    /// One user less. Returns the want if that was the last one, and whether it had an object.
+    pub(crate) fn release(&mut self, id: WantId) -> Option<(Want, bool)> {
         let place = self.entries.get_mut(id.index())?;
         let entry = place.as_mut()?;
         entry.users -= 1;
@@ -99,7 +102,7 @@ impl Wants {
             self.needs.remove(&(need, id));
         }
         self.free.push(id);
-        Some(entry.want)
+        Some((entry.want, entry.object.is_some()))
     }
 
     pub(crate) fn want(&self, id: WantId) -> Option<&Want> {
@@ -110,17 +113,42 @@ impl Wants {
         self.entries.iter().flatten().map(|entry| &entry.want)
     }
 
+    /// All names that mean something, in order.
+    pub(crate) fn ids(&self) -> Vec<WantId> {
+        let used = (0u32..).zip(&self.entries);
+        let used = used.filter(|(_, entry)| entry.is_some());
+        used.map(|(index, _)| WantId::of(index)).collect()
+    }
+
+    pub(crate) fn users(&self, id: WantId) -> usize {
+        let entry = self.entries.get(id.index()).and_then(Option::as_ref);
+        entry.map_or(0, |entry| entry.users)
+    }
+
+    /// The object that the routes of a want name.
+    pub(crate) fn object(&self, id: WantId) -> Option<&Arc<Way>> {
+        self.entries.get(id.index())?.as_ref()?.object.as_ref()
+    }
+
+    pub(crate) fn set_object(&mut self, id: WantId, object: Option<Arc<Way>>) {
+        let entry = self.entries.get_mut(id.index());
+        if let Some(entry) = entry.and_then(Option::as_mut) {
+            entry.object = object;
+        }
+    }
+
     pub(crate) fn resolved(&self, id: WantId) -> Option<&Resolved> {
         Some(&self.entries.get(id.index())?.as_ref()?.resolved)
     }
 
-    /// Looks devices up anew for wants that need one of these. Returns those that come to something else now, in order.
+    /// Looks devices up anew for wants that need one of these. Returns those wants in order, and whether each comes to
+    /// something else now.
     pub(crate) fn resolve_again(
         &mut self,
         needs: BTreeSet<Need>,
         links: &Links,
         tracker: &Tracker,
-    ) -> Vec<WantId> {
+    ) -> Vec<(WantId, bool)> {
         let concerned: BTreeSet<WantId> = needs
             .into_iter()
             .flat_map(|need| {
@@ -134,10 +162,8 @@ impl Wants {
                 continue;
             };
             let now = resolve(&entry.want, links, tracker);
-            if now != entry.resolved {
-                entry.resolved = now;
-                moved.push(id);
-            }
+            moved.push((id, now != entry.resolved));
+            entry.resolved = now;
         }
         moved
     }
@@ -166,13 +192,16 @@ impl Want {
         })
     }
 
+    pub(crate) fn hops(&self) -> &[Hop] {
+        match &self.target {
+            Target::Via(hops) => hops,
+            _ => &[],
+        }
+    }
+
     /// What it comes to something else by.
     fn needs(&self) -> impl Iterator<Item = Need> {
-        let hops = match &self.target {
-            Target::Via(hops) => hops.as_slice(),
-            _ => &[],
-        };
-        hops.iter().filter_map(|hop| match &hop.interface {
+        self.hops().iter().filter_map(|hop| match &hop.interface {
             Some(name) => Some(Need::Device(name.clone())),
             None => hop.gateway.map(Need::Gateway),
         })

@@ -12,7 +12,10 @@ use netlink_packet_core::{NetlinkBuffer, NlaBuffer, NlasIterator};
 use nix::errno::Errno;
 
 use crate::kernel::{Held, KernelHop, KernelRoute, Kind, Way, truncated};
+use crate::objects::{Object, is_ours};
 use crate::{AddressUpdate, LinkUpdate, Refusal};
+
+use super::nexthop::{self, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 
 /// What one message of the kernel says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,8 +37,10 @@ pub enum Notice {
     },
     /// A route went.
     RouteGone(KernelRoute),
+    /// A next-hop object appeared or changed.
+    NextHop(u32, Object),
     /// A next-hop object went, and routes with it of which the kernel says nothing.
-    NextHopGone,
+    NextHopGone(u32),
     /// The answer to the request with the sequence number of the message.
     Answer(Result<(), Refusal>),
     /// A dump is complete.
@@ -100,7 +105,11 @@ fn notice(kind: u16, flags: u16, payload: &[u8]) -> Option<Notice> {
             replaces: flags & NLM_F_REPLACE != 0,
         },
         RTM_DELROUTE => Notice::RouteGone(route(payload)?),
-        RTM_DELNEXTHOP => Notice::NextHopGone,
+        RTM_NEWNEXTHOP => {
+            let (id, object) = nexthop::object(payload)?;
+            Notice::NextHop(id, object)
+        }
+        RTM_DELNEXTHOP => Notice::NextHopGone(nexthop::object(payload)?.0),
         _ => return None,
     })
 }
@@ -234,7 +243,11 @@ fn route(payload: &[u8]) -> Option<KernelRoute> {
     let destination = parts.destination.unwrap_or(unspecified);
     let same_family = destination.is_ipv4() == unspecified.is_ipv4();
     let mut way = match kind {
-        Kind::Unicast => Way::unicast(parts.hops, parts.source),
+        Kind::Unicast => match parts.object {
+            // The hops are what the object led to when the kernel wrote this.
+            Some(id) => Way::object(id, parts.source),
+            None => Way::unicast(parts.hops, parts.source),
+        },
         kind => Way {
             source: parts.source,
             ..Way::reject(kind)
@@ -259,6 +272,7 @@ struct RouteParts {
     table: Option<u32>,
     metric: u32,
     hops: Vec<KernelHop>,
+    object: Option<u32>,
     exotic: bool,
 }
 
@@ -275,7 +289,11 @@ fn parts(payload: &[u8], flags: u32) -> RouteParts {
             RTA_PREFSRC => parts.source = ip(value),
             RTA_TABLE => parts.table = number(value),
             RTA_MULTIPATH => parts.hops = hops(value),
-            RTA_ENCAP | RTA_NH_ID => parts.exotic = true,
+            RTA_ENCAP => parts.exotic = true,
+            RTA_NH_ID => match number(value) {
+                Some(id) if is_ours(id) => parts.object = Some(id),
+                _ => parts.exotic = true,
+            },
             _ => {}
         }
     }
@@ -316,7 +334,7 @@ fn hops(mut value: &[u8]) -> Vec<KernelHop> {
 }
 
 /// The attributes after a header, up to the first that is cut.
-fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = (u16, &[u8])> {
     let rest = payload.get(header..).unwrap_or_default();
     NlasIterator::new(rest).map_while(|attribute: Result<NlaBuffer<&[u8]>, _>| {
         let attribute = attribute.ok()?;
@@ -325,7 +343,7 @@ fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = (u16, &[u8]
     })
 }
 
-fn ip(value: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => Some(IpAddr::from(*value.first_chunk::<4>()?)),
         16 => Some(IpAddr::from(*value.first_chunk::<16>()?)),
@@ -338,7 +356,7 @@ fn via(value: &[u8]) -> Option<IpAddr> {
     ip(value.get(2..)?)
 }
 
-fn number(value: &[u8]) -> Option<u32> {
+pub(super) fn number(value: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(*value.first_chunk()?))
 }
 
@@ -359,7 +377,6 @@ const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
-const RTM_DELNEXTHOP: u16 = 105;
 const RTM_F_CLONED: u32 = 0x200;
 const RTN_UNICAST: u8 = 1;
 const RTN_LOCAL: u8 = 2;
@@ -454,14 +471,15 @@ mod tests {
 
     #[test]
     fn our_own_echoes_are_skipped_and_others_are_not() {
+        let gone = [vec![0; 8], attribute(1, &7u32.to_ne_bytes())].concat();
         let both = [
-            framed(RTM_DELNEXTHOP, 0, &[]),
+            framed(RTM_DELNEXTHOP, 0, &gone),
             framed(NLMSG_DONE, NLM_F_DUMP_INTR, &[]),
         ]
         .concat();
         assert_eq!(messages(&both, Some(99)).count(), 0);
         let others: Vec<_> = messages(&both, Some(98)).collect();
-        assert_eq!(others[0].notice, Notice::NextHopGone);
+        assert_eq!(others[0].notice, Notice::NextHopGone(7));
         assert_eq!(
             (&others[1].notice, others[1].interrupted),
             (&Notice::Done(Ok(())), true)

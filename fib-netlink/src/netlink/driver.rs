@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The one task: waits for commands, notifications and time, and carries messages between the reconciler and the kernel.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use super::decode::{Notice, refusal};
-use super::encode::Dump;
+use super::encode::{self, Dump};
 use super::handle::Command;
+use super::nexthop;
 use super::socket::{Channel, Read};
-use crate::{FibConfig, FibEvent, Reconciler};
+use crate::{FibConfig, FibEvent, Object, ObjectOperation, Reconciler};
 
 pub(crate) struct Driver {
     reconciler: Reconciler,
@@ -219,6 +221,16 @@ impl Driver {
             })
             .await?;
         let reconciler = &mut self.reconciler;
+        let mut objects = BTreeMap::new();
+        interrupted |= self
+            .lister
+            .dump(Dump::NextHops, |notice| objects.extend(as_object(notice)))
+            .await
+            .or_else(|error| {
+                debug!(%error, "this kernel lists no next-hop objects");
+                Ok::<_, io::Error>(false)
+            })?;
+        reconciler.resync_objects(objects);
         reconciler.begin_resync();
         if interrupted {
             // What is not mentioned may yet be there.
@@ -251,6 +263,7 @@ impl Driver {
     async fn write(&mut self, batches: usize) {
         for _ in 0..batches {
             let now = Instant::now();
+            self.write_objects(now).await;
             let operations = self.reconciler.batch(BATCH, now);
             if operations.is_empty() {
                 break;
@@ -259,7 +272,11 @@ impl Driver {
             let answered = |operation: &_, answer: Result<(), _>| {
                 reconciler.answer(operation, answer, now);
             };
-            if let Err(error) = self.writer.write(&operations, answered).await {
+            if let Err(error) = self
+                .writer
+                .write(&operations, encode::operation, answered)
+                .await
+            {
                 warn!(%error, routes = operations.len(), "cannot write routes");
                 let errno = error.raw_os_error().unwrap_or(11);
                 let mut refusal = refusal(errno, None);
@@ -269,6 +286,39 @@ impl Driver {
             }
             // Our own echoes must not crowd out what others do.
             self.listen();
+        }
+    }
+
+    /// Writes what routes will name, and deletes what none names any more.
+    async fn write_objects(&mut self, now: Instant) {
+        loop {
+            let operations = self.reconciler.object_batch();
+            let reconciler = &mut self.reconciler;
+            let answered = |operation: &ObjectOperation, answer: Result<(), crate::Refusal>| {
+                if let Err(refusal) = &answer {
+                    debug!(
+                        id = operation.id,
+                        error = refusal.words,
+                        "a next-hop object was refused"
+                    );
+                }
+                reconciler.object_answer(operation, &answer, now);
+            };
+            let Some(operations) = operations.chunks(BATCH).next() else {
+                return;
+            };
+            let written = self
+                .writer
+                .write(operations, nexthop::operation, answered)
+                .await;
+            if let Err(error) = written {
+                warn!(%error, "cannot write next-hop objects");
+                for operation in operations {
+                    let unknown = Err(refusal(error.raw_os_error().unwrap_or(11), None));
+                    self.reconciler.object_answer(operation, &unknown, now);
+                }
+                return;
+            }
         }
     }
 
@@ -318,7 +368,9 @@ fn feed(reconciler: &mut Reconciler, notice: Notice, now: Instant) {
         Notice::AddressGone(address) => reconciler.address_gone(&address, now),
         Notice::Route { route, replaces } => reconciler.route(route, replaces, now),
         Notice::RouteGone(route) => reconciler.route_gone(&route, now),
-        Notice::NextHopGone | Notice::Overrun => reconciler.want_resync(now),
+        Notice::NextHop(id, object) => reconciler.object(id, object, now),
+        Notice::NextHopGone(id) => reconciler.object_gone(id, now),
+        Notice::Overrun => reconciler.want_resync(now),
         Notice::Answer(_) | Notice::Done(_) | Notice::Other => {}
     }
 }
@@ -326,6 +378,14 @@ fn feed(reconciler: &mut Reconciler, notice: Notice, now: Instant) {
 fn as_link(notice: Notice) -> Option<crate::LinkUpdate> {
     if let Notice::Link(link) = notice {
         Some(link)
+    } else {
+        None
+    }
+}
+
+fn as_object(notice: Notice) -> Option<(u32, Object)> {
+    if let Notice::NextHop(id, object) = notice {
+        Some((id, object))
     } else {
         None
     }

@@ -15,12 +15,15 @@ use rtnetlink::{RouteMessageBuilder, RouteNextHopBuilder};
 use crate::kernel::{Held, KernelHop, Kind};
 use crate::plan::{Operation, Verb};
 
+use super::nexthop;
+
 /// Something that the kernel is asked to list.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Dump {
     Links,
     Addresses,
     Routes { family: AddressFamily, table: u32 },
+    NextHops,
 }
 
 /// Appends one request to a buffer.
@@ -36,6 +39,7 @@ fn append(out: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16, sequence:
 
 pub(crate) fn dump(dump: Dump, sequence: u32) -> Vec<u8> {
     let request = match dump {
+        Dump::NextHops => return nexthop::dump(sequence),
         Dump::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
         Dump::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
         Dump::Routes { family, table } => {
@@ -109,7 +113,9 @@ fn route(operation: &Operation) -> Option<RouteMessage> {
         .kind(kind(way.kind))
         .scope(match () {
             () if is_deletion => RouteScope::NoWhere,
-            () if way.hops.iter().any(|hop| hop.gateway.is_none()) => RouteScope::Link,
+            () if way.object.is_none() && way.hops.iter().any(|hop| hop.gateway.is_none()) => {
+                RouteScope::Link
+            }
             () => RouteScope::Universe,
         });
     if *metric != 0 {
@@ -117,6 +123,9 @@ fn route(operation: &Operation) -> Option<RouteMessage> {
     }
     if let Some(source) = way.source {
         route = route.pref_source(source).ok()?;
+    }
+    if let Some(id) = way.object {
+        route = route.nhid(id);
     }
     match way.hops.as_slice() {
         // A group of IPv6 hops goes as a whole if none is named.

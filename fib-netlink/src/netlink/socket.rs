@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use super::decode::{Message, Notice, messages, refusal};
 use super::encode;
 use crate::Refusal;
-use crate::plan::Operation;
 use crate::trouble::errno;
 
 /// A socket to the kernel's routing, in the network namespace in which it was opened.
@@ -202,10 +201,11 @@ impl Channel {
     ///
     /// # Errors
     /// When it is not known what became of them.
-    pub(crate) async fn write(
+    pub(crate) async fn write<T>(
         &mut self,
-        operations: &[Operation],
-        mut answered: impl FnMut(&Operation, Result<(), Refusal>),
+        operations: &[T],
+        encode: impl Fn(&mut Vec<u8>, &T, u32, bool) -> bool,
+        mut answered: impl FnMut(&T, Result<(), Refusal>),
     ) -> io::Result<()> {
         let mut request = Vec::with_capacity(operations.len() * 72);
         let first = self.sequence.wrapping_add(1);
@@ -213,7 +213,7 @@ impl Channel {
         for (at, operation) in operations.iter().enumerate() {
             let last = at + 1 == operations.len();
             let sequence = self.next_sequence();
-            let makes_sense = encode::operation(&mut request, operation, sequence, last);
+            let makes_sense = encode(&mut request, operation, sequence, last);
             results.push(if makes_sense {
                 Ok(())
             } else {

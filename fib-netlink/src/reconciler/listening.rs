@@ -34,6 +34,9 @@ impl Reconciler {
             return;
         }
         let went_down = before.as_ref().is_some_and(|old| old.enabled && !enabled);
+        if !running && self.objects.device_down(index) {
+            self.want_resync(now);
+        }
         if let Some(old) = before.filter(|old| old.name != name) {
             self.changes.devices.insert(old.name);
             // What is learned goes by the name.
@@ -61,7 +64,7 @@ impl Reconciler {
     /// The kernel drops the routes over a link that went, some of them without a word.
     fn routes_lost(&mut self, index: u32, now: Instant) {
         self.links_lost_at = Some(now);
-        if self.table.uses_device(index) {
+        if self.objects.device_down(index) || self.table.uses_device(index) {
             self.want_resync(now);
         }
     }
@@ -177,6 +180,7 @@ impl Reconciler {
         self.scan_at = self.config.scan_interval.map(|interval| now + interval);
         self.news.resynced = true;
         self.settle(now);
+        self.review_all();
     }
 
     /// A resync failed half-way; it is wanted again, later.

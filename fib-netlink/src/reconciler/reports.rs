@@ -70,7 +70,12 @@ impl Reconciler {
             Resolved::Waiting => Status::WaitingForInterface,
             Resolved::Ready(_) => self.status(&prefix, now),
         };
-        Some(RouteState { route, status })
+        let object = self.object_of(id);
+        Some(RouteState {
+            route,
+            status,
+            object,
+        })
     }
 
     fn status(&self, prefix: &IpNetwork, now: Instant) -> Status {

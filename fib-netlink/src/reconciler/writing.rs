@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From the queue of prefixes to operations, and back from the kernel's answers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
 
 use super::Reconciler;
 use crate::plan::{Decision, Operation, Verb, decide};
 use crate::trouble::{Cause, Refusal, errno};
+
+/// A resync waits no longer than this for routes that are to be written.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Reconciler {
     /// When it wants to be called again ([`tick`](Self::tick), [`batch`](Self::batch), [`wants_resync`](Self::wants_resync))
@@ -21,6 +24,7 @@ impl Reconciler {
             self.scan_at,
             self.sweep_at,
             self.troubles.next(),
+            self.objects.next_wake(),
         ]
         .into_iter()
         .flatten()
@@ -36,34 +40,44 @@ impl Reconciler {
             self.enqueue(prefix);
         }
         self.troubles.prune(now);
+        self.wake_objects(now);
     }
 
     /// Whether [`batch`](Self::batch) has something to do now.
     pub fn is_ready(&self, now: Instant) -> bool {
+        self.has_routes_ready(now) || !self.object_batch().is_empty()
+    }
+
+    fn has_routes_ready(&self, now: Instant) -> bool {
         !self.queue.is_empty() && self.write_not_before.is_none_or(|at| at <= now)
     }
 
     /// Whether everything shall be read anew, now.
     pub fn wants_resync(&self, now: Instant) -> bool {
         let due = |at: Instant| at.max(self.resync_not_before) <= now;
-        self.resync_at.is_some_and(due) || self.scan_at.is_some_and(due)
+        // What is known to be wrong is put right first: to read a large table takes its time.
+        let hurry = |at: &Instant| !self.has_routes_ready(now) || *at + PATIENCE <= now;
+        self.resync_at.filter(hurry).is_some_and(due) || self.scan_at.is_some_and(due)
     }
 
     /// Whether all that is desired was written or found, or is known to be in trouble.
     pub fn is_settled(&self) -> bool {
-        self.queue.is_empty() && self.changes.prefixes.is_empty() && self.resync_at.is_none()
+        self.queue.is_empty()
+            && self.changes.prefixes.is_empty()
+            && self.resync_at.is_none()
+            && self.object_batch().is_empty()
     }
 
     /// Whether nothing is left to write, not even later.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.troubles.next().is_none()
+        self.queue.is_empty() && self.troubles.next().is_none() && self.object_batch().is_empty()
     }
 
     /// The next operations, at least one if there is any and about `limit` at most. Each wants its answer
     /// ([`answer`](Self::answer)) before the next batch.
     pub fn batch(&mut self, limit: usize, now: Instant) -> Vec<Operation> {
         let mut out = Vec::new();
-        if !self.is_ready(now) {
+        if !self.has_routes_ready(now) {
             return out;
         }
         self.write_not_before = None;
@@ -154,13 +168,21 @@ impl Reconciler {
         let prefix = operation.route.prefix;
         match (operation.verb, answer) {
             (Verb::Delete, Err(refusal)) if is_missing(&refusal) => self.table.done(operation),
+            // With the object went the routes that named it.
+            (Verb::Delete, Err(refusal))
+                if refusal.errno == errno::EINVAL && operation.route.held.way.object.is_some() =>
+            {
+                self.table.done(operation);
+                self.want_resync(now);
+            }
             (Verb::Replace, Err(refusal)) if is_missing(&refusal) => {
                 self.table.missing(&operation.route);
                 self.want_resync(now);
             }
             (verb, Err(refusal)) => {
-                if verb == Verb::Add && refusal.errno == errno::EEXIST {
-                    self.want_resync(now); // there is something that we do not know of
+                let names_object = operation.route.held.way.object.is_some();
+                if verb == Verb::Add && refusal.errno == errno::EEXIST || names_object {
+                    self.want_resync(now); // there is something that we do not know of, or is not any more
                 }
                 self.refused(prefix, refusal, now);
                 return;

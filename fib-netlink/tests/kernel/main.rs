@@ -3,6 +3,7 @@
 
 mod install;
 mod listening;
+mod objects;
 mod ownership;
 mod repair;
 mod speed;
