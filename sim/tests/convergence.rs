@@ -16,6 +16,9 @@ const SEEDS: u64 = 50;
 /// A world of a seed and a number of shards, and its links.
 type Scene = fn(u64, usize) -> (World, Vec<usize>);
 
+/// What becomes of random rules in worlds that do not bear all.
+type Limit = fn(Rules) -> Rules;
+
 fn reflector(seed: u64, shards: usize) -> (World, Vec<usize>) {
     let mut world = World::new(seed, shards);
     let reflector = world.add_speaker(Asn(64512));
@@ -120,7 +123,7 @@ fn shards(seed: u64) -> usize {
 }
 
 /// Random worlds of a kind from this seed on, which say how a neighbour is preferred to another one if they may.
-fn worlds(scene: Scene, seeds: u64, agree: fn(Rules) -> Rules) -> Run {
+fn worlds(scene: Scene, seeds: u64, agree: Limit) -> Run {
     let mut all = Run::default();
     for seed in seeds..seeds + SEEDS {
         let (mut world, links) = scene(seed, shards(seed));
@@ -169,7 +172,7 @@ fn everything_at_once_agrees_with_the_oracle_after_resets_and_partitions() {
 /// have no past, in another order.
 #[test]
 fn neither_the_number_of_shards_nor_the_past_makes_a_difference() {
-    let scenes: [(Scene, fn(Rules) -> Rules); 4] = [
+    let scenes: [(Scene, Limit); 4] = [
         (several, as_they_are),
         (confederation, as_they_are),
         (route_server, Rules::by_length),
@@ -225,7 +228,7 @@ impl Run {
 }
 
 /// Routes come and go, connections break, policies and what else is agreed on change. In the end it is as it has to be.
-fn exercise(world: &mut World, links: &[usize], seed: u64, agree: fn(Rules) -> Rules) -> Run {
+fn exercise(world: &mut World, links: &[usize], seed: u64, agree: Limit) -> Run {
     let mut random = Random::new(seed);
     let speakers: Vec<usize> = (0..world.speakers()).collect();
     for _ in 0..60 {
@@ -235,7 +238,7 @@ fn exercise(world: &mut World, links: &[usize], seed: u64, agree: fn(Rules) -> R
         }
         let [here, there] = ends;
         match random.below(15) {
-            10 | 11 | 12 => {
+            10..=12 => {
                 let rules = Rules::random(&mut random, &prefixes());
                 world.agree(here, there, agree(rules));
             }
