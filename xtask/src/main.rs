@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `cargo xtask`: the project's own commands.
 
+mod arena;
 mod cluster;
 mod dependencies;
 mod packages;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Task {
     /// A cluster in network namespaces, live (Debian, root)
     Cluster(cluster::Arguments),
+    /// Our daemon and others under load: how long, how much processor time and memory (Debian, root)
+    Arena(arena::Arguments),
     /// All tests, as CI runs them; installs what they need (Debian, root)
     Test,
     /// What no compiler checks: sizes, licence lines, names, links
@@ -39,6 +42,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Cluster(arguments) => cluster::run(arguments),
+        Task::Arena(arguments) => arena::run(&arguments),
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
         Task::Dependencies => dependencies::run(),

@@ -37,6 +37,8 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sim", &["bgp-proto", "bgp-fsm", "rib", "bgpd"]),
+    ("lab", &[]),
+    ("arena", &["bgp-proto", "lab"]),
 ];
 
 const OURS: &[&str] = &[

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What is measured: loads by name and size.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use bgp_proto::Family;
+
+use crate::{contestant::Setup, drive, stage::Stage};
+
+/// How much.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Size {
+    /// Routes in all.
+    pub routes: u32,
+    /// Neighbours that send.
+    pub senders: u32,
+    /// Neighbours that receive; clients, where all do both.
+    pub receivers: u32,
+    /// How many changes, or seconds, where that is asked.
+    pub rounds: u32,
+}
+
+/// A load.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// As it is called on the command line; `reflect-200` is also meant by `reflect`.
+    pub name: &'static str,
+    /// What happens.
+    pub what: &'static str,
+    /// What is measured.
+    pub size: Size,
+    /// What is enough to see that it works.
+    pub quick: Size,
+    /// Whoever is not done by then has not finished.
+    pub limit: Duration,
+    /// The family of the routes.
+    pub family: Family,
+    pub(crate) setup: fn(&Self, Size) -> Setup,
+    pub(crate) drive: fn(&mut Stage) -> Result<()>,
+}
+
+const fn size(routes: u32, senders: u32, receivers: u32) -> Size {
+    Size {
+        routes,
+        senders,
+        receivers,
+        rounds: 0,
+    }
+}
+
+const fn clients(routes: u32, receivers: u32, rounds: u32) -> Size {
+    Size {
+        rounds,
+        ..size(routes, 0, receivers)
+    }
+}
+
+/// Routes from senders to receivers, all of other ASes.
+const SPREAD: Case = Case {
+    name: "",
+    what: "",
+    size: size(0, 0, 0),
+    quick: size(0, 0, 0),
+    limit: Duration::from_secs(120),
+    family: Family::IPV4_UNICAST,
+    setup: drive::spread::setup,
+    drive: drive::spread::run,
+};
+
+/// Clients of a reflector, each with blocks of its own.
+const REFLECT: Case = Case {
+    setup: drive::reflect::setup,
+    drive: drive::reflect::run,
+    ..SPREAD
+};
+
+/// All of them, in order of worth.
+pub const CASES: &[Case] = &[
+    Case {
+        name: "full",
+        what: "one neighbour sends a million IPv4 prefixes with the lengths and attributes of the public table, one receives them",
+        size: size(1_000_000, 1, 1),
+        quick: size(3000, 1, 1),
+        ..SPREAD
+    },
+    Case {
+        name: "full6",
+        what: "the same with 250 000 IPv6 prefixes",
+        size: size(250_000, 1, 1),
+        quick: size(3000, 1, 1),
+        family: Family::IPV6_UNICAST,
+        ..SPREAD
+    },
+    Case {
+        name: "ten",
+        what: "ten neighbours send the same 200 000 prefixes with different attributes, each the best path of a tenth of them; one receives the best",
+        size: size(200_000, 10, 1),
+        quick: size(1000, 10, 1),
+        ..SPREAD
+    },
+    Case {
+        name: "fan-out",
+        what: "one neighbour sends 100 000 prefixes, a hundred receive them",
+        size: size(100_000, 1, 100),
+        quick: size(1000, 1, 10),
+        ..SPREAD
+    },
+    Case {
+        name: "late",
+        what: "a table of 500 000 prefixes has settled, and one more receiver comes",
+        size: size(500_000, 1, 2),
+        quick: size(3000, 1, 2),
+        drive: drive::late::run,
+        ..SPREAD
+    },
+    Case {
+        name: "reflect-200",
+        what: "200 clients of a reflector connect at the same instant; when all are up, each announces 50 blocks, and receives everybody's",
+        size: size(10_000, 0, 200),
+        quick: size(200, 0, 20),
+        ..REFLECT
+    },
+    Case {
+        name: "reflect-500",
+        what: "the same with 500 clients and 20 blocks each",
+        size: size(10_000, 0, 500),
+        quick: size(100, 0, 25),
+        ..REFLECT
+    },
+    Case {
+        name: "reflect-1000",
+        what: "the same with 1000 clients and 10 blocks each",
+        size: size(10_000, 0, 1000),
+        quick: size(100, 0, 50),
+        limit: Duration::from_secs(240),
+        ..REFLECT
+    },
+    Case {
+        name: "reflect-2000",
+        what: "the same with 2000 clients and 5 blocks each",
+        size: size(10_000, 0, 2000),
+        quick: size(100, 0, 100),
+        limit: Duration::from_secs(240),
+        ..REFLECT
+    },
+    Case {
+        name: "churn",
+        what: "100 clients of a reflector, 10 blocks each; one block at a time is withdrawn and announced again, until the last client knows; then a client's connection closes",
+        size: clients(1000, 100, 500),
+        quick: clients(100, 10, 10),
+        drive: drive::churn::run,
+        ..REFLECT
+    },
+    Case {
+        name: "storm",
+        what: "half of 1000 converged clients drop, and come back together when all others know",
+        size: size(10_000, 0, 1000),
+        quick: size(100, 0, 20),
+        limit: Duration::from_secs(240),
+        drive: drive::storm::run,
+        ..REFLECT
+    },
+    Case {
+        name: "idle",
+        what: "2000 sessions that say nothing but KEEPALIVE, for a minute",
+        size: clients(0, 2000, 60),
+        quick: clients(0, 20, 1),
+        limit: Duration::from_secs(400),
+        drive: drive::idle::run,
+        ..REFLECT
+    },
+];
+
+/// Those that a word means: a name, or the beginning of one up to a hyphen and a number.
+pub fn named(word: &str) -> Vec<&'static Case> {
+    let is_meant = |case: &&Case| {
+        let (family, number) = case.name.rsplit_once('-').unwrap_or((case.name, ""));
+        case.name == word || (family == word && number.parse::<u32>().is_ok())
+    };
+    CASES.iter().filter(is_meant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_means_one_case_or_all_sizes_of_it() {
+        let names = |word| named(word).iter().map(|case| case.name).collect::<Vec<_>>();
+        assert_eq!(names("full"), ["full"]);
+        assert_eq!(names("fan-out"), ["fan-out"]);
+        assert_eq!(names("reflect").len(), 4);
+        assert_eq!(names("reflect-500"), ["reflect-500"]);
+        assert!(names("fan").is_empty());
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Every case at a small size: it ends, every receiver has exactly what it is to have, and there are figures.
+
+use arena::{CASES, Contestant, Figure, Kind};
+
+fn all_cases_with(kind: Kind) {
+    let program = kind.program().unwrap();
+    let contestant = Contestant { kind, program };
+    for case in CASES {
+        let outcome = arena::run(case, case.quick, &contestant).unwrap();
+        assert_eq!(outcome.fault, None, "{} with {}", case.name, kind.name());
+        for figure in [Figure::Cpu, Figure::Peak, Figure::Messages] {
+            let value = outcome.figures.get(&figure).copied();
+            // Nothing to say may take no time at all.
+            let is_there = value.is_some_and(|value| value > 0.0 || case.name == "idle");
+            assert!(is_there, "{} with {}: {outcome:?}", case.name, kind.name());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn every_case_works_with_bgpd() {
+    all_cases_with(Kind::Bgpd);
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn every_case_works_with_bird() {
+    all_cases_with(Kind::Bird);
+}
