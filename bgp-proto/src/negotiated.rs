@@ -44,6 +44,8 @@ pub struct Negotiated {
     pub route_refresh: bool,
     /// Its beginning and end are marked (RFC 7313).
     pub enhanced_route_refresh: bool,
+    /// The neighbour knows long-lived stale routes (RFC 9494 §4.3).
+    pub long_lived_stale: bool,
     /// Kind of session.
     pub kind: PeerKind,
     /// AIGP is believed and sent (RFC 7311 §3.4): on internal sessions unless told otherwise.
@@ -68,6 +70,7 @@ impl Default for Negotiated {
             }],
             route_refresh: false,
             enhanced_route_refresh: false,
+            long_lived_stale: false,
             kind: PeerKind::External,
             aigp: false,
             refuse_as_sets: false,
@@ -116,6 +119,7 @@ impl Negotiated {
             families: common.into_iter().map(negotiate).collect(),
             route_refresh: both(&Capability::RouteRefresh),
             enhanced_route_refresh: both(&Capability::EnhancedRouteRefresh),
+            long_lived_stale: knows_stale(remote),
             kind,
             aigp: kind == PeerKind::Internal,
             refuse_as_sets: false,
@@ -137,6 +141,12 @@ impl Negotiated {
     pub fn family(&self, family: Family) -> Option<&NegotiatedFamily> {
         self.families.iter().find(|entry| entry.family == family)
     }
+}
+
+fn knows_stale(open: &Open) -> bool {
+    let known =
+        |capability: &Capability| matches!(capability, Capability::LongLivedGracefulRestart(_));
+    open.capabilities.iter().any(known)
 }
 
 fn families(open: &Open) -> Vec<Family> {

@@ -209,6 +209,7 @@ fn session(context: &str) -> Negotiated {
         ],
         route_refresh: true,
         enhanced_route_refresh: false,
+        long_lived_stale: false,
         aigp: true,
         refuse_as_sets: false,
         kind: if has("peer=ebgp") {

@@ -116,6 +116,17 @@ pub struct FamilyStatus {
     pub end_of_rib: bool,
     /// Several paths of a prefix.
     pub add_path: AddPathStatus,
+    /// Its session broke, and its routes are kept for a while.
+    pub stale: Option<StaleStatus>,
+}
+
+/// How routes of a neighbour are kept whose session broke.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StaleStatus {
+    /// As the last choice (RFC 9494), instead of as if nothing had happened (RFC 4724).
+    pub long_lived: bool,
+    /// Until then they are, in seconds.
+    pub seconds_left: u64,
 }
 
 /// Several paths of a prefix in one family of one peer (RFC 7911).

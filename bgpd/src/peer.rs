@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use bgp_fsm::{Action, ConnectionId, DownReason, Event, Session, State, StopReason};
 use bgp_proto::{
-    Capability, Family, Frame, Framer, Instant, MessageKind, Negotiated, NextHop, NlriBlock,
-    Notification, Open, PathAttributes, PeerKind, Update, Verdict,
+    Family, Frame, Framer, Instant, MessageKind, Negotiated, NextHop, NlriBlock, Notification,
+    Open, PathAttributes, PeerKind, Update, Verdict,
 };
 use bytes::{Bytes, BytesMut};
 use rib::{Disposition, Input, PathsSent, Policy, RouteBatch, Source};
@@ -23,6 +23,7 @@ mod restart;
 mod settings;
 
 pub use events::{BfdNews, Counts, PeerCounts, PeerEvent, PeerOrder};
+pub use restart::Staleness;
 pub use settings::{PeerSettings, PrefixLimit};
 
 /// Routes gathered before they are handed to the RIB, at most.
@@ -257,6 +258,11 @@ impl Peer {
             .is_some_and(|up| up.end_of_rib.contains(&family))
     }
 
+    /// How routes of a family are kept that the neighbour had announced before its session broke, and until when.
+    pub fn stale(&self, family: Family) -> Option<(Staleness, Instant)> {
+        self.helper.stale(family)
+    }
+
     /// Established, and the neighbour's whole table is here.
     pub fn is_converged(&self) -> bool {
         self.up.as_ref().is_some_and(|up| {
@@ -475,12 +481,14 @@ impl Peer {
         }
         let mut late = self.helper.expire(now);
         if let Some(up) = &mut self.up {
-            late.extend(up.repeats.expire(now));
+            late.extend(
+                up.repeats
+                    .expire(now)
+                    .into_iter()
+                    .map(restart::Order::Sweep),
+            );
         }
-        for family in late {
-            self.orders
-                .push(PeerOrder::Rib(Input::SweepStale(self.settings.id, family)));
-        }
+        self.stale_routes(late);
         if self
             .session
             .deadline()
@@ -552,10 +560,7 @@ impl Peer {
         let id = self.settings.id;
         let families: Vec<Family> = negotiated.families().collect();
         let ours = &self.settings.session.capabilities;
-        let offered = ours
-            .iter()
-            .any(|capability| matches!(capability, Capability::GracefulRestart(_)));
-        let gone = self.helper.up(&remote, &families, offered, now);
+        let gone = self.helper.up(&remote, &families, ours, now);
         self.orders.push(PeerOrder::Up(connection));
         self.orders
             .push(PeerOrder::Rib(Input::PeerUp(Box::new(self.settings.info(
@@ -586,17 +591,20 @@ impl Peer {
         let id = self.settings.id;
         let families: Vec<Family> = up.negotiated.families().collect();
         self.orders.push(PeerOrder::Down);
-        let verdict = self.helper.down(reason.is_orderly(), &families, now);
-        if verdict == restart::Verdict::Keep {
-            self.orders.push(PeerOrder::Rib(Input::PeerLost(id)));
-            let gone = self.helper.not_kept(&families);
-            self.orders.extend(
-                gone.into_iter()
-                    .map(|family| PeerOrder::Rib(Input::SweepStale(id, family))),
-            );
-        } else {
-            self.drop_routes();
-        }
+        let Some(orders) = self.helper.down(reason.is_orderly(), &families, now) else {
+            return self.drop_routes();
+        };
+        self.orders.push(PeerOrder::Rib(Input::PeerLost(id)));
+        self.stale_routes(orders);
+    }
+
+    fn stale_routes(&mut self, orders: Vec<restart::Order>) {
+        let id = self.settings.id;
+        let inputs = orders.into_iter().map(|order| match order {
+            restart::Order::Sweep(family) => Input::SweepStale(id, family),
+            restart::Order::LongLived(family) => Input::LongLivedStale(id, family),
+        });
+        self.orders.extend(inputs.map(PeerOrder::Rib));
     }
 
     fn drop_routes(&mut self) {

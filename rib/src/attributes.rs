@@ -32,6 +32,8 @@ pub(crate) struct Hot {
     pub(crate) origin: Origin,
     pub(crate) reach: Reach,
     pub(crate) only_to_customer: bool,
+    /// The last choice (RFC 9494 §4.3).
+    pub(crate) is_long_lived_stale: bool,
 }
 
 /// How far a set may go (RFC 1997).
@@ -167,6 +169,7 @@ impl Interner {
             origin: attributes.origin,
             reach: Reach::of(&attributes.communities),
             only_to_customer: attributes.only_to_customer.is_some(),
+            is_long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE),
         };
         let set = Attributes(ThinArc::from_header_and_slice(hot, &self.octets));
         self.sets.insert(ByOctets(set.clone()));

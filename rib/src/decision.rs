@@ -98,6 +98,9 @@ impl<'a, C: Context> Comparison<'a, C> {
         let (left, right) = (a.attributes.hot(), b.attributes.hot());
         match step {
             DecisionStep::Usable => context.is_usable(b).cmp(&context.is_usable(a)),
+            DecisionStep::LongLivedStale => {
+                left.is_long_lived_stale.cmp(&right.is_long_lived_stale)
+            }
             DecisionStep::Source => context.preference(b).cmp(&context.preference(a)),
             DecisionStep::Weight => b.weight.cmp(&a.weight),
             DecisionStep::LocalPref => right.local_pref.cmp(&left.local_pref),

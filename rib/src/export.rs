@@ -4,7 +4,9 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bgp_proto::{Asn, ClusterId, Family, Negotiated, NextHop, PathAttributes, Prefix, RouterId};
+use bgp_proto::{
+    Asn, ClusterId, Community, Family, Negotiated, NextHop, PathAttributes, Prefix, RouterId,
+};
 
 use crate::{
     NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Source, Verdict,
@@ -145,6 +147,9 @@ impl GroupKey {
         let is_its_own = self.client.is_some() && path.source.peer() == self.client;
         let is_marked = path.attributes.hot().only_to_customer;
         let kept = kept || is_its_own || (is_marked && self.only_to_customer.keeps_marked());
+        // RFC 9494 §4.3: only those are told that know what it means, and our own AS.
+        let is_unknown = self.relation == Relation::External && !self.negotiated.long_lived_stale;
+        let kept = kept || (is_unknown && path.attributes.hot().is_long_lived_stale);
         if kept || !self.export.exports(path.source) {
             return Telling::No;
         }
@@ -191,6 +196,7 @@ impl GroupKey {
         if self.is_leaving {
             leave(self.relation, &mut out);
         }
+        self.warn_of_stale(&mut out);
         out.next_hop = self.next_hop(path, family)?;
         Some(out)
     }
@@ -219,7 +225,24 @@ impl GroupKey {
         if self.is_leaving {
             leave(self.relation, &mut out);
         }
+        self.warn_of_stale(&mut out);
         self.is_writable(family, out.next_hop).then_some(out)
+    }
+
+    /// Within our AS, who does not know `LLGR_STALE` is told in other words: the last choice, and no further
+    /// (RFC 9494 §4.6).
+    fn warn_of_stale(&self, attributes: &mut PathAttributes) {
+        let communities = &mut attributes.communities;
+        if self.relation == Relation::External
+            || self.negotiated.long_lived_stale
+            || !communities.contains(&Community::LLGR_STALE)
+        {
+            return;
+        }
+        if !communities.contains(&Community::NO_EXPORT) {
+            communities.push(Community::NO_EXPORT);
+        }
+        attributes.local_pref = Some(0);
     }
 
     fn next_hop(&self, path: &Path, family: Family) -> Option<NextHop> {

@@ -36,6 +36,8 @@ pub enum Input {
     PeerLost(PeerId),
     /// The neighbour begins to send its table again (RFC 7313): what it has announced is stale until it is said again.
     MarkStale(PeerId, Family),
+    /// What is stale becomes the last choice and says so; what must not be kept so long goes (RFC 9494 §4.2).
+    LongLivedStale(PeerId, Family),
     /// What is still stale goes.
     SweepStale(PeerId, Family),
     /// Announcements and withdrawals.

@@ -22,6 +22,7 @@ use crate::{
 
 mod context;
 mod import;
+mod long_lived;
 mod query;
 mod terms;
 mod trace;
@@ -84,6 +85,7 @@ impl Rib {
             Input::PeerDown(id) => self.peer_down(id),
             Input::PeerLost(id) => self.peer_lost(id),
             Input::MarkStale(id, family) => self.mark_stale(id, |prefix| prefix.family() == family),
+            Input::LongLivedStale(id, family) => self.keep_long(id, family),
             Input::SweepStale(id, family) => {
                 self.remove_paths(id, |path, prefix| path.stale && prefix.family() == family);
             }

@@ -27,6 +27,7 @@ static SESSION: Negotiated = Negotiated {
     families: Vec::new(),
     route_refresh: false,
     enhanced_route_refresh: false,
+    long_lived_stale: false,
     kind: PeerKind::Internal,
     aigp: true,
     refuse_as_sets: false,

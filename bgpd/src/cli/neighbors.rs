@@ -370,12 +370,21 @@ fn statistics(peer: &PeerStatus, out: &mut (dyn Write + Send)) -> io::Result<()>
             (SessionState::Established, true, false) => "  End-of-RIB outstanding",
             _ => "",
         };
+        let kept = family.stale.map(|stale| {
+            let how = if stale.long_lived {
+                "long-lived stale"
+            } else {
+                "stale"
+            };
+            format!("  {how}, kept for {} s more", stale.seconds_left)
+        });
+        let kept = kept.unwrap_or_default();
         let name = format!("{}:", family.family);
         let (advertised, received, accepted) =
             (family.advertised, family.received, family.accepted);
         writeln!(
             out,
-            "    {name:<18} {advertised:>10} {received:>10} {accepted:>10}{note}"
+            "    {name:<18} {advertised:>10} {received:>10} {accepted:>10}{note}{kept}"
         )?;
     }
     several_paths(peer, out)

@@ -249,6 +249,14 @@ const FAMILIES: Entries = &[
         Accepted(EVERY_FAMILY),
     ),
     (
+        "neighbors.afi-safis.long-lived-graceful-restart.enabled",
+        Implemented,
+    ),
+    (
+        "neighbors.afi-safis.long-lived-graceful-restart.restart-time",
+        Implemented,
+    ),
+    (
         "neighbors.afi-safis.long-lived-graceful-restart.*",
         Accepted(NONE),
     ),

@@ -8,8 +8,8 @@ use std::{
 
 use bgp_fsm::{Mode, PeerAs, SessionConfig};
 use bgp_proto::{
-    AddPath, AddPathDirection, AsPath, Asn, Capability, Family, GracefulRestart, HoldTime, NextHop,
-    Origin, PathAttributes, RestartFamily,
+    AddPath, AddPathDirection, AsPath, Asn, Capability, Family, GracefulRestart, HoldTime,
+    LongLivedFamily, NextHop, Origin, PathAttributes, RestartFamily,
 };
 use ipnetwork::IpNetwork;
 use rib::{Disposition, NextHopMode, PathsSent, PeerId, Policy, RibConfig, RouteBatch};
@@ -180,6 +180,17 @@ fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capabili
             restart_time: neighbor.graceful_restart.restart_time,
             families: families.iter().copied().map(entry).collect(),
         }));
+    }
+    let entries = neighbor.families.iter().filter_map(|entry| {
+        Some(LongLivedFamily {
+            family: entry.family,
+            forwarding_preserved: around.config.fib.as_ref().is_none_or(|fib| fib.persist),
+            stale_time: entry.long_lived?,
+        })
+    });
+    let long_lived: Vec<LongLivedFamily> = entries.collect();
+    if neighbor.graceful_restart.enabled && !long_lived.is_empty() {
+        capabilities.push(Capability::LongLivedGracefulRestart(long_lived));
     }
     let direction =
         |entry: &config::FamilyConfig| match (entry.add_path_receive, entry.add_path_send) {

@@ -186,7 +186,7 @@ impl<S: Sink> Worker<S> {
                 }
                 let from = match &input {
                     Input::Routes(batch) => batch.source().peer(),
-                    Input::SweepStale(id, _) => Some(*id),
+                    Input::SweepStale(id, _) | Input::LongLivedStale(id, _) => Some(*id),
                     _ => None,
                 };
                 let reserved = match &mut input {

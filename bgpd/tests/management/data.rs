@@ -278,6 +278,7 @@ fn families(received: u64, accepted: u64, advertised: u64) -> Vec<FamilyStatus> 
             send: end_of_rib,
             paths: end_of_rib.then_some(rib::PathsSent::Best(NonZeroU8::MAX)),
         },
+        stale: None,
     };
     vec![
         status(Family::IPV4_UNICAST, true),

@@ -10,6 +10,8 @@ use DecisionStep as Step;
 pub enum DecisionStep {
     /// Whether it can be used at all (RFC 4271 §9.1.2.1).
     Usable,
+    /// Not kept long after the neighbour that it came from has gone (RFC 9494 §4.3).
+    LongLivedStale,
     /// Preference of the source.
     Source,
     /// Highest weight, which is the operator's and never leaves the router (FRR).
@@ -61,6 +63,7 @@ impl fmt::Display for DecisionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Step::Usable => "not usable",
+            Step::LongLivedStale => "not long-lived stale",
             Step::Source => "preference of the source",
             Step::Weight => "highest weight",
             Step::LocalPref => "highest LOCAL_PREF",
@@ -231,6 +234,7 @@ impl Selection {
 
 static RFC: &[DecisionStep] = &[
     Step::Usable,
+    Step::LongLivedStale,
     Step::Source,
     Step::Weight,
     Step::LocalPref,
@@ -250,6 +254,7 @@ static BIRD: &[DecisionStep] = RFC;
 
 static GOBGP: &[DecisionStep] = &[
     Step::Usable,
+    Step::LongLivedStale,
     Step::Source,
     Step::Weight,
     Step::LocalPref,
@@ -266,6 +271,7 @@ static GOBGP: &[DecisionStep] = &[
 
 static FRR: &[DecisionStep] = &[
     Step::Usable,
+    Step::LongLivedStale,
     Step::Source,
     Step::Weight,
     Step::LocalPref,

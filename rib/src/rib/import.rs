@@ -10,7 +10,7 @@ use triomphe::Arc;
 use super::{Around, Rib, count};
 use crate::{
     Disposition, KernelAttributes, PeerId, Policy, RouteBatch, Source, Unusable, Verdict,
-    attributes::Attributes,
+    attributes::{Attributes, Interner},
     path::{Entry, Imported, Path, Rare},
     policy::{Draft, Memo},
 };
@@ -223,6 +223,16 @@ impl Rib {
 
     /// Imports a neighbour's paths again, as they were received.
     pub(super) fn reimport(&mut self, id: PeerId, prefixes: &[Prefix]) {
+        self.reimport_as(id, prefixes, |_, path| path.received().clone());
+    }
+
+    /// The same with other attributes than those that were received.
+    pub(super) fn reimport_as(
+        &mut self,
+        id: PeerId,
+        prefixes: &[Prefix],
+        received: impl Fn(&mut Interner, &Path) -> Attributes,
+    ) {
         let source = Source::Bgp(id);
         let policy = self.import_policy(source);
         let mut known = Arrivals::default();
@@ -235,9 +245,9 @@ impl Rib {
                 .cloned()
                 .collect();
             for path in old {
-                let (received, disposition) = (path.received(), path.arrived_as());
-                let values = received.unpack();
-                let mut arrival = self.without_policy(source, received, &values, disposition);
+                let received = received(&mut self.interner, &path);
+                let (values, disposition) = (received.unpack(), path.arrived_as());
+                let mut arrival = self.without_policy(source, &received, &values, disposition);
                 if let Some(policy) = &policy {
                     arrival = self.arrival(policy, *prefix, source, &arrival, &mut known);
                 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::control::{
     AddPathStatus, FamilyStatus, FibSummary, LastError, MessageCounts, PeerStatus, SessionState,
-    Status,
+    StaleStatus, Status,
 };
 
 impl Protobuf for Status {
@@ -334,6 +334,10 @@ impl Protobuf for FamilyStatus {
             add_path_receive: self.add_path.receive,
             add_path_send: self.add_path.send,
             paths_sent: self.add_path.paths.as_ref().map(PathsSent::to_protobuf),
+            stale: self.stale.map(|stale| v1::StaleRoutes {
+                long_lived: stale.long_lived,
+                seconds_left: stale.seconds_left,
+            }),
         }
     }
 
@@ -358,6 +362,10 @@ impl Protobuf for FamilyStatus {
                     .transpose()
                     .map_err(|error| error.within("paths_sent"))?,
             },
+            stale: message.stale.map(|stale| StaleStatus {
+                long_lived: stale.long_lived,
+                seconds_left: stale.seconds_left,
+            }),
         })
     }
 }

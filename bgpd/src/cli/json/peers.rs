@@ -238,6 +238,14 @@ struct FamilyView {
     advertised: u64,
     end_of_rib: bool,
     add_path: AddPathView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale: Option<StaleView>,
+}
+
+#[derive(Serialize)]
+struct StaleView {
+    long_lived: bool,
+    seconds_left: u64,
 }
 
 #[derive(Serialize)]
@@ -276,6 +284,10 @@ impl From<&FamilyStatus> for FamilyView {
             advertised: status.advertised,
             end_of_rib: status.end_of_rib,
             add_path: status.add_path.into(),
+            stale: status.stale.map(|stale| StaleView {
+                long_lived: stale.long_lived,
+                seconds_left: stale.seconds_left,
+            }),
         }
     }
 }

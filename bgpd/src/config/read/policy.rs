@@ -38,6 +38,14 @@ pub(super) fn families<'t>(
     Some(families)
 }
 
+/// Seconds of a long-lived graceful restart, if there is to be one: a day if nothing is said.
+fn long_lived<'t>(notes: &mut Notes<'t>, table: &Node<'t>) -> Option<u32> {
+    let time = table.get("long-lived-graceful-restart.restart-time");
+    let time = notes.number(time, 1..=(1 << 24) - 1);
+    let enabled = notes.boolean(table.get("long-lived-graceful-restart.enabled"));
+    enabled.unwrap_or(false).then(|| time.unwrap_or(86_400))
+}
+
 fn family<'t>(
     notes: &mut Notes<'t>,
     table: &Node<'t>,
@@ -65,6 +73,7 @@ fn family<'t>(
     let action = table.get("prefix-limit.action");
     let limit_action = notes.choice(action, &actions).unwrap_or_default();
     let extended_next_hop = notes.boolean(table.get("extended-nexthop"));
+    let long_lived = long_lived(notes, table);
     if !enabled {
         return None;
     }
@@ -84,6 +93,7 @@ fn family<'t>(
     Some(FamilyConfig {
         family,
         extended_next_hop,
+        long_lived,
         add_path_receive: add_paths.receive(),
         add_path_send: add_paths.send(notes),
         max_prefixes: limit.filter(|limit| *limit > 0),

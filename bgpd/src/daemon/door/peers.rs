@@ -6,9 +6,12 @@ use rib::FamilyCounts;
 
 use super::{Door, Running};
 use crate::{
-    control::{AddPathStatus, ControlError, FamilyStatus, LastError, MessageCounts, PeerStatus},
+    control::{
+        AddPathStatus, ControlError, FamilyStatus, LastError, MessageCounts, PeerStatus,
+        StaleStatus,
+    },
     daemon::peer_task::session_state,
-    peer::{Counts, Peer},
+    peer::{Counts, Peer, Staleness},
 };
 
 impl Door {
@@ -96,7 +99,7 @@ fn describe(
         queued: queued as u64,
         panics: running.panics.as_ref().map_or(0, |panics| panics.count),
         last_error: last_error(peer, running, now),
-        families: families(peer, counts),
+        families: families(peer, counts, now),
         import_policy: neighbor.import.to_string(),
         import_policies: neighbor.import.names(),
         export_policies: neighbor.export.names(),
@@ -122,7 +125,7 @@ fn last_error(peer: &Peer, running: &Running, now: Instant) -> Option<LastError>
     })
 }
 
-fn families(peer: &Peer, counts: &[(Family, FamilyCounts)]) -> Vec<FamilyStatus> {
+fn families(peer: &Peer, counts: &[(Family, FamilyCounts)], now: Instant) -> Vec<FamilyStatus> {
     peer.settings()
         .families()
         .map(|family| {
@@ -149,6 +152,10 @@ fn families(peer: &Peer, counts: &[(Family, FamilyCounts)]) -> Vec<FamilyStatus>
                 accepted: counted.accepted,
                 advertised: counted.advertised,
                 end_of_rib: peer.has_end_of_rib(family),
+                stale: peer.stale(family).map(|(how, until)| StaleStatus {
+                    long_lived: how == Staleness::LongLived,
+                    seconds_left: until.saturating_since(now).as_secs(),
+                }),
             }
         })
         .collect()

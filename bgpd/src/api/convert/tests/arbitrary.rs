@@ -17,8 +17,8 @@ use crate::config::PeerName;
 use crate::control::{
     AddPathStatus, Explanation, FamilyStatus, FibRoute, FibState, FibSummary, LastError,
     MessageCounts, NextHopStatus, PeerOrder, PeerStatus, PolicyChange, PolicyHit, PolicyPoint,
-    PolicyTrace, PrefixMatch, Route, RouteQuery, RouteSource, SessionState, Status, Table, Verdict,
-    WatchEvent, Way,
+    PolicyTrace, PrefixMatch, Route, RouteQuery, RouteSource, SessionState, StaleStatus, Status,
+    Table, Verdict, WatchEvent, Way,
 };
 
 pub(super) fn prefixes() -> impl Strategy<Value = Prefix> {
@@ -311,8 +311,9 @@ pub(super) fn families() -> impl Strategy<Value = Family> {
 pub(super) fn family_statuses() -> impl Strategy<Value = FamilyStatus> {
     let several = (any::<bool>(), any::<bool>(), option::of(paths_sent()));
     let counts = any::<[u64; 3]>();
-    (families(), any::<(bool, bool)>(), counts, several).prop_map(
-        |(family, (negotiated, end_of_rib), counts, several)| FamilyStatus {
+    let stale = option::of(any::<(bool, u64)>());
+    (families(), any::<(bool, bool)>(), counts, several, stale).prop_map(
+        |(family, (negotiated, end_of_rib), counts, several, stale)| FamilyStatus {
             family,
             negotiated,
             received: counts[0],
@@ -324,6 +325,10 @@ pub(super) fn family_statuses() -> impl Strategy<Value = FamilyStatus> {
                 send: several.1,
                 paths: several.2,
             },
+            stale: stale.map(|(long_lived, seconds_left)| StaleStatus {
+                long_lived,
+                seconds_left,
+            }),
         },
     )
 }
