@@ -52,6 +52,9 @@ pub enum Input {
     Drained(PeerId),
     /// Next hops changed.
     NextHops(Vec<(IpAddr, NextHopState)>),
+    /// Whether packets get through an interface, by its index: of next hops that count on one interface only. One that is not
+    /// mentioned is usable.
+    Interfaces(Vec<(u32, bool)>),
     /// New import and export policy of a neighbour.
     Policy(PeerId, Policy, Policy),
     /// New policy for what goes into the forwarding table.

@@ -27,6 +27,10 @@ pub(crate) struct NextHops {
     /// Addresses whose first user came or last user went.
     changed: BTreeSet<IpAddr>,
     tracked: BTreeSet<IpAddr>,
+    /// How many paths of each prefix leave by an interface that they name.
+    leaving: BTreeMap<u32, BTreeMap<Prefix, u32>>,
+    /// Interfaces through which nothing gets. The others are usable, heard of or not.
+    down: BTreeSet<u32>,
 }
 
 /// The address that a path depends on.
@@ -39,6 +43,14 @@ fn address(path: &Path) -> Option<IpAddr> {
     }
 }
 
+/// The interface that a path names beside its next hop.
+fn interface(path: &Path) -> Option<u32> {
+    match path.disposition() {
+        Disposition::Link { interface, .. } if path.source.is_installed() => Some(interface),
+        _ => None,
+    }
+}
+
 impl NextHops {
     pub(crate) fn new(enabled: bool) -> Self {
         Self {
@@ -46,6 +58,8 @@ impl NextHops {
             known: BTreeMap::new(),
             changed: BTreeSet::new(),
             tracked: BTreeSet::new(),
+            leaving: BTreeMap::new(),
+            down: BTreeSet::new(),
         }
     }
 
@@ -54,11 +68,15 @@ impl NextHops {
             let hop = self.known.entry(address).or_default();
             *hop.users.entry(prefix).or_default() += 1;
             self.changed.insert(address);
+        } else if let Some(index) = interface(path).filter(|_| self.enabled) {
+            let users = self.leaving.entry(index).or_default();
+            *users.entry(prefix).or_default() += 1;
         }
     }
 
     pub(crate) fn release(&mut self, prefix: Prefix, path: &Path) {
         let Some(address) = address(path).filter(|_| self.enabled) else {
+            self.release_interface(prefix, path);
             return;
         };
         let Some(hop) = self.known.get_mut(&address) else {
@@ -72,6 +90,41 @@ impl NextHops {
         }
         if hop.users.is_empty() {
             self.changed.insert(address);
+        }
+    }
+
+    fn release_interface(&mut self, prefix: Prefix, path: &Path) {
+        let Some(index) = interface(path) else {
+            return;
+        };
+        let Some(users) = self.leaving.get_mut(&index) else {
+            return;
+        };
+        if let Some(count) = users.get_mut(&prefix) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&prefix);
+            }
+        }
+        if users.is_empty() {
+            self.leaving.remove(&index);
+        }
+    }
+
+    /// The prefixes for which it would be news that packets get through an interface, or do not.
+    pub(crate) fn concerned_by_interface(&self, index: u32, up: bool) -> Vec<Prefix> {
+        match self.leaving.get(&index) {
+            Some(users) if self.down.contains(&index) == up => users.keys().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes in whether packets get through an interface.
+    pub(crate) fn interface_changed(&mut self, index: u32, up: bool) {
+        if up {
+            self.down.remove(&index);
+        } else {
+            self.down.insert(index);
         }
     }
 
@@ -93,7 +146,7 @@ impl NextHops {
     pub(crate) fn is_reachable(&self, path: &Path) -> bool {
         match address(path).filter(|_| self.enabled) {
             Some(address) => matches!(self.state(address), Some(NextHopState::Reachable { .. })),
-            None => true,
+            None => interface(path).is_none_or(|index| !self.down.contains(&index)),
         }
     }
 

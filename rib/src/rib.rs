@@ -104,6 +104,16 @@ impl Rib {
                     }
                 }
             }
+            Input::Interfaces(changes) => {
+                for (index, up) in changes {
+                    let prefixes = self.next_hops.concerned_by_interface(index, up);
+                    self.touch_all(&prefixes);
+                    self.next_hops.interface_changed(index, up);
+                    for prefix in prefixes {
+                        self.decide(prefix);
+                    }
+                }
+            }
             Input::Policy(id, import, export) => self.policy(id, import, export),
             Input::KernelPolicy(policy) => self.kernel_policy(policy),
             Input::Weight(id, weight) => self.change_weight(id, weight),

@@ -50,10 +50,12 @@ pub enum Disposition {
     Unreachable,
     /// Nowhere, and the sender is told that it must not.
     Prohibit,
+    /// To wherever the next table of the kernel's rules says.
+    Throw,
     /// Out of this interface, by its index.
     Device(u32),
     /// To the next router, whose address counts on one interface only. It is there as long as the session with whoever
-    /// says so is.
+    /// says so is, and packets get through the interface ([`crate::Input::Interfaces`]).
     Link {
         /// Link-local.
         gateway: core::net::Ipv6Addr,
@@ -70,6 +72,7 @@ impl fmt::Display for Disposition {
             Self::Blackhole => f.write_str("blackhole"),
             Self::Unreachable => f.write_str("unreachable"),
             Self::Prohibit => f.write_str("prohibit"),
+            Self::Throw => f.write_str("throw"),
             Self::Device(index) => write!(f, "dev #{index}"),
             Self::Link { gateway, interface } => write!(f, "via {gateway} dev #{interface}"),
         }

@@ -2,7 +2,7 @@
 //! Between the RIB and the kernel: best paths go down as routes, what the kernel knows comes up as RIB input.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -123,6 +123,23 @@ pub(super) struct FibTask {
 pub(super) struct NextHops {
     wanted: HashMap<IpAddr, HashSet<usize>>,
     known: HashMap<IpAddr, NextHopState>,
+    /// Whether packets get through each interface.
+    up: BTreeMap<u32, bool>,
+}
+
+impl NextHops {
+    /// Takes in the state of all interfaces. Returns what has changed, interfaces that are gone among it.
+    fn interfaces(&mut self, links: &[fib_netlink::Link]) -> Vec<(u32, bool)> {
+        let now: BTreeMap<u32, bool> = links.iter().map(|link| (link.index, link.up)).collect();
+        let gone = self.up.keys().filter(|index| !now.contains_key(index));
+        let gone = gone.map(|index| (*index, false));
+        let known = |(index, up): &(u32, bool)| self.up.get(index).unwrap_or(&true) == up;
+        let mut changes: Vec<_> = now.iter().map(|(index, up)| (*index, *up)).collect();
+        changes.retain(|change| !known(change));
+        changes.extend(gone);
+        self.up = now;
+        changes
+    }
 }
 
 impl FibTask {
@@ -233,7 +250,16 @@ impl FibTask {
             FibEvent::Learned(changes) => self.learned(changes).await,
             FibEvent::NextHops(changes) => self.next_hops(&changes).await,
             FibEvent::Links(links) => {
+                let interfaces = self.next_hops.interfaces(&links);
+                // The kernel first: what leads elsewhere already can be decided in peace.
                 self.fib.apply(self.kernel.links_changed(&links)).await;
+                if interfaces.is_empty() {
+                    return Ok(());
+                }
+                for shard in &self.shards {
+                    let input = Input::Interfaces(interfaces.clone());
+                    shard.order(Order::Input(input)).await?;
+                }
                 Ok(())
             }
             FibEvent::Status(states) => {
@@ -381,7 +407,10 @@ pub(super) fn fib_route(state: &RouteState) -> control::FibRoute {
     use fib_netlink::Status;
     control::FibRoute {
         prefix: prefix(state.route.prefix).expect("fib_netlink has valid prefixes"),
-        target: target(&state.route),
+        target: match state.object {
+            Some(id) => format!("nhid {id} {}", target(&state.route)),
+            None => target(&state.route),
+        },
         metric: state.route.metric.unwrap_or_default(),
         state: match &state.status {
             Status::Pending => control::FibState::Pending,

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use rib::{Input, NextHopState, PeerId, Relation, RibConfig};
+use rib::{Disposition, Input, NextHopState, PeerId, Relation, RibConfig, RouteBatch};
 
 use crate::world::{World, address, attributes, config, from, peer};
 
@@ -91,4 +91,41 @@ fn one_way_of_several_comes_and_goes_with_its_next_hop() {
     world.step(Input::NextHops(vec![(hop(103), UP)]));
     world.settle();
     assert_eq!(ways(&world), 3);
+}
+
+#[test]
+fn an_interface_that_is_down_withdraws_the_routes_that_name_it_until_it_is_up() {
+    let mut world = tracking(2);
+    let announce = |world: &mut World, source, prefix: &str, interface| {
+        let mut batch = RouteBatch::new(source);
+        let gateway = "fe80::1".parse().unwrap();
+        let link = Disposition::Link { gateway, interface };
+        let path = batch.push_path(attributes(101, &[]), link);
+        batch.announce(prefix.parse().unwrap(), 0, path);
+        world.step(Input::Routes(batch));
+    };
+    announce(&mut world, from(1), "10.1.0.0/16", 7);
+    announce(&mut world, from(2), "10.1.0.0/16", 8);
+    announce(&mut world, from(1), "10.2.0.0/16", 7);
+    world.settle();
+    let ways = |world: &World| {
+        let ways = world.forwarding.iter();
+        let ways = ways.map(|(prefix, route)| (prefix.to_string(), route.paths.len()));
+        ways.collect::<Vec<_>>()
+    };
+    let both = [("10.1.0.0/16".to_owned(), 2), ("10.2.0.0/16".to_owned(), 1)];
+    assert_eq!(ways(&world), both);
+    world.step(Input::Interfaces(vec![(7, false), (9, false)]));
+    world.settle();
+    assert_eq!(ways(&world), [("10.1.0.0/16".to_owned(), 1)]);
+
+    // What is announced by it meanwhile has to wait as well.
+    announce(&mut world, from(3), "10.3.0.0/16", 7);
+    world.withdraw(from(1), "10.2.0.0/16");
+    world.settle();
+    assert_eq!(ways(&world), [("10.1.0.0/16".to_owned(), 1)]);
+    world.step(Input::Interfaces(vec![(7, true)]));
+    world.settle();
+    let expected = [("10.1.0.0/16".to_owned(), 2), ("10.3.0.0/16".to_owned(), 1)];
+    assert_eq!(ways(&world), expected);
 }
