@@ -28,6 +28,8 @@ pub struct Kernel {
     interfaces: BTreeMap<u32, String>,
     /// The best paths that the kernel should know.
     best: BTreeMap<Prefix, FibRoute>,
+    /// Those of them whose routes go by our subnets or interfaces.
+    local: BTreeSet<Prefix>,
 }
 
 impl Kernel {
@@ -44,15 +46,18 @@ impl Kernel {
     pub fn best_changed(&mut self, changes: impl IntoIterator<Item = FibChange>) -> Vec<Change> {
         let mut wanted = Vec::new();
         for change in changes {
-            match change.best {
-                Some(best) => {
-                    wanted.push(self.change(change.prefix, &best));
-                    self.best.insert(change.prefix, best);
+            if let Some(best) = change.best {
+                wanted.push(self.change(change.prefix, &best));
+                if self.is_local(change.prefix, &best) {
+                    self.local.insert(change.prefix);
+                } else {
+                    self.local.remove(&change.prefix);
                 }
-                None => {
-                    if self.best.remove(&change.prefix).is_some() {
-                        wanted.push(Change::Remove(network(change.prefix)));
-                    }
+                self.best.insert(change.prefix, best);
+            } else {
+                self.local.remove(&change.prefix);
+                if self.best.remove(&change.prefix).is_some() {
+                    wanted.push(Change::Remove(network(change.prefix)));
                 }
             }
         }
@@ -76,12 +81,18 @@ impl Kernel {
         }
         self.subnets = subnets;
         self.interfaces = interfaces;
-        self.all()
+        let local = self.local.iter();
+        local
+            .filter_map(|prefix| Some(self.change(*prefix, self.best.get(prefix)?)))
+            .collect()
     }
 
     /// The pools changed by a reload: returns all routes, as they are written now.
     pub fn pools_changed(&mut self, pools: Vec<Pool>) -> Vec<Change> {
         self.pools = pools;
+        let local = self.best.iter();
+        let local = local.filter(|(prefix, best)| self.is_local(**prefix, best));
+        self.local = local.map(|(prefix, _)| *prefix).collect();
         self.all()
     }
 
@@ -97,6 +108,24 @@ impl Kernel {
             .iter()
             .map(|(prefix, best)| self.change(*prefix, best))
             .collect()
+    }
+
+    /// Whether our subnets or interfaces have a say in how a route is written.
+    fn is_local(&self, prefix: Prefix, best: &FibRoute) -> bool {
+        let crosses = |pool: &Pool| pool.mode == EncapsulationMode::CrossSubnet;
+        best.paths.iter().any(|path| match path.disposition {
+            Disposition::Via(NextHop::V6LinkLocal { .. })
+            | Disposition::Device(_)
+            | Disposition::Link { .. } => true,
+            Disposition::Via(_) => match &path.kernel().tunnel {
+                Some(tunnel) => *tunnel == Tunnel::CrossSubnet,
+                None => self.pool(prefix).is_some_and(crosses),
+            },
+            Disposition::Blackhole
+            | Disposition::Unreachable
+            | Disposition::Prohibit
+            | Disposition::Throw => false,
+        })
     }
 
     fn is_tunnel(&self, interface: &str) -> bool {
@@ -143,6 +172,7 @@ impl Kernel {
                 Disposition::Blackhole => return Some(Target::Blackhole),
                 Disposition::Unreachable => return Some(Target::Unreachable),
                 Disposition::Prohibit => return Some(Target::Prohibit),
+                Disposition::Throw => return Some(Target::Throw),
                 Disposition::Device(index) => {
                     hops.push(Hop::device(self.interfaces.get(&index)?).weighing(weight));
                 }
@@ -220,4 +250,66 @@ pub fn network(prefix: Prefix) -> IpNetwork {
     let whole = IpNetwork::from(prefix.addr());
     // Never refused: a `Prefix` is not longer than its address.
     IpNetwork::new(prefix.addr(), prefix.length()).unwrap_or(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use bgp_proto::{AsPath, Asn, Instant, Origin, PathAttributes, RouterId};
+    use rib::{Input, Output, Rib, RibConfig, RouteBatch};
+
+    use super::*;
+
+    /// What the RIB makes of static routes.
+    fn best(routes: &[(&str, Disposition)]) -> Vec<FibChange> {
+        let id = RouterId::new([192, 0, 2, 1].into()).unwrap();
+        let mut rib = Rib::new(RibConfig::new(Asn(64512), id));
+        let mut batch = RouteBatch::new(Source::Static);
+        for (prefix, disposition) in routes {
+            let next_hop = NextHop::V4([0; 4].into());
+            let attributes = PathAttributes::new(Origin::Igp, AsPath::empty(), next_hop);
+            let path = batch.push_path(attributes, *disposition);
+            batch.announce(prefix.parse().unwrap(), 0, path);
+        }
+        rib.step(Input::Routes(batch), Instant::ZERO);
+        let mut output = Output::default();
+        while rib.has_work() {
+            rib.drain(&mut output);
+        }
+        output.install
+    }
+
+    #[test]
+    fn links_that_change_concern_the_routes_that_go_by_them_only() {
+        let gateway = "fe80::1".parse().unwrap();
+        let changes = best(&[
+            (
+                "10.1.0.0/16",
+                Disposition::Via(NextHop::V4([10, 0, 0, 1].into())),
+            ),
+            ("10.2.0.0/16", Disposition::Blackhole),
+            ("10.3.0.0/16", Disposition::Device(2)),
+            (
+                "fd00::/16",
+                Disposition::Link {
+                    gateway,
+                    interface: 2,
+                },
+            ),
+        ]);
+        assert_eq!(changes.len(), 4);
+        let mut kernel = Kernel::new(Vec::new(), Sources::default());
+        assert_eq!(kernel.best_changed(changes).len(), 4);
+        let link = fib_netlink::Link {
+            index: 2,
+            name: "e2".to_owned(),
+            up: true,
+            addresses: vec!["10.0.0.9/24".parse().unwrap()],
+        };
+        let written = kernel.links_changed(&[link]);
+        let device = Target::Via(vec![Hop::device("e2")]);
+        let via = Target::Via(vec![Hop::via(gateway.into()).over("e2")]);
+        let expected = [("10.3.0.0/16", device), ("fd00::/16", via)]
+            .map(|(prefix, target)| Change::Install(Route::new(prefix.parse().unwrap(), target)));
+        assert_eq!(written, expected);
+    }
 }

@@ -517,6 +517,39 @@ proptest::proptest! {
 }
 
 #[test]
+fn kernel_keys_mean_what_they_say() {
+    let config = parse(
+        r#"
+[global]
+as = 64512
+router-id = "192.0.2.1"
+
+[fib]
+tables = [100, 200]
+source-v4 = "192.0.2.1"
+source-v6 = "2001:db8::1"
+nexthop-objects = true
+
+[[static-routes]]
+prefix = "10.9.0.0/16"
+throw = true
+"#,
+    );
+    let fib = config.fib.as_ref().unwrap();
+    assert_eq!(fib.tables, [100, 200].into());
+    assert_eq!(fib.sources.v4, Some([192, 0, 2, 1].into()));
+    assert_eq!(fib.sources.v6, "2001:db8::1".parse().ok());
+    assert_eq!(config.static_routes[0].target, config::StaticTarget::Throw);
+    let kernel = fib.to_fib_config(&config.pools);
+    assert_eq!(kernel.tables, [100, 200].into());
+    assert_eq!(kernel.nexthop_objects, Some(32));
+    assert_eq!(
+        config::Fib::default().to_fib_config(&[]).nexthop_objects,
+        None
+    );
+}
+
+#[test]
 fn the_examples_load_without_warnings() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/config");
     let host = host(

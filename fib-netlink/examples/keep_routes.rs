@@ -59,6 +59,7 @@ fn route(text: &str) -> Result<Route> {
         "blackhole" => Target::Blackhole,
         "unreachable" => Target::Unreachable,
         "prohibit" => Target::Prohibit,
+        "throw" => Target::Throw,
         hops => Target::Via(hops.split(',').map(hop).collect::<Result<_>>()?),
     };
     Ok(Route::new(prefix.parse()?, target))

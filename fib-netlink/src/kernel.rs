@@ -54,7 +54,9 @@ pub enum Kind {
     Unreachable,
     /// Answers that communication is prohibited.
     Prohibit,
-    /// Looks on in the next table (`throw`), or something else that we never write.
+    /// Looks on in the next table.
+    Throw,
+    /// Something that we never write.
     Other,
 }
 

@@ -43,7 +43,7 @@ impl Learned {
         let made = |held: &&Held| {
             held.protocol != PROTOCOL_KERNEL
                 && held.protocol != PROTOCOL_REDIRECT
-                && held.way.kind != Kind::Other
+                && !matches!(held.way.kind, Kind::Throw | Kind::Other)
                 && is_meant(held, interfaces, links)
         };
         let best = foreign.filter(made).min_by_key(|held| held.metric);

@@ -48,6 +48,8 @@ pub enum Target {
     Unreachable,
     /// The sender is told that communication is prohibited.
     Prohibit,
+    /// This table has nothing to say of them: the next one is asked (`ip rule`).
+    Throw,
 }
 
 /// One way out of this host.
@@ -236,6 +238,7 @@ impl fmt::Display for Target {
             Self::Blackhole => f.write_str("blackhole"),
             Self::Unreachable => f.write_str("unreachable"),
             Self::Prohibit => f.write_str("prohibit"),
+            Self::Throw => f.write_str("throw"),
         }
     }
 }

@@ -214,6 +214,7 @@ pub(crate) fn resolve(want: &Want, links: &Links, tracker: &Tracker) -> Resolved
         Target::Blackhole => Kind::Blackhole,
         Target::Unreachable => Kind::Unreachable,
         Target::Prohibit => Kind::Prohibit,
+        Target::Throw => Kind::Throw,
     };
     Resolved::Ready(Arc::new(Way::reject(kind)))
 }

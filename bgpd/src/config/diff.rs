@@ -104,6 +104,7 @@ impl fmt::Display for StaticRoute {
             StaticTarget::Blackhole => f.write_str("blackhole"),
             StaticTarget::Unreachable => f.write_str("unreachable"),
             StaticTarget::Prohibit => f.write_str("prohibit"),
+            StaticTarget::Throw => f.write_str("throw"),
             StaticTarget::Via(router) => write!(f, "via {router}"),
         }
     }

@@ -168,6 +168,8 @@ pub struct Fib {
     pub learn_direct: Option<Vec<String>>,
     /// Our routes stay when we stop.
     pub persist: bool,
+    /// Hops that many routes share are written as next-hop objects.
+    pub nexthop_objects: bool,
     /// Next hops may be reached by a default route.
     pub resolve_via_default: bool,
     /// How long a start waits for neighbours before what a previous run has left is removed.
@@ -187,12 +189,16 @@ impl Default for Fib {
             learn_kernel: None,
             learn_direct: None,
             persist: true,
+            nexthop_objects: false,
             resolve_via_default: true,
             deferral: Duration::from_secs(120),
             export: PeerPolicy::standard(true),
         }
     }
 }
+
+/// Hops that fewer routes share are not worth an object.
+const SHARED: usize = 32;
 
 /// Preferred source addresses.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -219,6 +225,7 @@ impl Fib {
                 direct: self.learn_direct.as_ref().map(Interfaces::new),
             },
             persist: self.persist,
+            nexthop_objects: self.nexthop_objects.then_some(SHARED),
             resolve_via_default: self.resolve_via_default,
             sweep_after: None,
             ..FibConfig::default()
@@ -244,6 +251,8 @@ pub enum StaticTarget {
     Unreachable,
     /// Refused with "administratively prohibited".
     Prohibit,
+    /// Looked up in the next table.
+    Throw,
     /// Sent to a router.
     Via(IpAddr),
 }

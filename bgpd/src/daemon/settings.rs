@@ -328,6 +328,7 @@ pub(super) fn static_routes(
             StaticTarget::Blackhole => Disposition::Blackhole,
             StaticTarget::Unreachable => Disposition::Unreachable,
             StaticTarget::Prohibit => Disposition::Prohibit,
+            StaticTarget::Throw => Disposition::Throw,
             StaticTarget::Via(gateway) => Disposition::Via(gateway.into()),
         };
         let path = batch.push_path(

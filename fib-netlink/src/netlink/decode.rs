@@ -228,6 +228,7 @@ fn route(payload: &[u8]) -> Option<KernelRoute> {
         RTN_BLACKHOLE => Kind::Blackhole,
         RTN_UNREACHABLE => Kind::Unreachable,
         RTN_PROHIBIT => Kind::Prohibit,
+        RTN_THROW => Kind::Throw,
         RTN_LOCAL..=RTN_MULTICAST => return None,
         _ => Kind::Other,
     };
@@ -384,6 +385,7 @@ const RTN_MULTICAST: u8 = 5;
 const RTN_BLACKHOLE: u8 = 6;
 const RTN_UNREACHABLE: u8 = 7;
 const RTN_PROHIBIT: u8 = 8;
+const RTN_THROW: u8 = 9;
 const RT_SCOPE_LINK: u8 = 253;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;

@@ -174,6 +174,7 @@ fn kind(kind: Kind) -> RouteType {
         Kind::Blackhole => RouteType::BlackHole,
         Kind::Unreachable => RouteType::Unreachable,
         Kind::Prohibit => RouteType::Prohibit,
+        Kind::Throw => RouteType::Throw,
         Kind::Other => RouteType::Unspec,
     }
 }
@@ -217,6 +218,7 @@ mod tests {
                 hops.prop_map(move |hops| Way::unicast(hops, source)),
                 Just(Way::reject(Kind::Blackhole)),
                 Just(Way::reject(Kind::Prohibit)),
+                Just(Way::reject(Kind::Throw)),
             ];
             (way, 1..2000u32, any::<u32>(), any::<u8>()).prop_map(
                 move |(way, table, metric, protocol)| {

@@ -125,7 +125,7 @@ fn a_tunnel_is_used_onlink() {
 
 #[test]
 #[ignore = "needs netns"]
-fn packets_can_be_refused_in_three_ways() {
+fn packets_can_be_refused_in_three_ways_and_sent_to_the_next_table() {
     in_namespace(async || {
         let (fib, _events) = start(FibConfig::default()).await;
         let route = |text: &str, target| Change::Install(Route::new(prefix(text), target));
@@ -133,7 +133,9 @@ fn packets_can_be_refused_in_three_ways() {
             route("10.1.0.0/16", Target::Blackhole),
             route("10.2.0.0/16", Target::Unreachable),
             route("10.3.0.0/16", Target::Prohibit),
+            route("10.4.0.0/16", Target::Throw),
             route("fd01::/32", Target::Blackhole),
+            route("fd02::/32", Target::Throw),
         ])
         .await;
         fib.settled().await;
@@ -141,11 +143,15 @@ fn packets_can_be_refused_in_three_ways() {
             "blackhole 10.1.0.0/16",
             "unreachable 10.2.0.0/16",
             "prohibit 10.3.0.0/16",
+            "throw 10.4.0.0/16",
         ];
         assert_eq!(routes("proto bird"), v4);
         assert_eq!(
             routes6("proto bird"),
-            ["blackhole fd01::/32 dev lo metric 1024"]
+            [
+                "blackhole fd01::/32 dev lo metric 1024",
+                "throw fd02::/32 dev lo metric 1024"
+            ]
         );
         fib.apply(vec![via("10.1.0.0/16", "10.0.0.2")]).await;
         fib.settled().await;

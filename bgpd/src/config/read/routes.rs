@@ -45,6 +45,9 @@ pub(super) fn fib<'t>(
         persist: notes
             .boolean(root.get("fib.persist"))
             .unwrap_or(usual.persist),
+        nexthop_objects: notes
+            .boolean(root.get("fib.nexthop-objects"))
+            .unwrap_or(usual.nexthop_objects),
         resolve_via_default: notes
             .boolean(root.get("fib.resolve-via-default"))
             .unwrap_or(usual.resolve_via_default),
@@ -112,13 +115,13 @@ pub(super) fn statics<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Vec<StaticR
 }
 
 fn target<'t>(notes: &mut Notes<'t>, node: &Node<'t>) -> Option<StaticTarget> {
-    const HELP: &str =
-        "one of `blackhole = true`, `unreachable = true`, `prohibit = true`, `via = \"ADDRESS\"`";
+    const HELP: &str = "one of `blackhole = true`, `unreachable = true`, `prohibit = true`, `throw = true`, `via = \"ADDRESS\"`";
     let mut targets = Vec::new();
     for (key, target) in [
         ("blackhole", StaticTarget::Blackhole),
         ("unreachable", StaticTarget::Unreachable),
         ("prohibit", StaticTarget::Prohibit),
+        ("throw", StaticTarget::Throw),
     ] {
         if notes.boolean(node.get(key)) == Some(true) {
             targets.push(target);
