@@ -23,6 +23,7 @@
 //!
 //! - [`Fib`] (feature `netlink`, on by default) owns the sockets and one task.
 //! - [`Reconciler`] is all of it that decides, without I/O or clock; [`plan()`] is its heart as a function.
+//! - Hops that many routes share can be next-hop objects of the kernel ([`FibConfig::nexthop_objects`]).
 //! - Ours is a route with our table, protocol **and** one of our metrics ([`Ownership`]).
 #![deny(unsafe_code)]
 

@@ -375,3 +375,140 @@ fn pools_and_policies_choose_table_metric_and_source() -> Result<()> {
     a.wait_route("10.2.0.0/16", &line)?;
     a.wait_route("10.2.0.0/16 table 100", "")
 }
+
+#[test]
+#[ignore = "needs netns"]
+fn policy_chooses_the_tunnel() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    for device in ["tun8", "tun9"] {
+        a.ip(&format!(
+            "link add {device} type veth peer name {device}-far"
+        ))?;
+        a.ip(&format!("link set {device}-far up"))?;
+        a.ip(&format!("link set {device} up"))?;
+    }
+    let pool =
+        "[[pools]]\ncidr = \"10.4.0.0/15\"\nencapsulation = \"ipip\"\ntunnel-device = \"tun8\"\n";
+    let config = |tunnel: &str| {
+        let policy = format!(
+            "[[policy-definitions]]\nname = \"into-kernel\"\n[[policy-definitions.statements]]\n\
+             conditions = {{ match-prefix-set = {{ prefix-set = \"some\" }} }}\n\
+             actions = {{ kernel-actions = {{ set-tunnel = \"{tunnel}\" }} }}\n\
+             [[defined-sets.prefix-sets]]\nprefix-set-name = \"some\"\n\
+             prefix-list = [{{ ip-prefix = \"10.3.0.0/16\" }}, {{ ip-prefix = \"10.4.0.0/16\" }}]\n"
+        );
+        let fib = "apply-policy = { export-policy-list = [\"into-kernel\"] }";
+        ours("", fib) + pool + &policy
+    };
+    let us = Bgpd::start(&a, &config("tun9"))?;
+    let _bird = Bird::start(&b, &theirs(&["10.3.0.0/16", "10.4.0.0/16", "10.5.0.0/16"]))?;
+    let native = "via 10.0.0.2 dev eth0 proto bird";
+    let has = |prefix: &str, way: &str| a.wait_route(prefix, &format!("{prefix} {way}"));
+    has("10.3.0.0/16", "via 10.0.0.2 dev tun9 proto bird onlink")?;
+    has("10.4.0.0/16", "via 10.0.0.2 dev tun9 proto bird onlink")?;
+    has("10.5.0.0/16", "via 10.0.0.2 dev tun8 proto bird onlink")?;
+    us.reload(&config("never"))?;
+    has("10.3.0.0/16", native)?;
+    has("10.4.0.0/16", native)?;
+    has("10.5.0.0/16", "via 10.0.0.2 dev tun8 proto bird onlink")?;
+    // Where there is no pool, there is no tunnel to be always taken.
+    us.reload(&config("always"))?;
+    has("10.4.0.0/16", "via 10.0.0.2 dev tun8 proto bird onlink")?;
+    has("10.3.0.0/16", native)?;
+    us.reload(&config("cross-subnet"))?;
+    has("10.4.0.0/16", native)
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn ipv6_sources_further_tables_and_throw_are_as_configured() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    a.ip("-6 addr add fd00::9/128 dev lo")?;
+    // Left by a previous run in a table that no route is wanted in now, and in one that is not ours.
+    for table in [300, 301] {
+        a.ip(&format!(
+            "route add 10.77.0.0/16 dev eth0 table {table} proto bird"
+        ))?;
+    }
+    let throw = "[[static-routes]]\nprefix = \"10.66.0.0/16\"\nthrow = true\n";
+    let config =
+        |source: &str| ours("", &format!("tables = [300]\nsource-v6 = \"{source}\"")) + throw;
+    let us = Bgpd::start(&a, &config("fd00::9"))?;
+    let _bird = Bird::start(&b, &theirs(&["10.2.0.0/16"]))?;
+    let line = |source: &str| {
+        format!("fd02::/48 via fd00::2 dev eth0 proto bird src {source} metric 1024 pref medium")
+    };
+    a.wait_route("fd02::/48", &line("fd00::9"))?;
+    via_bird(&a, "10.2.0.0/16")?;
+    a.wait_route("10.66.0.0/16", "throw 10.66.0.0/16 proto bird")?;
+    ensure!(fib(&us, "10.66.0.0/16")?["target"] == "throw");
+    until("what was left is removed", Duration::from_secs(20), || {
+        let routes = a.ip_output("route show table 300")?;
+        ensure!(routes.trim().is_empty(), "{routes}");
+        Ok(())
+    })?;
+    a.wait_route(
+        "10.77.0.0/16 table 301",
+        "10.77.0.0/16 dev eth0 proto bird scope link",
+    )?;
+    us.reload(&config("fd00::1"))?;
+    a.wait_route("fd02::/48", &line("fd00::1"))?;
+    us.reload(&config("fd00::1").replace("throw = true", "unreachable = true"))?;
+    a.wait_route("10.66.0.0/16", "unreachable 10.66.0.0/16 proto bird")
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn routes_that_share_a_next_hop_name_an_object_if_configured() -> Result<()> {
+    let lab = Lab::new("kern")?;
+    let (a, b) = lab.pair()?;
+    let prefixes: Vec<String> = (0..40).map(|n| format!("10.2.{n}.0/24")).collect();
+    let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    let mut us = Bgpd::start(&a, &ours("", "nexthop-objects = true"))?;
+    let _bird = Bird::start(&b, &theirs(&prefixes))?;
+    let group = |count: usize| {
+        until("all routes name the object, or none", SOON, || {
+            let routes = a.ip_output("route show proto bird")?;
+            let naming = routes
+                .matches("nhid 4271000001 via 10.0.0.2 dev eth0")
+                .count();
+            let all = routes.matches("via 10.0.0.2 dev eth0").count();
+            ensure!(naming == count && all == 40, "{routes}");
+            Ok(())
+        })
+    };
+    group(40)?;
+    let objects = "id 4271000001 group 4271000002 proto bird\n\
+                   id 4271000002 via 10.0.0.2 dev eth0 scope link proto bird";
+    let shown = || -> Result<String> {
+        let text = a.ip_output("nexthop show")?;
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        Ok(lines.join("\n"))
+    };
+    ensure!(shown()? == objects, "{}", shown()?);
+    let said = fib(&us, "10.2.7.0/24")?;
+    ensure!(said["target"] == "nhid 4271000001 via 10.0.0.2", "{said}");
+    // IPv6 has one route only: not worth an object.
+    a.wait_route(
+        "fd02::/48",
+        "fd02::/48 via fd00::2 dev eth0 proto bird metric 1024 pref medium",
+    )?;
+    a.ip("nexthop del id 4271000001")?;
+    group(40)?;
+    us.crash_and_restart()?;
+    us.wait_established("10.0.0.2")?;
+    until("they are taken over", SOON, || {
+        let said = fib(&us, "10.2.7.0/24")?;
+        ensure!(said["state"] == "adopted", "{said}");
+        Ok(())
+    })?;
+    ensure!(shown()? == objects, "{}", shown()?);
+    us.reload(&ours("", ""))?;
+    group(0)?;
+    until("the objects are gone", SOON, || {
+        ensure!(shown()?.is_empty(), "{}", shown()?);
+        Ok(())
+    })
+}

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Sessions between link-local addresses: BIRD and FRR have the same address on two of our interfaces.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
-use lab::{Bgpd, Bird, Frr, Lab, Netns, config};
+use lab::{Bgpd, Bird, Frr, Lab, Netns, config, until};
 
 const LINKS: &str = r#"
 [[peer-groups]]
@@ -134,4 +136,47 @@ fn one_that_only_connects_is_known_by_its_interface() -> Result<()> {
     us.ctl(&["neighbor", "fe80::2%eth0", "reset"])?;
     us.wait_established("fe80::2%eth0")?;
     us.wait_route("10.2.0.0/16")
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_cable_that_is_pulled_takes_its_link_local_next_hops_before_the_session_ends() -> Result<()> {
+    let lab = Lab::new("linklocal")?;
+    let [a, b, c] = three(&lab)?;
+    let us = Bgpd::start(&a, &ours())?;
+    let shared = "route 10.9.0.0/16 blackhole;\nroute 10.2.0.0/16 blackhole;";
+    let theirs = |number, asn| {
+        let text = bird(number, asn);
+        let own = format!("route 10.{number}.0.0/16 blackhole;");
+        ensure!(text.contains(&own), "{text}");
+        Ok(text.replace(&own, shared))
+    };
+    let _bird = Bird::start(&b, &theirs(2, 64513)?)?;
+    let _other = Bird::start(&c, &theirs(3, 64514)?)?;
+    us.wait_established("fe80::2%eth0")?;
+    us.wait_established("fe80::2%eth1")?;
+    let chosen = "via inet6 fe80::2 dev eth0";
+    a.wait_route_with("10.9.0.0/16", chosen)?;
+    a.wait_route_with("fd02::/48", "via fe80::2 dev eth0")?;
+    b.ip("link set eth0 down")?;
+    let begun = Instant::now();
+    until("the other way is taken", Duration::from_secs(2), || {
+        let routes = a.routes()?;
+        let gone = !routes.contains(chosen);
+        ensure!(
+            gone && routes.matches("via inet6 fe80::2 dev eth1").count() == 2,
+            "{routes}"
+        );
+        Ok(())
+    })?;
+    let took = begun.elapsed();
+    a.wait_route("fd02::/48", "")?;
+    ensure!(
+        us.state("fe80::2%eth0")? == "established",
+        "the session had no time to end: {took:?}"
+    );
+    eprintln!("link-local next hops were left {took:?} after the cable was pulled");
+    b.ip("link set eth0 up")?;
+    b.ip("-6 addr replace fe80::2/64 dev eth0 nodad")?;
+    a.wait_route_with("fd02::/48", "via fe80::2 dev eth0")
 }
