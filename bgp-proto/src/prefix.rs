@@ -7,7 +7,7 @@ use core::{
     str::FromStr,
 };
 
-use crate::Family;
+use crate::{Afi, Family};
 
 /// Why something is not a prefix.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -128,6 +128,21 @@ impl Prefix {
         match address {
             IpAddr::V4(address) => Ipv4Prefix::truncating(address, length).map(Self::V4),
             IpAddr::V6(address) => Ipv6Prefix::truncating(address, length).map(Self::V6),
+        }
+    }
+
+    /// The one that sorts before all others of its family: the default route.
+    pub fn first_of(family: Family) -> Self {
+        if family.afi == Afi::IPV6 {
+            Self::V6(Ipv6Prefix {
+                octets: [0; 16],
+                length: 0,
+            })
+        } else {
+            Self::V4(Ipv4Prefix {
+                octets: [0; 4],
+                length: 0,
+            })
         }
     }
 

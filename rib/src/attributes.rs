@@ -66,6 +66,30 @@ impl Reach {
 pub struct Attributes(ThinArc<Hot, u8>);
 
 impl Attributes {
+    /// One that is in no table.
+    pub(crate) fn alone(attributes: &PathAttributes) -> Self {
+        let mut octets = Vec::new();
+        attributes.pack(&mut octets);
+        Self::new(0, attributes, &octets)
+    }
+
+    fn new(number: u64, attributes: &PathAttributes, octets: &[u8]) -> Self {
+        let hot = Hot {
+            number,
+            local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
+            hops: attributes.as_path.hop_count(),
+            med: attributes.med,
+            neighbor: attributes.as_path.neighbor_as().unwrap_or_default(),
+            originator_id: attributes.originator_id,
+            clusters: u16::try_from(attributes.cluster_list.len()).unwrap_or(u16::MAX),
+            origin: attributes.origin,
+            reach: Reach::of(&attributes.communities),
+            only_to_customer: attributes.only_to_customer.is_some(),
+            is_long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE),
+        };
+        Self(ThinArc::from_header_and_slice(hot, octets))
+    }
+
     pub(crate) fn hot(&self) -> &Hot {
         &self.0.header.header
     }
@@ -158,20 +182,7 @@ impl Interner {
             self.sweep_at = FIRST_SWEEP.max(self.sets.len() + self.sets.len() / 2);
         }
         self.next += 1;
-        let hot = Hot {
-            number: self.next,
-            local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
-            hops: attributes.as_path.hop_count(),
-            med: attributes.med,
-            neighbor: attributes.as_path.neighbor_as().unwrap_or_default(),
-            originator_id: attributes.originator_id,
-            clusters: u16::try_from(attributes.cluster_list.len()).unwrap_or(u16::MAX),
-            origin: attributes.origin,
-            reach: Reach::of(&attributes.communities),
-            only_to_customer: attributes.only_to_customer.is_some(),
-            is_long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE),
-        };
-        let set = Attributes(ThinArc::from_header_and_slice(hot, &self.octets));
+        let set = Attributes::new(self.next, attributes, &self.octets);
         self.sets.insert(ByOctets(set.clone()));
         set
     }

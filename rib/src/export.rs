@@ -9,7 +9,7 @@ use bgp_proto::{
 };
 
 use crate::{
-    NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Source, Verdict,
+    Attributes, NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation, Source, Verdict,
     attributes::Reach,
     path::Path,
     peer::own_next_hop,
@@ -159,11 +159,12 @@ impl GroupKey {
     /// The attributes as this group is sent them. `None`: we have no address of the family to put in as next hop.
     pub(crate) fn attributes(
         &self,
-        path: &Path,
+        attributes: &Attributes,
+        source: Source,
         family: Family,
         reflection: Option<(RouterId, ClusterId)>,
     ) -> Option<PathAttributes> {
-        let mut out = path.attributes.unpack();
+        let mut out = attributes.unpack();
         if let Some((originator, cluster)) = reflection {
             out.originator_id = out.originator_id.or(Some(originator));
             out.cluster_list.insert(0, cluster);
@@ -178,18 +179,18 @@ impl GroupKey {
                 out.extended_communities
                     .retain(|community| community.is_transitive());
                 // A MED that another AS gave us is not for a third one (RFC 4271 §5.1.4), unless we only pass it on (RFC 7947).
-                if path.source.peer().is_some() && self.client.is_none() {
+                if source.peer().is_some() && self.client.is_none() {
                     out.med = None;
                 }
             }
             Relation::Member => {
                 out.as_path = self.as_path.told_member(&out.as_path);
-                out.local_pref = Some(path.attributes.hot().local_pref);
+                out.local_pref = Some(attributes.hot().local_pref);
                 out.originator_id = None;
                 out.cluster_list.clear();
             }
             Relation::Internal | Relation::Client => {
-                out.local_pref = Some(path.attributes.hot().local_pref);
+                out.local_pref = Some(attributes.hot().local_pref);
             }
         }
         self.only_to_customer.mark(&mut out);
@@ -197,7 +198,7 @@ impl GroupKey {
             leave(self.relation, &mut out);
         }
         self.warn_of_stale(&mut out);
-        out.next_hop = self.next_hop(path, family)?;
+        out.next_hop = self.next_hop(attributes, source, family)?;
         Some(out)
     }
 
@@ -211,7 +212,7 @@ impl GroupKey {
         watch: &mut impl Watch,
     ) -> Option<PathAttributes> {
         let family = facts.prefix.family();
-        let mut out = self.attributes(path, family, reflection)?;
+        let mut out = self.attributes(&path.attributes, path.source, family, reflection)?;
         out.local_pref = Some(path.attributes.hot().local_pref);
         let mut draft = Draft::new(&out);
         draft.preference = Some(facts.preference);
@@ -245,9 +246,15 @@ impl GroupKey {
         attributes.local_pref = Some(0);
     }
 
-    fn next_hop(&self, path: &Path, family: Family) -> Option<NextHop> {
-        let received = path.attributes.next_hop();
-        let is_local = path.source.peer().is_none();
+    /// The next hop as this group is sent it, if there is one for it.
+    pub(crate) fn next_hop(
+        &self,
+        attributes: &Attributes,
+        source: Source,
+        family: Family,
+    ) -> Option<NextHop> {
+        let received = attributes.next_hop();
+        let is_local = source.peer().is_none();
         let ours = match self.next_hop {
             _ if received.is_unspecified() || is_of_a_link(received) => true,
             NextHopMode::Unchanged => false,
@@ -255,7 +262,7 @@ impl GroupKey {
             NextHopMode::Auto if self.relation == Relation::External && self.client.is_none() => {
                 !self.is_shared(received.addr())
             }
-            NextHopMode::Auto => is_local && !matches!(path.source, Source::Api),
+            NextHopMode::Auto => is_local && !matches!(source, Source::Api),
         };
         let hop = match received {
             _ if ours => self.own(family)?,

@@ -5,14 +5,14 @@
 //! from the current state. A new member, a refresh and a member that caught up are all fed the same way.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     vec::Vec,
 };
+use core::ops::Bound;
 
-use bgp_proto::{Family, Prefix, UpdateWriter};
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use bgp_proto::{Family, PathAttributes, Prefix, UpdateWriter};
 
 use crate::{
     Attributes, Output, PeerId, Source,
@@ -20,14 +20,15 @@ use crate::{
     export::GroupKey,
     path::{Entry, Path},
     policy::Memo,
-    rib::Around,
+    rib::{Around, Before, Sender, View},
 };
 
 mod adj_out;
 mod pack;
 mod several;
 
-pub(crate) use adj_out::{AdjOut, Nlri, Told};
+use adj_out::{AdjOut, Counts, Form};
+pub(crate) use adj_out::{Nlri, Told};
 use pack::{Pack, To};
 pub use several::PathsSent;
 
@@ -63,13 +64,17 @@ pub(crate) struct Group {
     members: BTreeSet<PeerId>,
     /// Members that are not in the stream: they don't read, or have just begun to.
     behind: BTreeMap<PeerId, Missed>,
-    pub(crate) told: AdjOut,
+    /// What it has been told, where that is kept.
+    told: AdjOut,
+    /// The same of prefixes that were dirty when the group came to be, until they are told of.
+    said: BTreeMap<Prefix, Option<Told>>,
+    counts: Counts,
     feeds: Vec<Feed>,
     pack: Pack,
-    /// Attribute sets as this group is sent them, by number, family and source, within one drain.
-    exported: HashMap<(u64, Family, Source), Option<Attributes>, FixedState>,
-    /// The same under a policy that has statements, by number, preference and source.
+    /// What policy makes of attribute sets, by number, preference and source, within one drain.
     under_policy: Memo<(u64, u16, Source), Option<Attributes>>,
+    /// Two things that the group was told, and whether it was sent the same.
+    compared: Option<(Told, Told, bool)>,
     /// Who is in the stream of a family; empty when that has to be found anew.
     live: BTreeMap<Family, Arc<[PeerId]>>,
 }
@@ -82,10 +87,12 @@ impl Group {
             members: BTreeSet::new(),
             behind: BTreeMap::new(),
             told: AdjOut::default(),
+            said: BTreeMap::new(),
+            counts: Counts::default(),
             feeds: Vec::new(),
             pack: Pack::default(),
-            exported: HashMap::with_hasher(FixedState::default()),
             under_policy: Memo::default(),
+            compared: None,
             live: BTreeMap::new(),
         }
     }
@@ -199,7 +206,7 @@ impl Group {
     }
 
     /// Brings members that read again up to date. Comes after everything else that the drain tells.
-    fn catch_up(&mut self, out: &mut Output) {
+    fn catch_up(&mut self, view: &View<'_>, out: &mut Output) {
         let reading = self
             .behind
             .iter()
@@ -210,22 +217,29 @@ impl Group {
             let Some(missed) = self.behind.remove(&peer) else {
                 continue;
             };
-            let mut pack = Pack::default();
             for nlri in missed.routes {
-                match self.told_to(peer, nlri) {
-                    Some(told) => pack.announce(nlri, &told.attributes, To::Only(peer)),
-                    None => pack.withdraw(nlri, To::Only(peer)),
+                match self.told_to(peer, nlri, view) {
+                    Some(told) => self.pack.announce(nlri, &told, To::Only(peer)),
+                    None => self.pack.withdraw(nlri, To::Only(peer)),
                 }
             }
             let only: Arc<[PeerId]> = Arc::from([peer]);
-            pack.write(&self.writer, |_| Arc::clone(&only), out);
+            self.write(|_| Arc::clone(&only), out);
             self.live.clear();
             self.resume(peer, missed.feeds);
         }
     }
 
-    /// Tells what is to be told of a prefix now.
-    pub(crate) fn update(
+    /// Whether what the group is told of a family has to be kept, because it does not follow from the best path.
+    fn keeps(&self, family: Family) -> bool {
+        self.key.export.has_statements()
+            || self.key.chooses()
+            || self.key.paths_sent(family).is_some()
+    }
+
+    /// Counts in what the members are told from the beginning, with what is dirty as it is now: whoever comes from
+    /// another group is told what differs there, and no more.
+    pub(crate) fn begin(
         &mut self,
         prefix: Prefix,
         entry: &Entry,
@@ -236,6 +250,37 @@ impl Group {
         if !self.key.has_family(family) {
             return;
         }
+        if self.keeps(family) {
+            return self.update(prefix, entry, None, around, interner);
+        }
+        let told = self.best(prefix, entry, around);
+        if let Some(told) = &told {
+            self.counts.add(family, told);
+        }
+        if entry.is_dirty {
+            self.said.insert(prefix, told);
+        }
+    }
+
+    /// Tells what is to be told of a prefix now.
+    pub(crate) fn update(
+        &mut self,
+        prefix: Prefix,
+        entry: &Entry,
+        before: Option<&Before>,
+        around: Around<'_>,
+        interner: &mut Interner,
+    ) {
+        let family = prefix.family();
+        if !self.key.has_family(family) {
+            return;
+        }
+        if !self.keeps(family) {
+            let old = self.before(prefix, before, around);
+            self.said.remove(&prefix);
+            let new = self.best(prefix, entry, around);
+            return self.tell((prefix, 0), old.as_ref(), new.as_ref());
+        }
         let Some(paths) = self.key.paths_sent(family) else {
             let best = entry.best();
             let mut told = best.and_then(|best| self.export(prefix, best, around, interner));
@@ -245,8 +290,7 @@ impl Group {
                     told.is_some()
                 });
             }
-            self.tell((prefix, 0), told);
-            return;
+            return self.keep((prefix, 0), told);
         };
         let before: Vec<u32> = self.told.identifiers(prefix).collect();
         let mut now: Vec<(u32, Told)> = Vec::new();
@@ -258,12 +302,48 @@ impl Group {
         });
         for id in before {
             if now.iter().all(|(told, _)| *told != id) {
-                self.tell((prefix, id), None);
+                self.keep((prefix, id), None);
             }
         }
         for (id, told) in now {
-            self.tell((prefix, id), Some(told));
+            self.keep((prefix, id), Some(told));
         }
+    }
+
+    /// What the group is told of a prefix by its best path, without policy.
+    fn best(&self, prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<Told> {
+        let best = entry.best()?;
+        self.plainly(prefix, best, around.sender(best.source), around)
+    }
+
+    /// What it was told before the prefix changed.
+    fn before(&self, prefix: Prefix, before: Option<&Before>, around: Around<'_>) -> Option<Told> {
+        if let Some(said) = self.said.get(&prefix) {
+            return said.clone();
+        }
+        let before = before?;
+        self.plainly(prefix, &before.best, before.sender, around)
+    }
+
+    /// How the group is told of a path without policy, if it is.
+    fn plainly(
+        &self,
+        prefix: Prefix,
+        path: &Path,
+        sender: Sender,
+        around: Around<'_>,
+    ) -> Option<Told> {
+        if !self.key.has_family(prefix.family()) {
+            return None;
+        }
+        let reflection = around.telling(&self.key, path, sender).ok()?;
+        let (attributes, source) = (&path.attributes, path.source);
+        self.key.next_hop(attributes, source, prefix.family())?;
+        Some(Told {
+            attributes: attributes.clone(),
+            source,
+            form: Form::Stored(reflection),
+        })
     }
 
     /// How the group is told of a path, if it is.
@@ -274,58 +354,87 @@ impl Group {
         around: Around<'_>,
         interner: &mut Interner,
     ) -> Option<Told> {
-        let family = prefix.family();
-        let reflection = around.telling(&self.key, path).ok()?;
-        let key = (path.attributes.hot().number, family, path.source);
-        if self.key.export.has_statements() {
-            let facts = around.export_facts(prefix, path, &self.key);
-            let key = (key.0, facts.preference, path.source);
-            let attributes = self.under_policy.get(key, &facts, |watch| {
-                let made = self.key.under_policy(path, &facts, reflection, watch);
-                made.map(|attributes| interner.intern(&attributes))
-            });
-            return Some(Told {
-                attributes: attributes?,
-                from: path.source.peer(),
-            });
+        let sender = around.sender(path.source);
+        if !self.key.export.has_statements() {
+            return self.plainly(prefix, path, sender, around);
         }
-        let attributes = self.exported.entry(key).or_insert_with(|| {
-            let made = self.key.attributes(path, family, reflection);
+        let reflection = around.telling(&self.key, path, sender).ok()?;
+        let facts = around.export_facts(prefix, path, &self.key);
+        let key = (path.attributes.hot().number, facts.preference, path.source);
+        let attributes = self.under_policy.get(key, &facts, |watch| {
+            let made = self.key.under_policy(path, &facts, reflection, watch);
             made.map(|attributes| interner.intern(&attributes))
         });
         Some(Told {
-            attributes: attributes.clone()?,
-            from: path.source.peer(),
+            attributes: attributes?,
+            source: path.source,
+            form: Form::Sent,
         })
     }
 
-    /// Changes what the group is told about a route.
-    fn tell(&mut self, nlri: Nlri, new: Option<Told>) {
+    /// The attributes as they are sent.
+    pub(crate) fn sent(&self, told: &Told, family: Family) -> Option<PathAttributes> {
+        sent(&self.key, told, family)
+    }
+
+    /// Whether the same was sent.
+    fn is_same(&mut self, old: &Told, new: &Told, family: Family) -> bool {
+        if old == new {
+            return true;
+        }
+        if old.form == Form::Sent && new.form == Form::Sent {
+            return old.attributes == new.attributes;
+        }
+        // Many prefixes in a row change in the same way.
+        if let Some((before, now, is_same)) = &self.compared
+            && (before, now) == (old, new)
+        {
+            return *is_same;
+        }
+        let is_same = self.sent(old, family) == self.sent(new, family);
+        self.compared = Some((old.clone(), new.clone(), is_same));
+        is_same
+    }
+
+    /// Changes what is kept of a route, and tells it.
+    fn keep(&mut self, nlri: Nlri, new: Option<Told>) {
         let old = self.told.get(nlri).cloned();
-        match (&old, &new) {
+        self.tell(nlri, old.as_ref(), new.as_ref());
+        if old != new {
+            self.told.set(nlri, new);
+        }
+    }
+
+    /// Tells a route, if it is not as it was.
+    fn tell(&mut self, nlri: Nlri, old: Option<&Told>, new: Option<&Told>) {
+        let family = nlri.0.family();
+        match (old, new) {
             (None, None) => return,
-            (Some(old), Some(new)) if old.attributes == new.attributes => {
-                if old.from == new.from {
+            (Some(old), Some(new)) if self.is_same(old, new, family) => {
+                if old.from() == new.from() {
                     return;
                 }
                 // Only the neighbours that it comes from notice.
-                self.only(old.from, |pack, to| {
-                    pack.announce(nlri, &new.attributes, to);
-                });
-                self.only(new.from, |pack, to| pack.withdraw(nlri, to));
+                self.only(old.from(), |pack, to| pack.announce(nlri, new, to));
+                self.only(new.from(), |pack, to| pack.withdraw(nlri, to));
             }
             (old, Some(new)) => {
-                self.pack.announce(nlri, &new.attributes, To::but(new.from));
-                if old.as_ref().is_some_and(|old| old.from != new.from) {
-                    self.only(new.from, |pack, to| pack.withdraw(nlri, to));
+                self.pack.announce(nlri, new, To::but(new.from()));
+                if old.is_some_and(|old| old.from() != new.from()) {
+                    self.only(new.from(), |pack, to| pack.withdraw(nlri, to));
                 }
             }
-            (Some(old), None) => self.pack.withdraw(nlri, To::but(old.from)),
+            (Some(old), None) => self.pack.withdraw(nlri, To::but(old.from())),
         }
         for missed in self.behind.values_mut() {
             missed.routes.insert(nlri);
         }
-        self.told.set(nlri, new);
+        if let Some(old) = old {
+            self.counts.remove(family, old);
+        }
+        if let Some(new) = new {
+            self.counts.add(family, new);
+        }
     }
 
     fn only(&mut self, peer: Option<PeerId>, pack: impl FnOnce(&mut Pack, To)) {
@@ -334,45 +443,126 @@ impl Group {
         }
     }
 
+    /// What the group has been told of a route.
+    fn state(&self, nlri: Nlri, view: &View<'_>) -> Option<Told> {
+        let (prefix, id) = nlri;
+        let family = prefix.family();
+        if self.keeps(family) {
+            return self.told.get(nlri).cloned();
+        }
+        if id != 0 {
+            return None;
+        }
+        self.state_of(prefix, view.table.get(&prefix)?, view)
+    }
+
+    fn state_of(&self, prefix: Prefix, entry: &Entry, view: &View<'_>) -> Option<Told> {
+        match view.dirty.get(&prefix) {
+            Some(before) => self.before(prefix, *before, view.around),
+            None => self.best(prefix, entry, view.around),
+        }
+    }
+
     /// Whether a member has been told of a route, and how.
-    fn told_to(&self, peer: PeerId, nlri: Nlri) -> Option<&Told> {
-        self.told.get(nlri).filter(|told| told.reaches(peer))
+    fn told_to(&self, peer: PeerId, nlri: Nlri, view: &View<'_>) -> Option<Told> {
+        let told = self.state(nlri, view);
+        told.filter(|told| told.reaches(peer))
     }
 
     /// Members that have been told of a prefix.
-    pub(crate) fn knowing(&self, prefix: Prefix) -> impl Iterator<Item = PeerId> + '_ {
-        let knows = move |peer: &PeerId| self.told.of(prefix).any(|told| told.reaches(*peer));
-        self.members.iter().copied().filter(knows)
+    pub(crate) fn knowing(&self, prefix: Prefix, view: &View<'_>) -> BTreeSet<PeerId> {
+        let kept = self.told.identifiers(prefix).map(|id| (prefix, id));
+        let routes = core::iter::once((prefix, 0)).chain(kept);
+        let told: Vec<Told> = routes.filter_map(|nlri| self.state(nlri, view)).collect();
+        let members = self.members.iter().copied();
+        members
+            .filter(|peer| told.iter().any(|told| told.reaches(*peer)))
+            .collect()
+    }
+
+    /// Routes of a family from a place on, in order, and how the group has been told of them, if it has.
+    pub(crate) fn told_from<'a>(
+        &'a self,
+        family: Family,
+        from: Bound<Nlri>,
+        view: &'a View<'a>,
+    ) -> Box<dyn Iterator<Item = (Nlri, Option<Told>)> + 'a> {
+        let first = (Prefix::first_of(family), 0);
+        let from = match from {
+            Bound::Included(place) | Bound::Excluded(place) if place >= first => from,
+            _ => Bound::Included(first),
+        };
+        let some = |(nlri, told): (Nlri, &Told)| (nlri, Some(told.clone()));
+        let is_of_family = move |((prefix, _), _): &(Nlri, _)| prefix.family() == family;
+        if self.key.paths_sent(family).is_some() {
+            let told = self.told.several_from(from).map(some);
+            return Box::new(told.take_while(is_of_family));
+        }
+        let from = from.map(|(prefix, _)| prefix);
+        if self.keeps(family) {
+            let told = self.told.single_from(from).map(some);
+            return Box::new(told.take_while(is_of_family));
+        }
+        let entries = view.table.range((from, Bound::Unbounded));
+        let told =
+            entries.map(move |(prefix, entry)| ((*prefix, 0), self.state_of(*prefix, entry, view)));
+        Box::new(told.take_while(is_of_family))
+    }
+
+    pub(crate) fn count(&self, peer: PeerId, family: Family) -> u64 {
+        self.counts.of(peer, family)
     }
 
     /// Drops what was packed: the feed of whoever joins brings it.
     pub(crate) fn forget_messages(&mut self) {
-        self.exported.clear();
         self.under_policy.clear();
         self.pack = Pack::default();
     }
 
     /// Takes in a member of another group with what it has missed there: it is sent the difference.
-    pub(crate) fn take_over(&mut self, peer: PeerId, mut missed: Missed, old: &Self) {
-        let differs = |nlri: &Nlri| {
-            let (before, now) = (old.told_to(peer, *nlri), self.told_to(peer, *nlri));
-            before.map(|told| &told.attributes) != now.map(|told| &told.attributes)
+    pub(crate) fn take_over(
+        &mut self,
+        peer: PeerId,
+        mut missed: Missed,
+        old: &Self,
+        view: &View<'_>,
+    ) {
+        let mut known: BTreeMap<_, bool> = BTreeMap::new();
+        let mut differs = |nlri: &Nlri| {
+            let (before, now) = (
+                old.told_to(peer, *nlri, view),
+                self.told_to(peer, *nlri, view),
+            );
+            let (Some(before), Some(now)) = (&before, &now) else {
+                return before.is_some() != now.is_some();
+            };
+            let family = nlri.0.family();
+            let key = |told: &Told| (told.attributes.hot().number, told.source, told.form);
+            let sent = || old.sent(before, family) != self.sent(now, family);
+            *known
+                .entry((family, key(before), key(now)))
+                .or_insert_with(sent)
         };
-        let all = old.told.keys().chain(self.told.keys());
-        missed.routes.extend(all.filter(differs));
+        let table = view.table.keys().map(|prefix| (*prefix, 0));
+        let all = table.chain(old.told.keys()).chain(self.told.keys());
+        missed.routes.extend(all.filter(&mut differs));
         self.live.clear();
         self.members.insert(peer);
         self.behind.insert(peer, missed);
     }
 
-    /// Makes the messages.
+    /// Makes the messages about what has changed.
     pub(crate) fn drain(&mut self, out: &mut Output) {
-        self.exported.clear();
         self.under_policy.clear();
+        self.compared = None;
         self.send(out);
-        self.catch_up(out);
+    }
+
+    /// Makes those for members that are to hear what others know already. Nothing is dirty.
+    pub(crate) fn feed_on(&mut self, view: &View<'_>, out: &mut Output) {
+        self.catch_up(view, out);
         for number in 0..self.feeds.len() {
-            self.feed_chunk(number);
+            self.feed_chunk(number, view);
             self.send_feed(number, out);
         }
         for feed in &self.feeds {
@@ -385,16 +575,26 @@ impl Group {
     }
 
     /// Packs the next part of a feed. Its place is `None` when there is no more.
-    fn feed_chunk(&mut self, number: usize) {
-        let Some(feed) = self.feeds.get_mut(number) else {
+    fn feed_chunk(&mut self, number: usize, view: &View<'_>) {
+        let Some(feed) = self.feeds.get(number) else {
             return;
         };
-        let (pack, family) = (&mut self.pack, feed.family);
-        feed.after = if self.key.paths_sent(family).is_some() {
-            pack_chunk(pack, family, self.told.several_after(feed.after))
-        } else {
-            pack_chunk(pack, family, self.told.single_after(feed.after))
-        };
+        let family = feed.family;
+        let after = feed.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut pack = Pack::default();
+        let mut looked_at = 0;
+        let mut last = None;
+        for (nlri, told) in self.told_from(family, after, view).take(FEED_CHUNK) {
+            looked_at += 1;
+            last = Some(nlri);
+            if let Some(told) = told {
+                pack.announce(nlri, &told, To::but(told.from()));
+            }
+        }
+        self.pack = pack;
+        if let Some(feed) = self.feeds.get_mut(number) {
+            feed.after = last.filter(|_| looked_at == FEED_CHUNK);
+        }
     }
 
     fn send_feed(&mut self, number: usize, out: &mut Output) {
@@ -402,8 +602,7 @@ impl Group {
             return;
         };
         let members: Arc<[PeerId]> = feed.members.iter().copied().collect();
-        let pack = core::mem::take(&mut self.pack);
-        pack.write(&self.writer, |_| Arc::clone(&members), out);
+        self.write(|_| Arc::clone(&members), out);
         // Whoever has had the first part is in the stream from now on.
         self.live.clear();
     }
@@ -418,7 +617,14 @@ impl Group {
                 .or_insert_with(|| in_stream(family, members, behind, feeds));
             Arc::clone(list)
         };
-        pack.write(&self.writer, of_family, out);
+        let made = |told: &Told, family| sent(&self.key, told, family);
+        pack.write(&self.writer, made, of_family, out);
+    }
+
+    fn write(&mut self, members: impl FnMut(Family) -> Arc<[PeerId]>, out: &mut Output) {
+        let pack = core::mem::take(&mut self.pack);
+        let made = |told: &Told, family| sent(&self.key, told, family);
+        pack.write(&self.writer, made, members, out);
     }
 }
 
@@ -438,20 +644,12 @@ fn in_stream(
     members.iter().filter(in_stream).copied().collect()
 }
 
-/// Packs the next routes of a family. Returns the last one, if there may be more.
-fn pack_chunk<'a>(
-    pack: &mut Pack,
-    family: Family,
-    routes: impl Iterator<Item = (Nlri, &'a Told)>,
-) -> Option<Nlri> {
-    let mut looked_at = 0;
-    let mut last = None;
-    for (nlri, told) in routes.take(FEED_CHUNK) {
-        looked_at += 1;
-        last = Some(nlri);
-        if nlri.0.family() == family {
-            pack.announce(nlri, &told.attributes, To::but(told.from));
+/// The attributes as a group is sent them.
+fn sent(key: &GroupKey, told: &Told, family: Family) -> Option<PathAttributes> {
+    match told.form {
+        Form::Stored(reflection) => {
+            key.attributes(&told.attributes, told.source, family, reflection)
         }
+        Form::Sent => Some(told.attributes.unpack()),
     }
-    last.filter(|_| looked_at == FEED_CHUNK)
 }

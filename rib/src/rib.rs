@@ -2,6 +2,7 @@
 //! One shard of the routing table: what comes in is stored and decided, what changed is told in one drain.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -20,13 +21,6 @@ use crate::{
     peer::Counters,
 };
 
-mod context;
-mod import;
-mod long_lived;
-mod query;
-mod terms;
-mod trace;
-
 /// [`Rib::around`] where the table, the groups or the list of what is dirty are borrowed beside it.
 macro_rules! around {
     ($rib:expr) => {
@@ -38,7 +32,25 @@ macro_rules! around {
     };
 }
 
-pub(crate) use context::Around;
+/// [`Rib::view`] where the groups are borrowed beside it.
+macro_rules! view {
+    ($rib:expr) => {
+        View {
+            table: &$rib.table,
+            around: around!($rib),
+            dirty: BTreeMap::new(),
+        }
+    };
+}
+
+mod context;
+mod import;
+mod long_lived;
+mod query;
+mod terms;
+mod trace;
+
+pub(crate) use context::{Around, Before, Reflection, Sender, View};
 
 /// A neighbour with a session, or with stale routes of one.
 #[derive(Debug)]
@@ -47,6 +59,9 @@ pub(crate) struct Peer {
     pub(crate) counters: Counters,
     pub(crate) is_up: bool,
 }
+
+/// A prefix, and what was best before it changed, if anything was.
+type Dirty = (Prefix, Option<Box<Before>>);
 
 /// One shard. Feed it with [`Rib::step`], then [`Rib::drain`] it.
 #[derive(Debug)]
@@ -57,8 +72,8 @@ pub struct Rib {
     pub(crate) groups: Vec<Group>,
     interner: Interner,
     pub(crate) next_hops: NextHops,
-    /// Prefixes whose best path may have changed, with what the forwarding table had before. Each once: its entry knows.
-    dirty: Vec<(Prefix, Option<FibRoute>)>,
+    /// Prefixes whose best path may have changed, with how it was before. Each once: its entry knows.
+    dirty: Vec<Dirty>,
     /// Prefixes with a path, and paths.
     pub(crate) totals: Totals,
 }
@@ -128,9 +143,11 @@ impl Rib {
         !self.dirty.is_empty() || self.groups.iter().any(Group::has_work)
     }
 
-    /// Says what is to be done. Changes that took each other back in the meantime do not appear.
+    /// Says what is to be done, a part of it if there is very much. Changes that took each other back in the meantime do
+    /// not appear.
     pub fn drain(&mut self, out: &mut Output) {
-        let mut dirty = core::mem::take(&mut self.dirty);
+        let rest = self.dirty.len().saturating_sub(DRAIN_CHUNK);
+        let mut dirty = self.dirty.split_off(rest);
         dirty.sort_unstable_by_key(|(prefix, _)| *prefix);
         for (prefix, before) in dirty {
             let Some(entry) = self.table.get_mut(&prefix) else {
@@ -139,7 +156,8 @@ impl Rib {
             entry.is_dirty = false;
             let around = around!(self);
             let best = fib_route(prefix, entry, around);
-            if best != before {
+            let before = before.as_deref();
+            if best.as_ref() != before.and_then(|before| before.fib.as_ref()) {
                 let list = if best.is_some() {
                     &mut out.install
                 } else {
@@ -148,7 +166,7 @@ impl Rib {
                 list.push(FibChange { prefix, best });
             }
             for group in &mut self.groups {
-                group.update(prefix, entry, around, &mut self.interner);
+                group.update(prefix, entry, before, around, &mut self.interner);
             }
             if entry.paths.is_empty() {
                 self.table.remove(&prefix);
@@ -156,6 +174,12 @@ impl Rib {
         }
         for group in &mut self.groups {
             group.drain(out);
+        }
+        if self.dirty.is_empty() {
+            let view = view!(self);
+            for group in &mut self.groups {
+                group.feed_on(&view, out);
+            }
         }
         self.next_hops.drain(out);
     }
@@ -209,7 +233,7 @@ impl Rib {
         self.next_hops.release(prefix, &path);
     }
 
-    /// Remembers what the forwarding table has for a prefix, before it changes.
+    /// Remembers what is best for a prefix, before it changes.
     fn touch(&mut self, prefix: Prefix) {
         let around = around!(self);
         if let Some(entry) = self.table.get_mut(&prefix) {
@@ -380,9 +404,8 @@ impl Rib {
         }
         let mut group = Group::new(key);
         let around = around!(self);
-        // What is dirty too: whoever comes from another group is told what differs there, and no more.
         for (prefix, entry) in &self.table {
-            group.update(*prefix, entry, around, &mut self.interner);
+            group.begin(*prefix, entry, around, &mut self.interner);
         }
         // Nobody has joined yet: the feed of the first member brings it.
         group.forget_messages();
@@ -407,8 +430,14 @@ impl Rib {
         let mut old = self.groups.swap_remove(from);
         let missed = old.leave(id);
         let to = if to == self.groups.len() { from } else { to };
+        let dirty = self.dirty.iter();
+        let before = dirty.map(|(prefix, before)| (*prefix, before.as_deref()));
+        let view = View {
+            dirty: before.collect(),
+            ..view!(self)
+        };
         if let Some(new) = self.groups.get_mut(to) {
-            new.take_over(id, missed, &old);
+            new.take_over(id, missed, &old, &view);
         }
         if !old.is_empty() {
             self.groups.push(old);
@@ -421,25 +450,31 @@ impl Rib {
     }
 
     pub(crate) fn prefixes_told(&self, prefix: Prefix) -> BTreeSet<PeerId> {
+        let view = view!(self);
         self.groups
             .iter()
-            .flat_map(|group| group.knowing(prefix))
+            .flat_map(|group| group.knowing(prefix, &view))
             .collect()
     }
 }
 
+/// Prefixes looked at in one drain: what comes of them waits in memory until it is sent. More than a turn changes.
+const DRAIN_CHUNK: usize = 16_384;
+
 /// Weight of our own routes, as in FRR: a neighbour's wins over them if it is configured to.
 const LOCAL_WEIGHT: u16 = 32768;
 
-/// Remembers what the forwarding table has of an entry, if that is not remembered yet.
-fn touch(
-    entry: &mut Entry,
-    prefix: Prefix,
-    dirty: &mut Vec<(Prefix, Option<FibRoute>)>,
-    around: Around<'_>,
-) {
+/// Remembers what is best of an entry, if that is not remembered yet.
+fn touch(entry: &mut Entry, prefix: Prefix, dirty: &mut Vec<Dirty>, around: Around<'_>) {
     if !core::mem::replace(&mut entry.is_dirty, true) {
-        dirty.push((prefix, fib_route(prefix, entry, around)));
+        let before = entry.best().map(|best| {
+            Box::new(Before {
+                best: best.clone(),
+                sender: around.sender(best.source),
+                fib: fib_route(prefix, entry, around),
+            })
+        });
+        dirty.push((prefix, before));
     }
 }
 

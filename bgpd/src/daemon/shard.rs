@@ -24,6 +24,9 @@ const QUEUE: usize = 256;
 /// Inputs taken in one turn, before what changed is sent.
 const TURN: usize = 64;
 
+/// Routes after which a turn takes no more inputs: what comes of them waits in memory until it is sent.
+const TURN_ROUTES: usize = 8192;
+
 /// A question is a function of the table, run in the shard's thread between two turns.
 type Question = Box<dyn FnOnce(&Rib) + Send>;
 
@@ -37,6 +40,15 @@ pub(super) enum Order {
     Ask(Question),
     /// Somebody waits until what was ordered before has been drained.
     Drained(oneshot::Sender<()>),
+}
+
+impl Order {
+    fn routes(&self) -> usize {
+        match self {
+            Self::Input(Input::Routes(batch)) => batch.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// What a shard tells the rest of the daemon, apart from what goes to the peers. Must not wait.
@@ -153,20 +165,27 @@ impl<S: Sink> Worker<S> {
     fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut output = Output::default();
         while let Some(first) = orders.blocking_recv() {
+            let routes = first.routes();
             self.take(first);
-            for _ in 1..TURN {
-                let Ok(order) = orders.try_recv() else { break };
-                self.take(order);
-            }
+            self.turn(&mut orders, routes);
             self.drain(&mut output);
             // A large table is fed in pieces, so that what arrives meanwhile waits for a piece and not for the table.
             while self.rib.has_work() {
-                for _ in 0..TURN {
-                    let Ok(order) = orders.try_recv() else { break };
-                    self.take(order);
-                }
+                self.turn(&mut orders, 0);
                 self.drain(&mut output);
             }
+        }
+    }
+
+    /// Takes what waits, as far as a turn goes.
+    fn turn(&mut self, orders: &mut mpsc::Receiver<Order>, mut routes: usize) {
+        for _ in 0..TURN {
+            if routes >= TURN_ROUTES {
+                break;
+            }
+            let Ok(order) = orders.try_recv() else { break };
+            routes += order.routes();
+            self.take(order);
         }
     }
 
@@ -299,9 +318,11 @@ impl<S: Sink> Worker<S> {
             }
         }
         self.sink.turn(&self.rib, output);
-        for answer in self.waiting.drain(..) {
-            // Who waited may have left.
-            let _ = answer.send(());
+        if !self.rib.has_work() {
+            for answer in self.waiting.drain(..) {
+                // Who waited may have left.
+                let _ = answer.send(());
+            }
         }
         let now = self.clock.now();
         for id in late {

@@ -3,10 +3,10 @@
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use bgp_proto::{Family, UpdateWriter};
+use bgp_proto::{Family, PathAttributes, UpdateWriter};
 
-use super::adj_out::Nlri;
-use crate::{Attributes, Output, PeerId, Recipients, Transmit};
+use super::adj_out::{Nlri, Told};
+use crate::{Output, PeerId, Recipients, Transmit};
 
 /// Who gets a message.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -34,24 +34,38 @@ impl To {
     }
 }
 
-/// Prefixes by what their messages share: the attributes, by number, and the recipients.
-type Announcements = BTreeMap<(u64, Family, To), (Option<Attributes>, Vec<Nlri>)>;
+/// A route to be announced.
+#[derive(Debug)]
+struct Announcement {
+    told: Told,
+    to: To,
+    nlri: Nlri,
+}
+
+impl Announcement {
+    /// What routes in one message have in common: the attributes, by number, what they become, and the recipients.
+    fn shared(&self) -> impl Ord + use<> {
+        let Told {
+            attributes,
+            source,
+            form,
+        } = &self.told;
+        let number = attributes.hot().number;
+        (number, self.nlri.0.family(), *source, *form, self.to)
+    }
+}
 
 /// Announcements and withdrawals that are not written yet.
 #[derive(Debug, Default)]
 pub(super) struct Pack {
-    announce: Announcements,
+    announce: Vec<Announcement>,
     withdraw: BTreeMap<(Family, To), Vec<Nlri>>,
 }
 
 impl Pack {
-    pub(super) fn announce(&mut self, nlri: Nlri, attributes: &Attributes, to: To) {
-        let (set, list) = self
-            .announce
-            .entry((attributes.hot().number, nlri.0.family(), to))
-            .or_default();
-        set.get_or_insert_with(|| attributes.clone());
-        list.push(nlri);
+    pub(super) fn announce(&mut self, nlri: Nlri, told: &Told, to: To) {
+        let told = told.clone();
+        self.announce.push(Announcement { told, to, nlri });
     }
 
     pub(super) fn withdraw(&mut self, nlri: Nlri, to: To) {
@@ -59,22 +73,32 @@ impl Pack {
         self.withdraw.entry(key).or_default().push(nlri);
     }
 
-    /// Writes the messages, withdrawals first, to those members that are to hear of a family.
+    /// Writes the messages, withdrawals first, to those members that are to hear of a family, with the attributes that
+    /// `made` makes of what they are told.
     pub(super) fn write(
-        self,
+        mut self,
         writer: &UpdateWriter,
+        made: impl Fn(&Told, Family) -> Option<PathAttributes>,
         mut members: impl FnMut(Family) -> Arc<[PeerId]>,
         out: &mut Output,
     ) {
         for ((family, to), list) in self.withdraw {
             withdraw(writer, family, &list, &to.resolve(&members(family)), out);
         }
-        for ((_, family, to), (attributes, list)) in self.announce {
-            let recipients = to.resolve(&members(family));
-            let Some(attributes) = attributes.filter(|_| !recipients.is_empty()) else {
+        // Mostly it is in order: sets have the numbers in which they came.
+        self.announce.sort_by_key(Announcement::shared);
+        for list in self.announce.chunk_by(|a, b| a.shared() == b.shared()) {
+            let Some(first) = list.first() else { continue };
+            let family = first.nlri.0.family();
+            let recipients = first.to.resolve(&members(family));
+            if recipients.is_empty() {
+                continue;
+            }
+            let Some(attributes) = made(&first.told, family) else {
                 continue;
             };
-            let sent = writer.announce(&attributes.unpack(), family, written(&list), |message| {
+            let nlri = list.iter().map(|route| written(&route.nlri));
+            let sent = writer.announce(&attributes, family, nlri, |message| {
                 out.transmit.push(Transmit {
                     recipients: recipients.clone(),
                     message,
@@ -83,6 +107,7 @@ impl Pack {
             if sent.is_err() {
                 // Others keep it; these had something older, or nothing.
                 out.too_large += list.len() as u64;
+                let list: Vec<Nlri> = list.iter().map(|route| route.nlri).collect();
                 withdraw(writer, family, &list, &recipients, out);
             }
         }
@@ -99,7 +124,7 @@ fn withdraw(
     if to.is_empty() {
         return;
     }
-    writer.withdraw(family, written(list), |message| {
+    writer.withdraw(family, list.iter().map(written), |message| {
         out.transmit.push(Transmit {
             recipients: to.clone(),
             message,
@@ -108,6 +133,6 @@ fn withdraw(
 }
 
 /// In the order of the wire: the identifier comes first.
-fn written(list: &[Nlri]) -> impl Iterator<Item = (u32, bgp_proto::Prefix)> + '_ {
-    list.iter().map(|(prefix, id)| (*id, *prefix))
+fn written((prefix, id): &Nlri) -> (u32, bgp_proto::Prefix) {
+    (*id, *prefix)
 }

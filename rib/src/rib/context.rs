@@ -4,16 +4,17 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
-use bgp_proto::{Asn, NextHop, Prefix};
+use bgp_proto::{Asn, NextHop, Prefix, RouterId};
 use triomphe::Arc;
 
 use super::{Peer, Rib};
 use crate::{
-    Attributes, KernelAttributes, PeerId, Relation, RibConfig, Selection, Source, Verdict,
+    Attributes, FibRoute, KernelAttributes, PeerId, Relation, RibConfig, Selection, Source,
+    Verdict,
     decision::Context,
     export::{GroupKey, Learned, Telling},
     next_hop::NextHops,
-    path::Path,
+    path::{Entry, Path},
     policy::{Draft, Facts, RpkiState, Watch},
 };
 
@@ -25,7 +26,30 @@ pub(crate) struct Around<'a> {
     pub(crate) next_hops: &'a NextHops,
 }
 
+/// The same with the table, for what groups have been told.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) table: &'a BTreeMap<Prefix, Entry>,
+    pub(crate) around: Around<'a>,
+    /// Prefixes that are dirty, as they were before, if that counts.
+    pub(crate) dirty: BTreeMap<Prefix, Option<&'a Before>>,
+}
+
+/// A prefix before it became dirty.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// The best path, and what is needed to know who was told of it, should its neighbour be gone.
+    pub(crate) best: Path,
+    pub(crate) sender: Sender,
+    /// What the forwarding table has.
+    pub(crate) fib: Option<FibRoute>,
+}
+
 impl Rib {
+    pub(crate) fn view(&self) -> View<'_> {
+        view!(self)
+    }
+
     pub(crate) fn around(&self) -> Around<'_> {
         Around {
             config: &self.config,
@@ -131,23 +155,38 @@ impl Around<'_> {
         }
     }
 
-    /// How a group is told of a best path, if it is: plainly, or reflected.
+    /// What export asks of whoever a path comes from.
+    pub(crate) fn sender(&self, source: Source) -> Sender {
+        let sender = self.peer(source);
+        Sender {
+            learned: sender.map_or(Learned::Locally, |peer| Learned::From(peer.info.relation)),
+            router_id: sender.map(|peer| peer.info.router_id),
+        }
+    }
+
+    /// How a group is told of a path, if it is: plainly, or reflected.
     pub(crate) fn telling(
         &self,
         key: &GroupKey,
-        best: &Path,
+        path: &Path,
+        sender: Sender,
     ) -> Result<Option<Reflection>, NotTold> {
-        let sender = self.peer(best.source);
-        let learned = sender.map_or(Learned::Locally, |peer| Learned::From(peer.info.relation));
-        match key.telling(best, learned) {
+        match key.telling(path, sender.learned) {
             Telling::No => Err(NotTold),
             Telling::Plain => Ok(None),
             Telling::Reflected => {
-                let sender = sender.ok_or(NotTold)?;
-                Ok(Some((sender.info.router_id, self.config.cluster_id)))
+                let originator = sender.router_id.ok_or(NotTold)?;
+                Ok(Some((originator, self.config.cluster_id)))
             }
         }
     }
+}
+
+/// What export asks of whoever a path comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender {
+    learned: Learned,
+    router_id: Option<RouterId>,
 }
 
 /// Policy does not let it pass.

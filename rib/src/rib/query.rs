@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 
 use super::Rib;
 use crate::{
-    Disposition, Explanation, FamilyCounts, PeerId, PrefixFilter, RoutePage, RouteQuery, RouteView,
-    Source, Table, Totals, Unusable,
+    Attributes, Disposition, Explanation, FamilyCounts, PeerId, PrefixFilter, RoutePage,
+    RouteQuery, RouteView, Source, Table, Totals, Unusable,
     decision::{self, Context as _},
-    group::{Nlri, Told},
+    group::{Group, Nlri, Told},
     path::{Entry, Path},
 };
 
@@ -114,7 +114,7 @@ impl Rib {
         let group = self.groups.iter().find(|group| group.has(id));
         let count = |family| {
             let mut counts = *counters.of(family);
-            counts.advertised = group.map_or(0, |group| group.told.count(id, family));
+            counts.advertised = group.map_or(0, |group| group.count(id, family));
             (family, counts)
         };
         Self::families().map(count).to_vec()
@@ -141,7 +141,15 @@ impl Rib {
         let Some(group) = self.groups.iter().find(|group| group.has(id)) else {
             return page;
         };
-        for (nlri, told) in group.told.range(range(query).0) {
+        let view = self.view();
+        let from = range(query).0.map(|prefix| (prefix, u32::MAX));
+        let from = match from {
+            Bound::Included((prefix, _)) => Bound::Included((prefix, 0)),
+            other => other,
+        };
+        let families = Self::families().into_iter();
+        let told = families.flat_map(|family| group.told_from(family, from, &view));
+        for (nlri, told) in told {
             let last = page.routes.last().map(|view: &RouteView| view.prefix);
             // A page ends with a whole prefix.
             if page.routes.len() >= query.limit && last != Some(nlri.0) {
@@ -151,32 +159,34 @@ impl Rib {
             if ends_before(query, nlri.0) {
                 break;
             }
-            if wanted(query, nlri.0) && told.reaches(id) {
-                page.routes.push(self.told_view(nlri, told));
-            }
+            let told = told.filter(|told| wanted(query, nlri.0) && told.reaches(id));
+            let told = told.and_then(|told| self.told_view(nlri, &told, group));
+            page.routes.extend(told);
         }
         page
     }
 
-    fn told_view(&self, (prefix, path_id): Nlri, told: &Told) -> RouteView {
+    fn told_view(&self, nlri: Nlri, told: &Told, group: &Group) -> Option<RouteView> {
+        let (prefix, path_id) = nlri;
+        let attributes = Attributes::alone(&group.sent(told, prefix.family())?);
         let entry = self.table.get(&prefix);
         let best = entry.and_then(Entry::best);
         let path = match path_id {
             0 => best,
             id => entry.and_then(|entry| entry.paths.iter().find(|path| path.sent_id == id)),
         };
-        RouteView {
+        Some(RouteView {
             prefix,
             path_id,
-            source: path.map_or(Source::Static, |path| path.source),
-            disposition: Disposition::Via(told.attributes.next_hop()),
-            attributes: told.attributes.clone(),
+            source: told.source,
+            disposition: Disposition::Via(attributes.next_hop()),
+            attributes,
             best: path_id == 0 || best.is_some_and(|best| best.sent_id == path_id),
             multipath: false,
             unusable: None,
             stale: path.is_some_and(|path| path.stale),
             since: path.map_or(Instant::ZERO, |path| path.since),
-        }
+        })
     }
 
     fn views(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {

@@ -88,7 +88,9 @@ impl Rib {
     /// `None`: policy is not asked about this path, or there is nobody to tell.
     fn export_trace(&self, prefix: Prefix, path: &Path, group: &Group) -> Option<PolicyTrace> {
         let around = self.around();
-        let reflection = around.telling(&group.key, path).ok()?;
+        let reflection = around
+            .telling(&group.key, path, around.sender(path.source))
+            .ok()?;
         let peers = group.peers().filter(|id| Some(*id) != path.source.peer());
         let peers: Vec<_> = peers.collect();
         if peers.is_empty() {
