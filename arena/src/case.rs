@@ -6,7 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 use bgp_proto::Family;
 
-use crate::{contestant::Setup, drive, stage::Stage};
+use crate::{
+    contestant::{Kind, Setup},
+    drive,
+    stage::Stage,
+};
 
 /// How much.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +38,8 @@ pub struct Case {
     pub quick: Size,
     /// Whoever is not done by then has not finished.
     pub limit: Duration,
+    /// Who can not do it, or not as it is configured here.
+    pub without: &'static [Kind],
     /// The family of the routes.
     pub family: Family,
     pub(crate) setup: fn(&Self, Size) -> Setup,
@@ -63,6 +69,7 @@ const SPREAD: Case = Case {
     size: size(0, 0, 0),
     quick: size(0, 0, 0),
     limit: Duration::from_secs(120),
+    without: &[],
     family: Family::IPV4_UNICAST,
     setup: drive::spread::setup,
     drive: drive::spread::run,
@@ -112,6 +119,24 @@ pub const CASES: &[Case] = &[
         size: size(500_000, 1, 2),
         quick: size(3000, 1, 2),
         drive: drive::late::run,
+        ..SPREAD
+    },
+    Case {
+        name: "policy",
+        what: "as ten, and every route goes through 20 statements in and out, each with one of four sets of 10 000 prefixes and an expression for AS paths",
+        size: size(200_000, 10, 1),
+        quick: size(1000, 10, 1),
+        setup: drive::spread::with_policy,
+        ..SPREAD
+    },
+    Case {
+        name: "fib",
+        what: "one neighbour sends 100 000 prefixes, all of which become routes of the kernel, and withdraws them",
+        size: size(100_000, 1, 0),
+        quick: size(1000, 1, 0),
+        without: &[Kind::GoBgp, Kind::OpenBgpd],
+        setup: drive::fib::setup,
+        drive: drive::fib::run,
         ..SPREAD
     },
     Case {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The daemons, and the same configuration in the language of each.
+//! The daemons that are measured, and how each is started.
 
 use std::{
-    fmt::Write as _,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use bgp_proto::Family;
-use lab::{Netns, Process};
+use lab::{Netns, Process, until};
+
+use crate::{language, policy::Policy};
 
 /// The daemon's AS.
 pub(crate) const ASN: u32 = 65_000;
@@ -71,6 +73,27 @@ pub struct Setup {
     pub family: Family,
     /// All neighbours.
     pub neighbors: Vec<Neighbor>,
+    /// Best paths become routes of the kernel.
+    pub kernel: bool,
+    /// What every route goes through, in and out.
+    pub policy: Option<Policy>,
+}
+
+/// A daemon that runs, and what it can not do without.
+#[derive(Debug)]
+pub struct Running {
+    /// The daemon.
+    pub daemon: Process,
+    /// FRR's zebra. It counts where routes go into the kernel.
+    pub helper: Option<Process>,
+}
+
+impl Setup {
+    /// It reflects routes.
+    pub fn is_reflector(&self) -> bool {
+        let mut all = self.neighbors.iter();
+        all.any(|neighbor| neighbor.relation == Relation::Client)
+    }
 }
 
 impl Kind {
@@ -113,14 +136,7 @@ impl Kind {
     /// # Panics
     /// There is no memory for it.
     pub fn config(self, setup: &Setup, socket: &Path) -> String {
-        let written = match self {
-            Self::Bgpd => bgpd(setup, socket),
-            Self::Bird => bird(setup),
-            Self::Frr => frr(setup),
-            Self::GoBgp => gobgp(setup),
-            Self::OpenBgpd => openbgpd(setup, socket),
-        };
-        written.expect("text is written into memory")
+        language::write(self, setup, socket).expect("text is written into memory")
     }
 }
 
@@ -129,10 +145,12 @@ impl Contestant {
     ///
     /// # Errors
     /// It can not be started.
-    pub fn start(&self, netns: &Netns, setup: &Setup) -> Result<Process> {
-        if !self.program.exists() {
-            bail!("there is no {}", self.program.display());
-        }
+    pub fn start(&self, netns: &Netns, setup: &Setup) -> Result<Running> {
+        ensure!(
+            self.program.exists(),
+            "there is no {}",
+            self.program.display()
+        );
         let socket = netns.file("control");
         let text = self.kind.config(setup, &socket);
         let file = netns.write("daemon.conf", &text)?;
@@ -152,178 +170,48 @@ impl Contestant {
                 std::fs::create_dir_all("/run/openbgpd")?;
                 command.arg("-d").arg("-f").arg(&file)
             }
-            Kind::Frr => {
-                let folder = netns.file("frr");
-                std::fs::create_dir_all(&folder)?;
-                lab::run(&format!("chown frr:frr {}", folder.display()))?;
-                lab::run(&format!("chmod 755 {}", folder.display()))?;
-                command
-                    .args(["--no_zebra", "--no_kernel", "-P", "0", "-f"])
-                    .arg(&file)
-                    .arg("-i")
-                    .arg(folder.join("pid"))
-                    .arg("--vty_socket")
-                    .arg(&folder)
-                    .arg("-z")
-                    .arg(folder.join("zserv"))
-            }
+            Kind::Frr => return self.start_frr(netns, setup, &file),
         };
-        netns.start(&mut command, self.kind.name())
+        let daemon = netns.start(&mut command, self.kind.name())?;
+        Ok(Running {
+            daemon,
+            helper: None,
+        })
     }
-}
 
-fn is_reflector(setup: &Setup) -> bool {
-    let mut all = setup.neighbors.iter();
-    all.any(|neighbor| neighbor.relation == Relation::Client)
-}
-
-fn family_name(setup: &Setup) -> &'static str {
-    if setup.family == Family::IPV4_UNICAST {
-        "ipv4"
-    } else {
-        "ipv6"
-    }
-}
-
-fn bgpd(setup: &Setup, socket: &Path) -> Result<String, std::fmt::Error> {
-    let mut text = format!(
-        "[global]\nas = {ASN}\nrouter-id = \"{DAEMON}\"\n\
-         apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n\
-         [api]\nlisten = []\nunix = \"{}\"\n\
-         [[peer-groups]]\npeer-group-name = \"all\"\ntransport = {{ passive-mode = true }}\n",
-        socket.display()
-    );
-    if is_reflector(setup) {
-        writeln!(
-            text,
-            "route-reflector = {{ route-reflector-client = true }}"
-        )?;
-    }
-    let family = family_name(setup);
-    writeln!(
-        text,
-        "[[peer-groups.afi-safis]]\nafi-safi-name = \"{family}-unicast\""
-    )?;
-    for Neighbor { address, asn, .. } in &setup.neighbors {
-        writeln!(
-            text,
-            "[[neighbors]]\nneighbor-address = \"{address}\"\npeer-as = {asn}\npeer-group = \"all\""
-        )?;
-    }
-    Ok(text)
-}
-
-fn bird(setup: &Setup) -> Result<String, std::fmt::Error> {
-    let family = family_name(setup);
-    let mut text = format!("router id {DAEMON};\nprotocol device {{}}\n");
-    let mut igp = "";
-    if is_reflector(setup) {
-        // The way to the clients, which is in the kernel's table for the others.
-        igp = "igp table way;";
-        writeln!(
-            text,
-            "ipv4 table way;\nprotocol static {{ ipv4 {{ table way; }}; route 10.0.0.0/8 via {GATEWAY}; }}"
-        )?;
-    }
-    writeln!(
-        text,
-        "template bgp neighbor_of_all {{ local as {ASN}; passive on; {family} {{ import all; export all; {igp} }}; }}"
-    )?;
-    for (number, neighbor) in setup.neighbors.iter().enumerate() {
-        let Neighbor {
-            address,
-            asn,
-            relation,
-        } = neighbor;
-        let client = match relation {
-            Relation::Client => "rr client;",
-            Relation::External => "",
+    /// Without zebra FRR believes no next hop but those on the link, and there is no way into the kernel.
+    fn start_frr(&self, netns: &Netns, setup: &Setup, file: &Path) -> Result<Running> {
+        let folder = netns.file("frr");
+        std::fs::create_dir_all(&folder)?;
+        lab::run(&format!("chown frr:frr {}", folder.display()))?;
+        lab::run(&format!("chmod 755 {}", folder.display()))?;
+        let start = |program: &Path, file: &Path, how: &[&str]| {
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            let mut command = netns.command(program);
+            command.args(how).args(["-P", "0", "-f"]).arg(file);
+            command.arg("-i").arg(folder.join(&*name));
+            command.arg("--vty_socket").arg(&folder);
+            command.arg("-z").arg(folder.join("zserv"));
+            netns.start(&mut command, &name)
         };
-        writeln!(
-            text,
-            "protocol bgp p{number} from neighbor_of_all {{ neighbor {address} as {asn}; {client} }}"
-        )?;
-    }
-    Ok(text)
-}
-
-fn frr(setup: &Setup) -> Result<String, std::fmt::Error> {
-    let family = family_name(setup);
-    let mut text = format!(
-        "hostname arena\nlog stdout\nrouter bgp {ASN}\n bgp router-id {DAEMON}\n no bgp ebgp-requires-policy\n \
-         no bgp default ipv4-unicast\n no bgp network import-check\n neighbor all peer-group\n neighbor all passive\n \
-         neighbor all advertisement-interval 0\n"
-    );
-    for Neighbor { address, asn, .. } in &setup.neighbors {
-        writeln!(
-            text,
-            " neighbor {address} remote-as {asn}\n neighbor {address} peer-group all"
-        )?;
-    }
-    writeln!(
-        text,
-        " address-family {family} unicast\n  neighbor all activate"
-    )?;
-    if is_reflector(setup) {
-        writeln!(text, "  neighbor all route-reflector-client")?;
-    }
-    writeln!(text, " exit-address-family")?;
-    Ok(text)
-}
-
-fn gobgp(setup: &Setup) -> Result<String, std::fmt::Error> {
-    let family = family_name(setup);
-    let mut text = format!("[global.config]\nas = {ASN}\nrouter-id = \"{DAEMON}\"\n");
-    for Neighbor {
-        address,
-        asn,
-        relation,
-    } in &setup.neighbors
-    {
-        writeln!(
-            text,
-            "[[neighbors]]\nconfig = {{ neighbor-address = \"{address}\", peer-as = {asn} }}\n\
-             transport = {{ config = {{ passive-mode = true }} }}"
-        )?;
-        if *relation == Relation::Client {
-            writeln!(
-                text,
-                "route-reflector = {{ config = {{ route-reflector-client = true, route-reflector-cluster-id = \"{DAEMON}\" }} }}"
-            )?;
+        if !setup.kernel && !setup.is_reflector() {
+            let daemon = start(&self.program, file, &["--no_zebra", "--no_kernel"])?;
+            return Ok(Running {
+                daemon,
+                helper: None,
+            });
         }
-        writeln!(
-            text,
-            "[[neighbors.afi-safis]]\nconfig = {{ afi-safi-name = \"{family}-unicast\" }}"
-        )?;
+        let empty = netns.write("zebra.conf", "hostname arena\n")?;
+        let zebra = self.program.with_file_name("zebra");
+        let helper = start(&zebra, &empty, &[])?;
+        until("zebra is there", Duration::from_secs(10), || {
+            ensure!(folder.join("zserv").exists(), "it has no socket");
+            Ok(())
+        })?;
+        let how: &[&str] = if setup.kernel { &[] } else { &["--no_kernel"] };
+        Ok(Running {
+            daemon: start(&self.program, file, how)?,
+            helper: Some(helper),
+        })
     }
-    Ok(text)
-}
-
-fn openbgpd(setup: &Setup, socket: &Path) -> Result<String, std::fmt::Error> {
-    let other = if setup.family == Family::IPV4_UNICAST {
-        "announce IPv6 none"
-    } else {
-        "announce IPv4 none\n announce IPv6 unicast"
-    };
-    let mut text = format!(
-        "AS {ASN}\nrouter-id {DAEMON}\nfib-update no\nsocket \"{}\"\ngroup \"all\" {{\n passive\n {other}\n",
-        socket.display()
-    );
-    for Neighbor {
-        address,
-        asn,
-        relation,
-    } in &setup.neighbors
-    {
-        let client = match relation {
-            Relation::Client => "route-reflector\n",
-            Relation::External => "",
-        };
-        writeln!(
-            text,
-            " neighbor {address} {{\n  remote-as {asn}\n  {client} }}"
-        )?;
-    }
-    writeln!(text, "}}\nallow from any\nallow to any")?;
-    Ok(text)
 }

@@ -2,6 +2,7 @@
 //! What the neighbours do in each case, in order.
 
 pub(crate) mod churn;
+pub(crate) mod fib;
 pub(crate) mod idle;
 pub(crate) mod late;
 pub(crate) mod reflect;

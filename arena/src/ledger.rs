@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a receiver has: one bit a prefix, a count, and a sum that does not depend on the order.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
 use bgp_proto::Prefix;
 
@@ -108,6 +108,8 @@ pub struct Ledger {
     index: Arc<Index>,
     seen: Box<[u64]>,
     has: Expected,
+    /// What it has announced itself; a reflector may send it back (RFC 4456 §8 has the client find that out).
+    own: RangeInclusive<u64>,
     /// What it is to have.
     pub expected: Expected,
     /// Announced prefixes that nobody had sent.
@@ -127,12 +129,23 @@ impl Ledger {
             index: Arc::clone(index),
             seen: vec![0; index.keys.len() / 64].into(),
             has: Expected::default(),
+            own: RangeInclusive::new(1, 0),
             expected,
             strange: 0,
             broken: 0,
             announced: 0,
             withdrawn: 0,
         }
+    }
+
+    /// Does not look at what comes back of these, which are in a row.
+    #[must_use]
+    pub fn without_own(mut self, prefixes: impl IntoIterator<Item = Prefix>) -> Self {
+        let keys: Vec<u64> = prefixes.into_iter().map(key).collect();
+        if let (Some(first), Some(last)) = (keys.iter().min(), keys.iter().max()) {
+            self.own = *first..=*last;
+        }
+        self
     }
 
     /// It has exactly what it is to have, and was never told anything else.
@@ -206,6 +219,9 @@ impl Ledger {
             let key;
             (key, list) = next(list, octets)?;
             self.announced += 1;
+            if self.own.contains(&key) {
+                continue;
+            }
             let Some(place) = self.index.place(key) else {
                 self.strange += 1;
                 continue;
@@ -377,6 +393,16 @@ mod tests {
             feed(&mut ledger, &table.stream(&voice(), 0, 1));
             assert_eq!(ledger.count(), count);
         }
+    }
+
+    #[test]
+    fn what_comes_back_is_not_looked_at() {
+        let (all, own) = (Table::blocks(0, 50), Table::blocks(10, 5));
+        let index = Index::new(all.prefixes().map(|prefix| (prefix, None)));
+        let expected = Expected::of(all.prefixes()).without(Expected::of(own.prefixes()));
+        let mut ledger = Ledger::new(&index, expected).without_own(own.prefixes());
+        feed(&mut ledger, &all.stream(&voice(), 0, 1));
+        assert!(ledger.is_complete());
     }
 
     #[test]

@@ -13,21 +13,24 @@
 mod case;
 mod contestant;
 mod drive;
+mod language;
 mod ledger;
 mod load;
 mod meter;
 mod plot;
+mod policy;
 mod random;
 mod report;
 mod stage;
 mod table;
 
 pub use case::{CASES, Case, Size, named};
-pub use contestant::{Contestant, Kind, Neighbor, Relation, Setup};
+pub use contestant::{Contestant, Kind, Neighbor, Relation, Running, Setup};
 pub use ledger::{Expected, Index, Ledger};
 pub use load::{Load, Voice};
 pub use meter::Usage;
 pub use plot::svg;
+pub use policy::Policy;
 pub use report::{Figure, Outcome, Results, into_document};
 pub use stage::{Stage, run};
 pub use table::{Group, Table};

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `cargo xtask arena` builds this and runs it.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use arena::{CASES, Case, Contestant, Kind, Outcome, Results};
 use clap::Parser;
+
+/// Nothing small takes longer.
+const QUICK: Duration = Duration::from_secs(20);
 
 /// BGP daemons under load, ours beside others.
 #[derive(Debug, Parser)]
@@ -76,14 +79,17 @@ fn run(arguments: &Arguments) -> Result<()> {
             case.size
         };
         size.routes = arguments.routes.unwrap_or(size.routes);
+        let limit = if arguments.quick { QUICK } else { case.limit };
         let mut results = Results::default();
-        for contestant in &contestants {
+        let able = |contestant: &&Contestant| !case.without.contains(&contestant.kind);
+        for contestant in contestants.iter().filter(able) {
             let mut runs = Vec::new();
             for number in 1..=arguments.runs {
-                let outcome = arena::run(case, size, contestant).unwrap_or_else(|error| Outcome {
-                    fault: Some(format!("{error:#}")),
-                    ..Outcome::default()
-                });
+                let outcome =
+                    arena::run(case, size, limit, contestant).unwrap_or_else(|error| Outcome {
+                        fault: Some(format!("{error:#}")),
+                        ..Outcome::default()
+                    });
                 eprintln!(
                     "{} {} {number}: {outcome:?}",
                     case.name,

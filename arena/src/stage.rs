@@ -45,11 +45,11 @@ pub struct Stage {
     outcome: Outcome,
 }
 
-/// Runs a case with a daemon, once.
+/// Runs a case with a daemon, once; whoever is not done by the limit has not finished.
 ///
 /// # Errors
 /// There are no namespaces, or the daemon does not start. That it does not finish is no error but an [`Outcome`].
-pub fn run(case: &Case, size: Size, contestant: &Contestant) -> Result<Outcome> {
+pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) -> Result<Outcome> {
     let lab = Lab::new("arena")?;
     let (host, others) = (lab.netns("d")?, lab.netns("n")?);
     cable(&lab, &host, &others)?;
@@ -63,9 +63,12 @@ pub fn run(case: &Case, size: Size, contestant: &Contestant) -> Result<Outcome> 
             others.ip(&format!("-6 addr add {address}/64 dev eth0 nodad"))?;
         }
     }
-    let mut daemon = contestant.start(&host, &setup)?;
-    let pids = listening(&mut daemon)?;
-    let (drive, limit, family) = (case.drive, case.limit, case.family);
+    let mut running = contestant.start(&host, &setup)?;
+    let mut pids = listening(&mut running.daemon)?;
+    if setup.kernel {
+        pids.extend(running.helper.as_ref().map(Process::pid));
+    }
+    let (drive, family) = (case.drive, case.family);
     let joined = others.enter(move || -> Result<Outcome> {
         let daemon = if family == Family::IPV4_UNICAST {
             (DAEMON, 179).into()
@@ -92,8 +95,8 @@ pub fn run(case: &Case, size: Size, contestant: &Contestant) -> Result<Outcome> 
     let mut outcome = joined
         .join()
         .map_err(|_| anyhow!("the neighbours panicked"))??;
-    if !daemon.is_running() {
-        let log = daemon.log();
+    if !running.daemon.is_running() {
+        let log = running.daemon.log();
         let end: String = log
             .chars()
             .skip(log.chars().count().saturating_sub(300))
@@ -101,8 +104,8 @@ pub fn run(case: &Case, size: Size, contestant: &Contestant) -> Result<Outcome> 
         outcome.fault = Some(format!("it has ended: {end}"));
     }
     if outcome.fault.is_some() {
-        // It may be too busy to be asked.
-        daemon.kill()?;
+        // It may be too busy to be asked, or gone.
+        let _ = running.daemon.kill();
     }
     Ok(outcome)
 }
@@ -120,11 +123,12 @@ fn cable(lab: &Lab, host: &Netns, others: &Netns) -> Result<()> {
 
 /// What the daemon needs without neighbours.
 fn bare(host: &Netns, contestant: &Contestant, setup: &Setup) -> Result<u64> {
-    let mut daemon = contestant.start(host, setup)?;
+    let mut running = contestant.start(host, setup)?;
     // BIRD does not listen before it has a neighbour.
     std::thread::sleep(PAUSE);
-    let bare = Usage::of(&meter::family(daemon.pid()))?.resident;
-    daemon.terminate()?;
+    let bare = Usage::of(&meter::family(running.daemon.pid()))?.resident;
+    // FRR may be too busy with its configuration to end when it is asked, and is killed then.
+    let _ = running.daemon.terminate();
     Ok(bare)
 }
 
@@ -235,6 +239,34 @@ impl Stage {
             let _ = write!(words, "; {} connections lost ({last})", self.load.lost);
         }
         bail!(words)
+    }
+
+    /// How many prefixes the kernel has routes for, where the daemon is.
+    ///
+    /// # Errors
+    /// The daemon has ended.
+    pub fn kernel_prefixes(&self) -> Result<u64> {
+        let file = format!("/proc/{}/net/fib_triestat", self.pids[0]);
+        let text = fs::read_to_string(file)?;
+        let lines = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Prefixes:"));
+        let counts = lines.filter_map(|count| count.trim().parse::<u64>().ok());
+        counts.max().context("the kernel counts prefixes")
+    }
+
+    /// There is time left.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn in_time(&self, state: impl FnOnce() -> String) -> Result<()> {
+        ensure!(
+            Instant::now() < self.end,
+            "> {} s: {}",
+            self.limit.as_secs(),
+            state()
+        );
+        Ok(())
     }
 
     /// Waits until the daemon does nothing any more.

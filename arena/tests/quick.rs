@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every case at a small size: it ends, every receiver has exactly what it is to have, and there are figures.
 
+use std::time::Duration;
+
 use arena::{CASES, Contestant, Figure, Kind};
+
+/// Each takes a second or two.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn all_cases_with(kind: Kind) {
     let program = kind.program().unwrap();
     let contestant = Contestant { kind, program };
     for case in CASES {
-        let outcome = arena::run(case, case.quick, &contestant).unwrap();
+        let outcome = arena::run(case, case.quick, LIMIT, &contestant).unwrap();
         assert_eq!(outcome.fault, None, "{} with {}", case.name, kind.name());
         for figure in [Figure::Cpu, Figure::Peak, Figure::Messages] {
             let value = outcome.figures.get(&figure).copied();

@@ -20,6 +20,8 @@ pub(crate) fn setup(case: &Case, size: Size) -> Setup {
     Setup {
         family: case.family,
         neighbors: (0..size.receivers).map(neighbor).collect(),
+        kernel: false,
+        policy: None,
     }
 }
 
@@ -35,11 +37,11 @@ pub(crate) fn clients(stage: &mut Stage) -> Expected {
     let index = Index::new(table.prefixes().map(|prefix| (prefix, None)));
     let all = Expected::of(table.prefixes());
     for who in 0..stage.size.receivers as usize {
-        let own = Expected::of(blocks(stage, who).prefixes());
+        let own = blocks(stage, who);
+        let expected = all.without(Expected::of(own.prefixes()));
+        let ledger = Ledger::new(&index, expected).without_own(own.prefixes());
         let voice = stage.voice(who);
-        stage
-            .load
-            .add(voice, Some(Ledger::new(&index, all.without(own))));
+        stage.load.add(voice, Some(ledger));
     }
     all
 }

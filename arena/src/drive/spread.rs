@@ -6,10 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::Result;
 use bgp_proto::Family;
 
-use crate::{Case, Expected, Figure, Index, Ledger, Neighbor, Relation, Setup, Size, Stage, Table};
+use crate::{
+    Case, Expected, Figure, Index, Ledger, Neighbor, Policy, Relation, Setup, Size, Stage, Table,
+};
 
 /// AS of the first neighbour; the others follow.
 const FIRST: u32 = 64_601;
+
+/// Of the table.
+const SEED: u64 = 1;
 
 /// Senders first, then receivers, each with an AS of its own.
 pub(crate) fn setup(case: &Case, size: Size) -> Setup {
@@ -26,12 +31,23 @@ pub(crate) fn setup(case: &Case, size: Size) -> Setup {
     Setup {
         family: case.family,
         neighbors: (0..size.senders + size.receivers).map(neighbor).collect(),
+        kernel: false,
+        policy: None,
+    }
+}
+
+/// The same, and every route goes through a policy.
+pub(crate) fn with_policy(case: &Case, size: Size) -> Setup {
+    let table = Table::public(case.family, size.routes, SEED);
+    Setup {
+        policy: Some(Policy::of(&table)),
+        ..setup(case, size)
     }
 }
 
 /// The table that is sent, and where every prefix has its place.
 pub(crate) fn table(stage: &Stage) -> (Table, std::sync::Arc<Index>) {
-    let table = Table::public(stage.setup.family, stage.size.routes, 1);
+    let table = Table::public(stage.setup.family, stage.size.routes, SEED);
     let senders = stage.size.senders;
     let index = Index::new(table.groups.iter().flat_map(|group| {
         let best = FIRST + group.winner(senders);
