@@ -31,6 +31,8 @@ pub enum Mode {
 pub struct SessionConfig {
     /// Our AS towards this peer.
     pub local_as: Asn,
+    /// Another one: whichever of both the peer does not refuse is used, beginning with [`Self::local_as`].
+    pub other_as: Option<Asn>,
     /// The peer's.
     pub peer_as: PeerAs,
     /// Our identifier.
@@ -72,6 +74,7 @@ impl SessionConfig {
     pub fn new(local_as: Asn, peer_as: PeerAs, router_id: RouterId) -> Self {
         Self {
             local_as,
+            other_as: None,
             peer_as,
             router_id,
             hold_time: HoldTime::from_wire(90).unwrap_or(HoldTime::OFF),

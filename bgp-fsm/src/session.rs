@@ -132,7 +132,7 @@ impl Session {
             (_, E::Keepalive { connection: id }) => self.keepalive_received(id, now),
             (_, E::Update { connection: id }) => self.update_received(id, UPDATE, now),
             (_, E::RouteRefresh { connection: id }) => self.update_received(id, ROUTE_REFRESH, now),
-            (_, E::Notification { connection: id, notification }) => self.fail(id, DownReason::Received(notification), now),
+            (_, E::Notification { connection: id, notification }) => self.notified(id, notification, now),
             (_, E::Fault { connection: id, notification }) => self.fault(id, notification, now),
             (_, E::Progress { connection: id }) => self.progress(id, now),
             (_, E::Tick) => self.expire(now),
@@ -189,7 +189,7 @@ impl Session {
         self.last_notification.as_ref()
     }
 
-    /// Its configuration.
+    /// Its configuration, with the AS that is ours now, if there are two.
     pub fn config(&self) -> &SessionConfig {
         &self.config
     }

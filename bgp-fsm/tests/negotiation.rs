@@ -57,6 +57,67 @@ fn a_wrong_as_is_refused_with_2_2() {
 }
 
 #[test]
+fn of_two_ases_of_ours_the_one_that_is_not_refused_is_used() {
+    let other = Asn(64999);
+    let mut rig = Rig::new(SessionConfig {
+        other_as: Some(other),
+        ..config()
+    });
+    let said = |rig: &mut Rig| {
+        rig.tick();
+        let actions = rig.connected(FIRST, Direction::Outgoing);
+        sent_open(&actions).map(|open| (open.asn, open.capabilities))
+    };
+    let with = |asn| Some((asn, vec![Capability::FourOctetAs(asn)]));
+    let refuse = |rig: &mut Rig, code| {
+        rig.step(Event::Notification {
+            connection: FIRST,
+            notification: Notification::new(code),
+        });
+    };
+    rig.reach_open_sent();
+    refuse(&mut rig, Code::OPEN_BAD_PEER_AS);
+    assert_eq!(rig.session.config().local_as, other);
+    assert_eq!(said(&mut rig), with(other));
+    // Another refusal says nothing of the AS.
+    refuse(&mut rig, Code::OPEN_HOLD_TIME);
+    assert_eq!(said(&mut rig), with(other));
+    refuse(&mut rig, Code::OPEN_BAD_PEER_AS);
+    assert_eq!(said(&mut rig), with(LOCAL));
+    rig.open(FIRST, open(1));
+    rig.keepalive(FIRST);
+    assert_eq!(rig.state(), State::Established);
+    // What worked is said first.
+    refuse(&mut rig, Code::OPEN_BAD_PEER_AS);
+    assert_eq!(said(&mut rig), with(LOCAL));
+}
+
+#[test]
+fn two_connections_that_are_refused_for_our_as_change_it_once() {
+    let other = Asn(64999);
+    let mut rig = Rig::new(SessionConfig {
+        other_as: Some(other),
+        ..config()
+    });
+    rig.reach_open_sent();
+    rig.connected(SECOND, Direction::Incoming);
+    for connection in [FIRST, SECOND] {
+        rig.step(Event::Notification {
+            connection,
+            notification: Notification::new(Code::OPEN_BAD_PEER_AS),
+        });
+    }
+    assert_eq!(rig.session.config().local_as, other);
+    let mut alone = Rig::new(config());
+    alone.reach_open_sent();
+    alone.step(Event::Notification {
+        connection: FIRST,
+        notification: Notification::new(Code::OPEN_BAD_PEER_AS),
+    });
+    assert_eq!(alone.session.config().local_as, LOCAL);
+}
+
+#[test]
 fn any_as_but_our_own_is_external() {
     let external = || SessionConfig {
         peer_as: PeerAs::External,

@@ -203,6 +203,8 @@ pub struct PeerStatus {
     pub md5: bool,
     /// What is agreed with it beyond the defaults, in words.
     pub terms: Vec<String>,
+    /// Why no connection with it is tried or taken, in words.
+    pub obstacle: Option<String>,
 }
 
 /// A BFD session of a neighbour.

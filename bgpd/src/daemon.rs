@@ -10,6 +10,7 @@ mod door;
 mod events;
 mod fib_task;
 mod host;
+mod link;
 mod listener;
 mod log;
 mod outbox;

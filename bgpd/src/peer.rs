@@ -196,6 +196,11 @@ impl Peer {
         self.up.is_none() && self.helper.deadline().is_none() && self.restart_at.is_none()
     }
 
+    /// Down until an operator starts it.
+    pub fn is_shut_down(&self) -> bool {
+        self.session.is_stopped() && self.restart_at.is_none()
+    }
+
     /// Its settings.
     pub fn settings(&self) -> &PeerSettings {
         &self.settings
@@ -415,10 +420,12 @@ impl Peer {
     }
 
     fn terms(&mut self, terms: Box<rib::Terms>) {
-        self.settings.terms = (*terms).clone();
+        self.settings.terms = *terms;
         if self.known_to_rib {
             let id = self.settings.id;
-            self.orders.push(PeerOrder::Rib(Input::Terms(id, terms)));
+            let terms = self.settings.terms_with(self.session.config().local_as);
+            let input = Input::Terms(id, Box::new(terms));
+            self.orders.push(PeerOrder::Rib(input));
         }
     }
 
@@ -564,6 +571,7 @@ impl Peer {
         self.orders.push(PeerOrder::Up(connection));
         self.orders
             .push(PeerOrder::Rib(Input::PeerUp(Box::new(self.settings.info(
+                self.session.config().local_as,
                 &negotiated,
                 &remote,
                 local,

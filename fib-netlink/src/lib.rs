@@ -51,7 +51,7 @@ pub use event::{
 pub use kernel::{Held, KernelHop, KernelRoute, Kind, Way, stored_metric};
 pub use links::{AddressUpdate, LinkUpdate};
 #[cfg(feature = "netlink")]
-pub use netlink::{Fib, Notice, notices};
+pub use netlink::{Departure, Fib, Notice, departure, notices};
 pub use objects::{Nature, Object, ObjectOperation, ObjectVerb, Place};
 pub use plan::{Decision, Goal, Operation, Ownership, Verb, decide, plan};
 pub use reconciler::Reconciler;

@@ -5,8 +5,10 @@ mod decode;
 mod driver;
 mod encode;
 mod handle;
+mod lookup;
 mod nexthop;
 mod socket;
 
 pub use decode::{Notice, notices};
 pub use handle::Fib;
+pub use lookup::{Departure, departure};

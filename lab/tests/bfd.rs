@@ -3,6 +3,8 @@
 
 #[path = "bfd/scene.rs"]
 mod scene;
+#[path = "bfd/stops.rs"]
+mod stops;
 
 use std::{
     sync::{

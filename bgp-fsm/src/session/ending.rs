@@ -35,6 +35,21 @@ impl Session {
         }
     }
 
+    /// The peer ends it. If it does not want our AS, and we have another one, the next OPEN says that.
+    pub(super) fn notified(&mut self, id: ConnectionId, notification: Notification, now: Instant) {
+        let refused = notification.code == Code::OPEN_BAD_PEER_AS
+            && self.connection(id).is_some_and(|connection| {
+                let ours = connection.sent.as_ref().map(|open| open.asn);
+                // Not of a connection that was refused together with one before.
+                connection.phase < Phase::Established && ours == Some(self.config.local_as)
+            });
+        if let Some(other) = self.config.other_as.filter(|_| refused) {
+            self.config.other_as = Some(self.config.local_as);
+            self.config.local_as = other;
+        }
+        self.fail(id, DownReason::Received(notification), now);
+    }
+
     /// "Any other event": a message that does not fit the state (RFC 6608 §3).
     pub(super) fn unexpected(&mut self, id: ConnectionId, kind: u8, now: Instant) {
         let Some(connection) = self.connection(id) else {

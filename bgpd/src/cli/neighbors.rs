@@ -159,7 +159,8 @@ fn state_word(peer: &PeerStatus) -> String {
 fn info(peer: &PeerStatus) -> String {
     let mut notes = Vec::new();
     if peer.state != SessionState::Established && !peer.admin_down {
-        notes.extend(peer.last_error.as_ref().map(|error| error.text.clone()));
+        let error = || peer.last_error.as_ref().map(|error| error.text.clone());
+        notes.extend(peer.obstacle.clone().or_else(error));
     }
     match (rejects(&peer.import_policy), rejects(&peer.export_policy)) {
         (Some(import), Some(export)) if import == export => {
@@ -247,6 +248,9 @@ fn session(peer: &PeerStatus, paint: Paint, out: &mut (dyn Write + Send)) -> io:
     if peer.panics > 0 {
         let times = format!("{} internal errors: please report them", peer.panics);
         writeln!(out, "  {}", paint.bad(times))?;
+    }
+    if let Some(obstacle) = &peer.obstacle {
+        writeln!(out, "  Not tried: {}", paint.bad(obstacle))?;
     }
     if let Some(LastError { text, age, .. }) = &peer.last_error {
         writeln!(

@@ -204,7 +204,10 @@ fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
             (old.peer_as, old.any_as) == (new.peer_as, new.any_as),
             "peer-as",
         ),
-        (old.local_as == new.local_as, "local-as"),
+        (
+            (old.local_as, old.other_as) == (new.local_as, new.other_as),
+            "local-as",
+        ),
         (old.auth_password == new.auth_password, "auth-password"),
         (old.passive == new.passive, "passive-mode"),
         (old.admin_down == new.admin_down, "admin-down"),
@@ -216,6 +219,10 @@ fn session_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
         (old.idle_hold == new.idle_hold, "idle-hold-time-after-reset"),
         (old.ttl_security == new.ttl_security, "ttl-security"),
         (old.multihop == new.multihop, "ebgp-multihop"),
+        (
+            old.connected_check == new.connected_check,
+            "disable-connected-check",
+        ),
         (old.bind_interface == new.bind_interface, "bind-interface"),
         (
             old.route_reflector_client == new.route_reflector_client,

@@ -26,6 +26,8 @@ pub struct Neighbor {
     pub any_as: AnyAs,
     /// Our AS towards it.
     pub local_as: Asn,
+    /// Our real AS, if the neighbour may know us by that, too.
+    pub other_as: Option<Asn>,
     /// Free text.
     pub description: Option<String>,
     /// TCP MD5 key.
@@ -50,6 +52,8 @@ pub struct Neighbor {
     pub ttl_security: Option<u8>,
     /// TTL of an eBGP session over several hops.
     pub multihop: Option<u8>,
+    /// An external one that is one hop away has to be on a link of ours.
+    pub connected_check: bool,
     /// Device or VRF the session is bound to.
     pub bind_interface: Option<String>,
     /// It is a client of ours as a reflector.
@@ -107,6 +111,7 @@ impl Neighbor {
             peer_as,
             any_as: AnyAs::Every,
             local_as,
+            other_as: None,
             description: None,
             auth_password: None,
             passive: false,
@@ -119,6 +124,7 @@ impl Neighbor {
             idle_hold: Self::IDLE_HOLD,
             ttl_security: None,
             multihop: None,
+            connected_check: true,
             bind_interface: None,
             route_reflector_client: false,
             next_hop: NextHopMode::Auto,

@@ -121,6 +121,7 @@ const NEIGHBORS: Entries = &[
     ("neighbors.local-as", Implemented),
     ("neighbors.local-as-options.no-prepend", Implemented),
     ("neighbors.local-as-options.replace-as", Implemented),
+    ("neighbors.local-as-options.dual-as", Implemented),
     ("neighbors.auth-password", Implemented),
     ("neighbors.auth-password-file", Implemented),
     ("neighbors.description", Implemented),
@@ -162,6 +163,10 @@ const NEIGHBORS: Entries = &[
     ("neighbors.transport.mtu-discovery", Accepted(NONE)),
     ("neighbors.ebgp-multihop.enabled", Implemented),
     ("neighbors.ebgp-multihop.multihop-ttl", Implemented),
+    (
+        "neighbors.ebgp-multihop.disable-connected-check",
+        Implemented,
+    ),
     ("neighbors.ttl-security.enabled", Implemented),
     ("neighbors.ttl-security.ttl-min", Implemented),
     (

@@ -18,6 +18,10 @@ impl Neighbor {
         };
         say(terms.also_own.is_some(), "our own AS behind the local AS");
         say(terms.prepend_received, "local AS before received paths");
+        if let Some(other) = self.other_as {
+            let text = format!("our AS {} or, if that is refused, {other}", self.local_as);
+            say(true, &text);
+        }
         match terms.private_as {
             Some(PrivateAs::Remove) => say(true, "private ASes removed"),
             Some(PrivateAs::Replace) => say(true, "private ASes replaced"),

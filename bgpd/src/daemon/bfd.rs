@@ -8,7 +8,7 @@ use std::{
     fmt,
     net::IpAddr,
     num::NonZeroU8,
-    sync::{Arc, OnceLock, mpsc},
+    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -16,7 +16,10 @@ use std::{
 use bfd::{Diagnostic, Interval, Key, Settings, State};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use rib::PeerId;
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::sleep,
+};
 use tracing::{error, info, warn};
 
 use super::{clock::Clock, sys};
@@ -34,6 +37,9 @@ pub(super) use view::BfdView;
 
 /// Orders that wait for the thread. It takes them at once; who finds the queue full waits for that moment.
 const ORDERS: usize = 64;
+
+/// Between the end of a BGP session and that of its BFD session.
+pub(super) const GOODBYE: Duration = Duration::from_millis(100);
 
 /// Whom to watch.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -139,6 +145,8 @@ enum Order {
 pub(super) struct Bfd {
     clock: Clock,
     way: Arc<OnceLock<Way>>,
+    /// Held by who starts the thread.
+    opening: Arc<Mutex<()>>,
 }
 
 struct Way {
@@ -157,6 +165,7 @@ impl Bfd {
         Self {
             clock,
             way: Arc::default(),
+            opening: Arc::default(),
         }
     }
 
@@ -167,18 +176,21 @@ impl Bfd {
             return None;
         }
         let (sender, receiver) = watch::channel(Health::default());
-        if self.way.get().is_none() {
-            match Way::open(self.clock) {
-                // Only the supervisor starts it.
-                Ok(way) => drop(self.way.set(way)),
-                Err(error) => {
-                    error!(%error, "BFD can not be started");
-                    return None;
-                }
-            }
+        if let Err(error) = self.open() {
+            error!(%error, "BFD can not be started");
+            return None;
         }
         self.order(Order::Watch(id, wish(neighbor), sender));
         Some(receiver)
+    }
+
+    fn open(&self) -> anyhow::Result<()> {
+        let _only_once = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.way.get().is_none() {
+            let way = Way::open(self.clock)?;
+            self.way.get_or_init(|| way);
+        }
+        Ok(())
     }
 
     /// The neighbour is told that it is no failure, and watched no more.
@@ -186,13 +198,26 @@ impl Bfd {
         self.order(Order::Unwatch(id));
     }
 
+    /// The same, when the neighbour has had time to read the NOTIFICATION that ends its session. Some take AdminDown for a
+    /// failure of the path, and keep the routes of a neighbour that they take for one that restarts.
+    pub(super) fn unwatch_later(&self, id: PeerId) {
+        let bfd = self.clone();
+        tokio::spawn(async move {
+            sleep(GOODBYE).await;
+            bfd.unwatch(id);
+        });
+    }
+
     /// All sessions.
     pub(super) async fn show(&self) -> Vec<BfdStatus> {
         self.ask(Order::Show).await.unwrap_or_default()
     }
 
-    /// The daemon ends: that is no failure either.
+    /// The daemon has told every neighbour that it ends: that is no failure either.
     pub(super) async fn stop(&self) {
+        if self.way.get().is_some() {
+            sleep(GOODBYE).await;
+        }
         // Without a thread there is nobody to tell.
         let _ = self.ask(Order::Stop).await;
     }

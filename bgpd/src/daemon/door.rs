@@ -10,10 +10,13 @@ use std::{
 use bgp_fsm::StopReason;
 use fib_netlink::{Fib, Reachability};
 use rib::{Disposition, PeerId, RouteBatch, Source};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 use super::{
-    bfd::Bfd,
+    bfd::{Bfd, GOODBYE},
     clock::Clock,
     events::Events,
     fib_task::{fib_route, send_dealt, way},
@@ -208,7 +211,13 @@ impl Control for Door {
                 .map(|(_, running)| running)
                 .collect(),
         };
+        let mut disabled = Vec::new();
         for mut running in wanted {
+            if order == PeerOrder::Enable {
+                // Whom nobody watches does not hear that nobody does.
+                let watched = self.bfd.watch(running.id, &running.neighbor);
+                running.handle.tell(Command::Bfd(watched)).await;
+            }
             let events = match &order {
                 PeerOrder::Disable(text) => vec![PeerEvent::Stop(
                     StopReason::AdministrativeShutdown(text.clone()),
@@ -234,6 +243,19 @@ impl Control for Door {
             };
             for event in events {
                 running.handle.tell(Command::Event(event)).await;
+            }
+            if matches!(order, PeerOrder::Disable(_)) {
+                disabled.push(running);
+            }
+        }
+        if !disabled.is_empty() {
+            sleep(GOODBYE).await;
+        }
+        for running in disabled {
+            // Unless it is wanted again meanwhile.
+            let is_shut = running.handle.ask(|peer, _| peer.is_shut_down()).await;
+            if is_shut == Some(true) {
+                self.bfd.unwatch(running.id);
             }
         }
         Ok(())

@@ -26,6 +26,7 @@ use super::{
     clock::Clock,
     connection::{self, Connection, Happened},
     events::Events,
+    link,
     outbox::{Item, Limited, Outbox},
     shard::{Order, Shard},
     socket::{self, Endpoint},
@@ -234,6 +235,10 @@ impl PeerTask {
     fn command(&mut self, command: Command) {
         match command {
             Command::Accepted(stream) => {
+                if let Some(obstacle) = link::obstacle(&self.endpoint) {
+                    info!(%obstacle, "connection refused");
+                    return;
+                }
                 match socket::adopt(&stream, self.endpoint.remote.ip(), self.endpoint.distance) {
                     Ok(()) => self.connected(stream, Direction::Incoming),
                     Err(error) => warn!(%error, "socket options refused, connection closed"),

@@ -140,6 +140,7 @@ fn session(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) -> Sessi
         capabilities: capabilities(neighbor, around),
         strict_role: neighbor.strict_role,
         strict_bfd: strict_bfd(neighbor),
+        other_as: neighbor.other_as,
         seed: u64::from(router_id.as_u32()) << 32 | u64::from(id.0),
         ..SessionConfig::new(neighbor.local_as, peer_as, router_id)
     }
@@ -238,7 +239,8 @@ fn siblings(host: &Host, interface: Option<Interface>) -> Vec<(IpAddr, IpAddr)> 
     pairs.collect()
 }
 
-fn endpoint(neighbor: &Neighbor) -> Endpoint {
+/// How a neighbour is reached.
+pub(super) fn endpoint(neighbor: &Neighbor) -> Endpoint {
     let local = match &neighbor.local_address {
         Some(LocalAddress::Address(address)) => Some(*address),
         Some(LocalAddress::Interface(_)) | None => None,
@@ -259,6 +261,10 @@ fn endpoint(neighbor: &Neighbor) -> Endpoint {
             .as_ref()
             .map(|secret| secret.as_bytes().to_vec()),
         device: neighbor.bind_interface.clone(),
+        on_link: neighbor.connected_check
+            && !is_link_local(neighbor.address)
+            && !neighbor.is_internal()
+            && matches!(distance, Distance::Connected | Distance::MinimumTtl(255)),
     }
 }
 

@@ -13,7 +13,7 @@ use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::sys;
+use super::{link, sys};
 use crate::config::PeerName;
 
 /// Connections that may wait to be accepted: a whole cluster may connect at the same instant.
@@ -51,6 +51,8 @@ pub(super) struct Endpoint {
     pub(super) md5: Option<Vec<u8>>,
     /// Only over this device.
     pub(super) device: Option<String>,
+    /// Only if it is on a link of ours.
+    pub(super) on_link: bool,
 }
 
 /// Opens a listening socket. IPv6 sockets take no IPv4.
@@ -98,6 +100,9 @@ pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
         // It would be ourselves.
         let words = "no router advertisement has been heard on the interface";
         return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, words));
+    }
+    if let Some(obstacle) = link::obstacle(endpoint) {
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, obstacle));
     }
     let socket = Socket::new(
         Domain::for_address(endpoint.remote),
@@ -176,6 +181,7 @@ mod tests {
             distance: Distance::Hops(64),
             md5: None,
             device: None,
+            on_link: false,
         }
     }
 

@@ -30,6 +30,7 @@ use super::{
     events::Events,
     fib_task::{Coalescer, FibOrder, FibTask, NextHops, send_dealt},
     host::this_host,
+    link,
     listener::{Doors, Listener, Stranger},
     peer_task::{Command, Notice, PeerHandle, PeerTask, Surroundings},
     settings::{self, Circumstances, PeerPlan},
@@ -337,7 +338,9 @@ impl Supervisor {
             shards: self.door.shards.clone(),
             events: self.door.events.clone(),
             notices: self.notice_sender.clone(),
-            bfd: self.door.bfd.watch(id, neighbor),
+            bfd: (!neighbor.admin_down)
+                .then(|| self.door.bfd.watch(id, neighbor))
+                .flatten(),
         };
         let remote_as = neighbor.remote_as();
         let asn = remote_as.trim_start_matches("AS ");
@@ -372,8 +375,8 @@ impl Supervisor {
         };
         self.doors.close(&running.neighbor);
         self.awaited.remove(&running.id);
-        self.door.bfd.unwatch(running.id);
         running.handle.finish(reason).await;
+        self.door.bfd.unwatch_later(running.id);
         let address = running.neighbor.address;
         let has_key = running.neighbor.auth_password.is_some();
         if has_key && !running.dynamic && !self.has_key_of(address) {
@@ -419,6 +422,10 @@ impl Supervisor {
             return;
         }
         let neighbor = dynamic.neighbor(stranger.name);
+        if let Some(obstacle) = link::obstacle(&settings::endpoint(&neighbor)) {
+            info!(name = %stranger.name, %obstacle, "connection refused");
+            return;
+        }
         match self.start_peer(&neighbor, true) {
             Ok(running) => {
                 tokio::spawn(async move {
@@ -491,8 +498,6 @@ impl Supervisor {
         info!("shutting down");
         // Nobody reads them any more; a task must not wait for that.
         self.notices.close();
-        // First of all: what ends now is no failure.
-        self.door.bfd.stop().await;
         let config = Arc::clone(&self.door.read().config);
         if config.fib.as_ref().is_some_and(|fib| fib.persist) {
             // Before the sessions end: the kernel keeps what they brought.
@@ -500,6 +505,10 @@ impl Supervisor {
         }
         if config.global.on_stop == OnStop::Notify {
             self.say_goodbye().await;
+            // After the sessions: a neighbour that takes it for a failure, and keeps routes over failures of BFD, was told
+            // that these are to go. A silent stop says nothing here either: neighbours that keep our routes have seen the
+            // connections end before they miss a packet (RFC 5882 §4.3.2), and AdminDown would end that in BIRD and FRR.
+            self.door.bfd.stop().await;
         }
         self.stop_kernel().await;
         self.stop.cancel();

@@ -131,6 +131,7 @@ impl PeerSettings {
     /// What the RIB has to know of the neighbour in this session.
     pub(super) fn info(
         &self,
+        local_as: Asn,
         negotiated: &Negotiated,
         remote: &Open,
         local: Option<IpAddr>,
@@ -146,7 +147,7 @@ impl PeerSettings {
             address: self.address,
             relation,
             peer_as: remote.asn,
-            local_as: self.session.local_as,
+            local_as,
             router_id: remote.router_id,
             local_v4: self.own(local, as_ipv4).filter(|_| !unnumbered),
             local_v6: self.own(local, |address| {
@@ -160,11 +161,21 @@ impl PeerSettings {
             import: self.import.clone(),
             export: self.export.clone(),
             allow_own_as: self.allow_own_as,
-            terms: self.terms.clone(),
+            terms: self.terms_with(local_as),
             shared_subnets: self.shared_subnets.clone(),
             weight: self.weight,
             paths_sent: self.paths_sent.clone(),
         }
+    }
+
+    /// The terms of a session in which this AS is ours: one that knows our real AS has nothing to do with the other one.
+    pub(super) fn terms_with(&self, local_as: Asn) -> Terms {
+        let mut terms = self.terms.clone();
+        if self.session.other_as == Some(local_as) {
+            terms.also_own = None;
+            terms.prepend_received = false;
+        }
+        terms
     }
 
     /// Our address of a kind: the one of the session's connection, or one beside it on the same interface.

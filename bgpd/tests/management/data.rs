@@ -337,6 +337,7 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         export_policy: "accept: bgp, static, api".to_owned(),
         md5: true,
         terms: vec!["our AS allowed 2 times".to_owned()],
+        obstacle: None,
     };
     let text = "received NOTIFICATION Cease/Administrative Shutdown (6/2): maintenance".to_owned();
     let down = PeerStatus {
@@ -377,7 +378,16 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         export_policy: "reject: eBGP without a policy, RFC 8212".to_owned(),
         ..down.clone()
     };
-    vec![established, down, leaky]
+    let obstacle =
+        "198.51.100.4 is on no link of ours (it is behind 192.0.2.1): is an interface down?";
+    let far = PeerStatus {
+        address: ip("198.51.100.4"),
+        state: SessionState::Active,
+        admin_down: false,
+        obstacle: Some(obstacle.to_owned()),
+        ..leaky.clone()
+    };
+    vec![established, down, leaky, far]
 }
 
 /// Two policies and the sets they ask.

@@ -139,6 +139,7 @@ impl Protobuf for PeerStatus {
             export_policy: self.export_policy.clone(),
             md5: self.md5,
             terms: self.terms.clone(),
+            obstacle: self.obstacle.clone(),
         }
     }
 
@@ -195,6 +196,7 @@ impl Protobuf for PeerStatus {
             export_policy: message.export_policy,
             md5: message.md5,
             terms: message.terms,
+            obstacle: message.obstacle,
         })
     }
 }

@@ -99,6 +99,7 @@ pub(in crate::cli) struct NeighborView<'a> {
     export_policy: &'a str,
     md5: bool,
     terms: &'a [String],
+    obstacle: Option<&'a str>,
 }
 
 impl<'a> From<&'a PeerStatus> for NeighborView<'a> {
@@ -140,6 +141,7 @@ impl<'a> From<&'a PeerStatus> for NeighborView<'a> {
             export_policy: &peer.export_policy,
             md5: peer.md5,
             terms: &peer.terms,
+            obstacle: peer.obstacle.as_deref(),
         }
     }
 }

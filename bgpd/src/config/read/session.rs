@@ -51,6 +51,7 @@ pub(super) fn fill<'t>(
         .unwrap_or(0);
     peer.is_member = context.global.is_member(peer.peer_as);
     peer.terms = terms::read(notes, scope, context, &peer);
+    peer.other_as = terms::other_as(notes, scope, context, &peer);
     peer.strict_role = terms::strict_role(notes, scope, &peer);
     timers(notes, scope, &mut peer);
     hops(notes, scope, &mut peer);
@@ -175,6 +176,8 @@ fn hops<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor) {
         let help = "`ttl-min = 253` lets a neighbour be three hops away";
         notes.error_with(scope.span("ttl-security.enabled"), message, help);
     }
+    let unchecked = notes.boolean(scope.get("ebgp-multihop.disable-connected-check"));
+    peer.connected_check = !unchecked.unwrap_or(false);
     peer.multihop = multihop.then(|| ttl.unwrap_or(255));
     peer.ttl_security = security.then(|| least.unwrap_or(255));
 }

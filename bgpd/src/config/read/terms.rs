@@ -99,6 +99,31 @@ fn local_as<'t>(
     )
 }
 
+/// `dual-as`: our real AS, if the neighbour may know us by either.
+pub(super) fn other_as<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    context: &Context<'_, 't>,
+    peer: &Neighbor,
+) -> Option<Asn> {
+    const KEY: &str = "local-as-options.dual-as";
+    let own = context.global.as_towards(peer.peer_as);
+    if !notes.boolean(scope.get(KEY)).unwrap_or(false) {
+        return None;
+    }
+    if peer.local_as == own {
+        let message = "has no effect without a `local-as` that is not `global.as`";
+        notes.warning(scope.span(KEY), message);
+        return None;
+    }
+    if [Asn(0), own, peer.local_as].contains(&peer.peer_as) {
+        let message = "with `dual-as` the neighbour is in an AS that is known and neither of ours";
+        let help = "an internal session has one AS: leave `dual-as` out";
+        notes.error_with(scope.span(KEY), message, help);
+    }
+    Some(own)
+}
+
 fn private_as<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>) -> Option<PrivateAs> {
     let words = [
         ("", None),

@@ -256,6 +256,15 @@ impl Engine {
             .add(place.path, watcher.wish.settings, self.clock.now());
         self.speaker.authenticate(id, watcher.wish.key.clone());
         self.senders.insert(id, sender);
+        // Somebody may have it already: a neighbour that is set up anew.
+        if let Some(session) = self.speaker.session(id) {
+            let (state, diagnostic) = (session.state(), session.diagnostic());
+            watcher.news.send_if_modified(|health| {
+                let is_new = health.state != state;
+                (health.state, health.diagnostic) = (state, diagnostic);
+                is_new
+            });
+        }
         watcher.session = Some((id, place));
         Ok(())
     }

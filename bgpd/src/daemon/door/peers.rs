@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What clients are told of a neighbour.
 
+use bgp_fsm::State;
 use bgp_proto::{Family, Instant};
 use rib::FamilyCounts;
 
 use super::{Door, Running};
 use crate::{
+    config::Neighbor,
     control::{
         AddPathStatus, ControlError, FamilyStatus, LastError, MessageCounts, PeerStatus,
         StaleStatus,
     },
-    daemon::peer_task::session_state,
+    daemon::{link, peer_task::session_state, settings},
     peer::{Counts, Peer, Staleness},
 };
 
@@ -67,7 +69,7 @@ fn describe(
     PeerStatus {
         address: neighbor.name,
         peer_as: peer.remote().map_or(neighbor.peer_as, |remote| remote.asn),
-        local_as: settings.session.local_as,
+        local_as: session.config().local_as,
         description: neighbor.description.clone().unwrap_or_default(),
         relation: peer.relation_name(),
         dynamic: running.dynamic,
@@ -106,7 +108,15 @@ fn describe(
         export_policy: neighbor.export.to_string(),
         md5: neighbor.auth_password.is_some(),
         terms: neighbor.terms_in_words(),
+        obstacle: obstacle(peer, neighbor),
     }
+}
+
+/// As it is now; of a neighbour that we would talk to.
+fn obstacle(peer: &Peer, neighbor: &Neighbor) -> Option<String> {
+    let session = peer.session();
+    let wants = session.state() <= State::Active && !session.is_stopped();
+    wants.then(|| link::obstacle(&settings::endpoint(neighbor)))?
 }
 
 /// Of the session, or what ended the task before this one.

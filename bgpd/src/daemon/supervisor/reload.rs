@@ -160,7 +160,12 @@ impl Supervisor {
         };
         let handle = running.handle.clone();
         if running.neighbor.bfd != neighbor.bfd {
-            let watched = self.door.bfd.watch(running.id, neighbor);
+            let is_shut = handle.ask(|peer, _| peer.is_shut_down()).await;
+            let watched = if is_shut == Some(true) {
+                None
+            } else {
+                self.door.bfd.watch(running.id, neighbor)
+            };
             let strict = settings::strict_bfd(neighbor);
             handle
                 .tell(Command::Event(PeerEvent::StrictBfd(strict)))

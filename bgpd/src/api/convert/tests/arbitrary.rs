@@ -413,6 +413,7 @@ pub(super) fn peers() -> impl Strategy<Value = PeerStatus> {
             import_policies: vec![import_policy.clone()],
             export_policies: vec![export_policy.clone()],
             import_policy,
+            obstacle: md5.then(|| export_policy.clone()),
             terms: vec![export_policy.clone()],
             export_policy,
             md5,
