@@ -129,7 +129,7 @@ impl Peer {
             PeerEvent::RefreshOut => self.refresh_out(),
             PeerEvent::Policy { import, export } => self.policy(import, export),
             PeerEvent::Weight(weight) => self.weight(weight),
-            PeerEvent::Terms(terms) => self.terms(terms),
+            PeerEvent::Terms(terms) => self.terms(*terms),
             PeerEvent::PathsSent(paths) => self.paths_sent(paths),
             PeerEvent::Prefixes {
                 shard,
@@ -419,8 +419,8 @@ impl Peer {
         }
     }
 
-    fn terms(&mut self, terms: Box<rib::Terms>) {
-        self.settings.terms = *terms;
+    fn terms(&mut self, terms: rib::Terms) {
+        self.settings.terms = terms;
         if self.known_to_rib {
             let id = self.settings.id;
             let terms = self.settings.terms_with(self.session.config().local_as);

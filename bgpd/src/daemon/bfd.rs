@@ -198,7 +198,7 @@ impl Bfd {
         self.order(Order::Unwatch(id));
     }
 
-    /// The same, when the neighbour has had time to read the NOTIFICATION that ends its session. Some take AdminDown for a
+    /// The same, when the neighbour has had time to read the NOTIFICATION that ends its session. Some take `AdminDown` for a
     /// failure of the path, and keep the routes of a neighbour that they take for one that restarts.
     pub(super) fn unwatch_later(&self, id: PeerId) {
         let bfd = self.clone();

@@ -378,16 +378,21 @@ pub(crate) fn peers() -> Vec<PeerStatus> {
         export_policy: "reject: eBGP without a policy, RFC 8212".to_owned(),
         ..down.clone()
     };
+    let far = far(&leaky);
+    vec![established, down, leaky, far]
+}
+
+/// One that has to be on a link of ours, and is not.
+fn far(other: &PeerStatus) -> PeerStatus {
     let obstacle =
         "198.51.100.4 is on no link of ours (it is behind 192.0.2.1): is an interface down?";
-    let far = PeerStatus {
+    PeerStatus {
         address: ip("198.51.100.4"),
         state: SessionState::Active,
         admin_down: false,
         obstacle: Some(obstacle.to_owned()),
-        ..leaky.clone()
-    };
-    vec![established, down, leaky, far]
+        ..other.clone()
+    }
 }
 
 /// Two policies and the sets they ask.
