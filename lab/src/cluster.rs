@@ -45,6 +45,16 @@ pub enum Encap {
     CrossSubnet,
 }
 
+/// Which addresses pods have.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv4 and IPv6. There is no IP-in-IP for IPv6: its packets travel as they are.
+    #[default]
+    Dual,
+}
+
 /// Another daemon in the place of one of ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Foreign {
@@ -63,6 +73,8 @@ pub struct Options {
     pub mode: Mode,
     /// How packets travel.
     pub encap: Encap,
+    /// Which addresses pods have.
+    pub family: Family,
     /// Another daemon.
     pub foreign: Option<Foreign>,
     /// It stays when the show is over.
@@ -86,6 +98,9 @@ pub fn run(options: Options) -> Result<()> {
     cluster.converges(&mut story)?;
     cluster.shows_routes()?;
     cluster.carries_traffic(&mut story)?;
+    if options.is_dual() {
+        cluster.carries_ipv6(&mut story)?;
+    }
     if options.has_ipip {
         cluster.shows_the_outer_header(&mut story)?;
     }
@@ -105,10 +120,18 @@ pub fn run(options: Options) -> Result<()> {
 }
 
 impl Options {
+    fn is_dual(self) -> bool {
+        self.family == Family::Dual
+    }
+
     fn check(self) -> Result<()> {
         ensure!(
             self.foreign.is_none() || self.encap == Encap::Never,
             "the other daemons can not choose a tunnel by address pool: --peer goes with --encap never"
+        );
+        ensure!(
+            self.foreign.is_none() || self.family == Family::V4,
+            "the other daemons are shown with IPv4 only: --peer goes with --family v4"
         );
         ensure!(
             self.foreign != Some(Foreign::GoBgp) || self.mode == Mode::RouteReflector,
@@ -141,6 +164,10 @@ impl Options {
             Some(Foreign::Frr) => "; node2 runs FRR",
             Some(Foreign::GoBgp) => "; the reflector is GoBGP",
         };
-        format!("a cluster: {mode}, {encap}{device}{foreign}")
+        let family = match self.family {
+            Family::V4 => "",
+            Family::Dual => "; IPv6 beside it, never encapsulated",
+        };
+        format!("a cluster: {mode}, {encap}{device}{family}{foreign}")
     }
 }

@@ -133,6 +133,26 @@ impl Monitor {
         })
     }
 
+    /// How long a prefix was away at the longest, from when it was deleted to when it was there again.
+    ///
+    /// # Errors
+    /// It has not come back, or a line has no time.
+    pub fn longest_gap(&self, prefix: &str) -> Result<Duration> {
+        let log = self.log();
+        let (mut gone, mut longest) = (None, Duration::ZERO);
+        let of_prefix = format!(" {prefix} ");
+        for line in log.lines().filter(|line| line.contains(&of_prefix)) {
+            let time = clock(line).with_context(|| line.to_owned())?;
+            if line.contains("Deleted") {
+                gone = Some(time);
+            } else if let Some(since) = gone.take() {
+                longest = longest.max(time.saturating_sub(since));
+            }
+        }
+        ensure!(gone.is_none(), "{prefix} is gone:\n{log}");
+        Ok(longest)
+    }
+
     /// Ends it, and returns [`Self::log`].
     ///
     /// # Errors

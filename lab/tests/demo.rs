@@ -2,11 +2,12 @@
 //! The demo in several modes: every claim that it prints is checked by itself.
 
 use anyhow::Result;
-use lab::cluster::{Encap, Foreign, Mode, Options, run};
+use lab::cluster::{Encap, Family, Foreign, Mode, Options, run};
 
 const USUAL: Options = Options {
     mode: Mode::RouteReflector,
     encap: Encap::CrossSubnet,
+    family: Family::Dual,
     foreign: None,
     keep: false,
     has_ipip: false,
@@ -34,6 +35,7 @@ fn a_full_mesh_with_a_bird_node() -> Result<()> {
     run(Options {
         mode: Mode::FullMesh,
         encap: Encap::Never,
+        family: Family::V4,
         foreign: Some(Foreign::Bird),
         ..USUAL
     })
@@ -44,6 +46,7 @@ fn a_full_mesh_with_a_bird_node() -> Result<()> {
 fn a_reflector_with_an_frr_node() -> Result<()> {
     run(Options {
         encap: Encap::Never,
+        family: Family::V4,
         foreign: Some(Foreign::Frr),
         ..USUAL
     })
@@ -54,6 +57,7 @@ fn a_reflector_with_an_frr_node() -> Result<()> {
 fn gobgp_is_the_reflector() -> Result<()> {
     run(Options {
         encap: Encap::Never,
+        family: Family::V4,
         foreign: Some(Foreign::GoBgp),
         ..USUAL
     })

@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// How packets travel between nodes [default: cross-subnet; never with --peer]
     #[arg(long, value_enum)]
     encap: Option<Encap>,
+    /// Which addresses pods have [default: dual; v4 with --peer or --vm]
+    #[arg(long, value_enum)]
+    family: Option<Family>,
     /// Another daemon: bird and frr run on node2, gobgp takes the reflector's place
     #[arg(long, value_enum)]
     peer: Option<Foreign>,
@@ -42,6 +45,12 @@ enum Encap {
     Vxlan,
     Ipip,
     CrossSubnet,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Family {
+    V4,
+    Dual,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -83,6 +92,7 @@ pub(crate) fn test_in_machines() -> Result<()> {
         in_a_machine(Arguments {
             mode,
             encap: Some(encap),
+            family: None,
             peer: None,
             keep: false,
             vm: true,
@@ -98,7 +108,10 @@ fn in_a_machine(arguments: Arguments) -> Result<()> {
     cargo(&["build", "--package", "bgpd"])?;
     let mode = name(&arguments.mode)?;
     let encap = name(&arguments.encap.unwrap_or(Encap::CrossSubnet))?;
-    vm::run(&["cluster", "--inside", "--mode", &mode, "--encap", &encap])
+    let family = name(&arguments.family.unwrap_or(Family::V4))?;
+    vm::run(&[
+        "cluster", "--inside", "--mode", &mode, "--encap", &encap, "--family", &family,
+    ])
 }
 
 /// A value as it is written on the command line.
@@ -124,6 +137,11 @@ impl Arguments {
                 Encap::Vxlan => cluster::Encap::Vxlan,
                 Encap::Ipip => cluster::Encap::Ipip,
                 Encap::CrossSubnet => cluster::Encap::CrossSubnet,
+            },
+            family: match self.family {
+                None if self.peer.is_some() => cluster::Family::V4,
+                Some(Family::V4) => cluster::Family::V4,
+                None | Some(Family::Dual) => cluster::Family::Dual,
             },
             foreign: self.peer.map(|peer| match peer {
                 Foreign::Bird => cluster::Foreign::Bird,

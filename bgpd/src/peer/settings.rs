@@ -142,6 +142,8 @@ impl PeerSettings {
             && negotiated
                 .family(Family::IPV4_UNICAST)
                 .is_some_and(|entry| entry.extended_next_hop);
+        // Beyond a router nobody can send packets there (RFC 2545 §3).
+        let is_on_link = !self.shared_subnets.is_empty() || local.is_some_and(is_link_local);
         PeerInfo {
             id: self.id,
             address: self.address,
@@ -153,9 +155,11 @@ impl PeerSettings {
             local_v6: self.own(local, |address| {
                 as_ipv6(address).filter(|v6| !v6.is_unicast_link_local())
             }),
-            local_link_local: self.own(local, |address| {
-                as_ipv6(address).filter(Ipv6Addr::is_unicast_link_local)
-            }),
+            local_link_local: self
+                .own(local, |address| {
+                    as_ipv6(address).filter(Ipv6Addr::is_unicast_link_local)
+                })
+                .filter(|_| is_on_link),
             negotiated: negotiated.clone(),
             next_hop: self.next_hop,
             import: self.import.clone(),
@@ -200,5 +204,38 @@ fn as_ipv6(address: IpAddr) -> Option<Ipv6Addr> {
     match address {
         IpAddr::V6(address) => Some(address),
         IpAddr::V4(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bgp_fsm::PeerAs;
+    use bgp_proto::RouterId;
+
+    use super::*;
+
+    #[test]
+    fn a_link_local_address_is_no_next_hop_beyond_a_router() {
+        let ours: IpAddr = "2001:db8:1::1".parse().expect("an address");
+        let link_local: Ipv6Addr = "fe80::1".parse().expect("an address");
+        let us = RouterId::new([192, 0, 2, 1].into()).expect("not zero");
+        let session = SessionConfig::new(Asn(64512), PeerAs::Any, us);
+        let neighbor = "2001:db8:2::2".parse().expect("an address");
+        let mut settings = PeerSettings::new(PeerId(1), neighbor, session);
+        settings.siblings.push((ours, link_local.into()));
+        let remote = Open {
+            asn: Asn(64512),
+            hold_time: bgp_proto::HoldTime::OFF,
+            router_id: us,
+            capabilities: Vec::new(),
+        };
+        let told = |settings: &PeerSettings| {
+            let info = settings.info(&Negotiated::default(), &remote, Some(ours));
+            (info.local_v6.map(IpAddr::V6), info.local_link_local)
+        };
+        assert_eq!(told(&settings), (Some(ours), None));
+        let subnet = "2001:db8::/32".parse().expect("a prefix");
+        settings.shared_subnets.push(subnet);
+        assert_eq!(told(&settings), (Some(ours), Some(link_local)));
     }
 }

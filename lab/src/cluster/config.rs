@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{
     Encap, Foreign, Mode, Options,
-    topology::{NODES, Node, REFLECTOR, TOR},
+    topology::{NODES, Node, REFLECTOR, REFLECTOR6, TOR, TOR6},
 };
 
 /// AS of the nodes, and of the switch.
@@ -14,6 +14,8 @@ pub(super) const TOR_AS: u32 = 65001;
 
 /// What the ToR announces.
 pub(super) const SERVICE: &str = "192.0.2.0/24";
+
+pub(super) const SERVICE6: &str = "2001:db8:10::/64";
 
 const PASSWORD: &str = "rack-1-secret";
 
@@ -30,17 +32,28 @@ pub(super) fn cluster(options: Options) -> String {
     );
     for node in &NODES {
         let (name, address, block) = (node.name, node.address, node.block());
-        // Writing to a String can not fail.
-        let _ = write!(
-            text,
-            "[[mesh.nodes]]\nname = \"{name}\"\naddress = \"{address}\"\nblocks = [\"{block}\"]\n"
-        );
+        let _ = if options.is_dual() {
+            let (address6, block6) = (node.address6, node.block6());
+            write!(
+                text,
+                "[[mesh.nodes]]\nname = \"{name}\"\naddress = \"{address}\"\naddress6 = \"{address6}\"\n\
+                 blocks = [\"{block}\", \"{block6}\"]\n"
+            )
+        } else {
+            write!(
+                text,
+                "[[mesh.nodes]]\nname = \"{name}\"\naddress = \"{address}\"\nblocks = [\"{block}\"]\n"
+            )
+        };
     }
     if options.mode == Mode::RouteReflector {
         let _ = write!(
             text,
             "[[mesh.nodes]]\nname = \"rr\"\naddress = \"{REFLECTOR}\"\nroute-reflector = true\n"
         );
+        if options.is_dual() {
+            let _ = writeln!(text, "address6 = \"{REFLECTOR6}\"");
+        }
     }
     text
 }
@@ -57,10 +70,17 @@ pub(super) fn node(options: Options, node: &Node) -> String {
         "{}\n[fib]\ndeferral = 20\n\n[[pools]]\ncidr = \"10.244.0.0/16\"\n{pool}",
         cluster(options)
     );
-    if node.has_tor {
+    if options.is_dual() {
         let _ = write!(
             text,
-            "\n[[neighbors]]\nneighbor-address = \"{TOR}\"\npeer-as = {TOR_AS}\nauth-password = \"{PASSWORD}\"\n\
+            "\n[[pools]]\ncidr = \"fd00:10:244::/48\"\nencapsulation = \"none\"\n"
+        );
+    }
+    let switches = [Some(TOR), options.is_dual().then_some(TOR6)];
+    for switch in switches.into_iter().flatten().filter(|_| node.has_tor) {
+        let _ = write!(
+            text,
+            "\n[[neighbors]]\nneighbor-address = \"{switch}\"\npeer-as = {TOR_AS}\nauth-password = \"{PASSWORD}\"\n\
              apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\" }}\n"
         );
     }
@@ -70,19 +90,33 @@ pub(super) fn node(options: Options, node: &Node) -> String {
 const BIRD: &str = "protocol device {}\n\
      protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; merge paths on; }\n";
 
-/// The switch: BIRD, eBGP with the nodes of its rack.
-pub(super) fn tor() -> String {
+const BIRD6: &str =
+    "protocol kernel { ipv6 { import none; export where source = RTS_BGP; }; merge paths on; }\n";
+
+/// The switch: BIRD, eBGP with the nodes of its rack, a session for each family.
+pub(super) fn tor(options: Options) -> String {
     let mut text = format!(
         "router id {TOR};\n{BIRD}protocol static {{ ipv4; route {SERVICE} unreachable; }}\n"
     );
-    for node in NODES.iter().filter(|node| node.has_tor) {
+    if options.is_dual() {
+        let _ = writeln!(
+            text,
+            "{BIRD6}protocol static {{ ipv6; route {SERVICE6} unreachable; }}"
+        );
+    }
+    let mut session = |name: &str, family: &str, local: &str, remote: &str| {
         let _ = write!(
             text,
-            "protocol bgp {} {{ local {TOR} as {TOR_AS}; neighbor {} as {CLUSTER_AS}; password \"{PASSWORD}\"; hold time 6;\n\
+            "protocol bgp {name} {{ local {local} as {TOR_AS}; neighbor {remote} as {CLUSTER_AS}; password \"{PASSWORD}\"; hold time 6;\n\
              connect delay time 1; connect retry time 1; error wait time 1, 2;\n\
-             ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n",
-            node.name, node.address
+             {family} {{ import all; export where source = RTS_STATIC; }}; }}\n"
         );
+    };
+    for node in NODES.iter().filter(|node| node.has_tor) {
+        session(node.name, "ipv4", TOR, node.address);
+        if options.is_dual() {
+            session(&format!("{}_6", node.name), "ipv6", TOR6, node.address6);
+        }
     }
     text
 }

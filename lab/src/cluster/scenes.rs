@@ -12,7 +12,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::{
     Encap, Story, config,
     story::{scene, show},
-    topology::{Cluster, Daemon, NODES, Node, PODS, Reflector, SERVICE_HOST, TOR},
+    topology::{
+        Cluster, Daemon, NODES, Node, PODS, REFLECTOR6, Reflector, SERVICE_HOST, SERVICE_HOST6,
+        TOR, TOR6,
+    },
 };
 use crate::{Bgpd, Echo, Flow, Netns, Process, until};
 
@@ -37,11 +40,15 @@ impl Cluster {
         if let Some(Reflector::Ours(bgpd)) = &self.reflector {
             for node in &NODES {
                 bgpd.wait_established(node.address)?;
+                if self.options.is_dual() {
+                    bgpd.wait_established(node.address6)?;
+                }
             }
         }
         story.claim("every session of our daemons is Established, those with the ToR with TCP MD5");
         for node in &NODES {
             self.has_all_routes(node)?;
+            self.has_all_ipv6_routes(node)?;
         }
         story.claim(
             "every node's kernel has the others' blocks, its own block, and the ToR's network",
@@ -50,6 +57,9 @@ impl Cluster {
             Some(Reflector::Ours(bgpd)) => {
                 for node in &NODES {
                     bgpd.wait_route(&node.block())?;
+                    if self.options.is_dual() {
+                        bgpd.wait_route(&node.block6())?;
+                    }
                 }
                 story.claim("the reflector has a best route for every block");
             }
@@ -70,6 +80,10 @@ impl Cluster {
     pub(super) fn shows_routes(&self) -> Result<()> {
         for (node, netns) in NODES.iter().zip(&self.nodes) {
             show(node.name, "ip route", &netns.routes()?);
+            if self.options.is_dual() {
+                let routes = netns.ip_output("-6 route show proto bird")?;
+                show(node.name, "ip -6 route show proto bird", &routes);
+            }
         }
         for (node, bgpd) in self.ours() {
             show(node.name, "bgpctl neighbor", &bgpd.ctl(&["neighbor"])?);
@@ -104,19 +118,18 @@ impl Cluster {
     /// Packets between pods of all nodes, and between the ToR and pods of all nodes.
     pub(super) fn carries_traffic(&self, story: &mut Story) -> Result<()> {
         scene("it carries traffic");
-        let mut sent = 0;
+        let mut plans = Vec::new();
         for from in 0..NODES.len() {
             for to in (0..NODES.len()).filter(|to| *to != from) {
-                sent += self.all_arrive(&self.flow_between(from, to)?)?;
+                plans.push(self.flow_between(from, to)?);
             }
         }
+        let sent = self.all_arrive(&plans)?;
         story.claim(&format!(
             "{sent} packets between pods of different nodes and back, none lost"
         ));
-        sent = 0;
-        for to in 0..NODES.len() {
-            sent += self.all_arrive(&self.flow_from_tor(to)?)?;
-        }
+        let plans = (0..NODES.len()).map(|to| self.flow_from_tor(to));
+        let sent = self.all_arrive(&plans.collect::<Result<Vec<_>>>()?)?;
         story.claim(&format!(
             "{sent} packets from a host behind the ToR to pods and back, none lost"
         ));
@@ -136,14 +149,38 @@ impl Cluster {
         Ok(())
     }
 
+    /// The same over IPv6, and a ping as one would send it.
+    pub(super) fn carries_ipv6(&self, story: &mut Story) -> Result<()> {
+        let mut plans = Vec::new();
+        for (to, node) in NODES.iter().enumerate() {
+            for from in (0..NODES.len()).filter(|from| *from != to) {
+                plans.push(self.flow6_between(from, to)?);
+            }
+            let (pod, there) = (&self.pods[to][1], node.pod6(PODS[1]));
+            plans.push(Plan::new(&self.tor, SERVICE_HOST6, pod, &there)?);
+        }
+        let sent = self.all_arrive(&plans)?;
+        story.claim(&format!(
+            "{sent} packets over IPv6 between pods, and from behind the ToR, none lost"
+        ));
+        let there = NODES[2].pod6(PODS[0]);
+        let answer = self.pods[0][0].exec(&["ping", "-6", "-c", "1", "-W", "2", &there])?;
+        show("pod1-2", &format!("ping -6 -c 1 {there}"), answer.trim());
+        story.claim("node3's pods answer a ping over IPv6 by way of the router, without a tunnel");
+        Ok(())
+    }
+
     /// SIGKILL and a new start, with packets on their way.
     pub(super) fn restarts_a_daemon(&mut self, story: &mut Story) -> Result<()> {
         scene("node3's daemon is killed and started again, under traffic");
-        let running = [
+        let mut running = vec![
             self.flow_between(0, 2)?,
             self.flow_between(2, 1)?,
             self.flow_from_tor(2)?,
         ];
+        if self.options.is_dual() {
+            running.push(self.flow6_between(0, 2)?);
+        }
         let flows = running
             .iter()
             .map(|plan| plan.start(RATE))
@@ -189,6 +226,7 @@ impl Cluster {
             Ok(())
         })?;
         self.has_all_routes(&NODES[2])?;
+        self.has_all_ipv6_routes(&NODES[2])?;
         story.claim("started again: it took over its kernel routes, its sessions are back, it has converged");
         std::thread::sleep(Duration::from_millis(500));
         let mut sent = 0;
@@ -231,17 +269,10 @@ impl Cluster {
             Daemon::Bird(bird) => bird.process().kill()?,
             Daemon::Frr(frr) => frr.process().kill()?,
         }
-        let block = NODES[1].block();
         for number in [0, 2] {
-            until(
-                &format!("{block} leaves {}", NODES[number].name),
-                PATIENCE,
-                || {
-                    let routes = self.nodes[number].routes()?;
-                    ensure!(!routes.contains(&block), "{routes}");
-                    Ok(())
-                },
-            )?;
+            for block in [NODES[1].block(), NODES[1].block6()] {
+                self.nodes[number].wait_route(&block, "")?;
+            }
         }
         story.claim("its block has left the kernels of the other nodes (hold time 6 s)");
         self.tor_has_blocks(&[1, 3])?;
@@ -253,8 +284,11 @@ impl Cluster {
                 &self.nodes[number].ip_output("route show proto bird")?,
             );
         }
-        let sent = self.all_arrive(&self.flow_between(0, 2)?)?
-            + self.all_arrive(&self.flow_from_tor(2)?)?;
+        let mut plans = vec![self.flow_between(0, 2)?, self.flow_from_tor(2)?];
+        if self.options.is_dual() {
+            plans.push(self.flow6_between(0, 2)?);
+        }
+        let sent = self.all_arrive(&plans)?;
         story.claim(&format!(
             "what is left carries traffic: {sent} packets, none lost"
         ));
@@ -281,7 +315,36 @@ impl Cluster {
     fn neighbors(&self, node: &Node) -> Vec<&'static str> {
         let tor = node.has_tor.then_some(TOR);
         let peers = config::peers(self.options, node).into_iter();
-        peers.map(|(_, address)| address).chain(tor).collect()
+        let peers = peers.map(|(_, address)| address).chain(tor);
+        if !self.options.is_dual() {
+            return peers.collect();
+        }
+        let with_both = peers.flat_map(|address| [address, beside(address)]);
+        with_both.collect()
+    }
+
+    /// The same of IPv6: nothing of it is in a tunnel.
+    fn has_all_ipv6_routes(&self, node: &Node) -> Result<()> {
+        if !self.options.is_dual() {
+            return Ok(());
+        }
+        let netns = &self.nodes[usize::from(node.number) - 1];
+        let router = if node.has_tor { TOR6 } else { node.gateway6 };
+        netns.wait_route_with(
+            config::SERVICE6,
+            &format!("via {router} dev eth0 proto bird"),
+        )?;
+        for other in &NODES {
+            let way = if other.number == node.number {
+                "dev lo proto bird".to_owned()
+            } else if other.gateway6 == node.gateway6 {
+                format!("via {} dev eth0 proto bird", other.address6)
+            } else {
+                format!("via {} dev eth0 proto bird", node.gateway6)
+            };
+            netns.wait_route_with(&other.block6(), &way)?;
+        }
+        Ok(())
     }
 
     /// Waits until a node's kernel routes are exactly as they have to be.
@@ -342,8 +405,8 @@ impl Cluster {
             lines.push(format!("{} via", other.block()));
         }
         for last in PODS {
-            let cali = format!("cali{:011x}", u32::from(node.number) << 8 | u32::from(last));
-            lines.push(format!("{} dev {cali} scope link", node.pod(last)));
+            let (pod, cali) = (node.pod(last), node.cali(last));
+            lines.push(format!("{pod} dev {cali} scope link"));
         }
         lines
     }
@@ -351,14 +414,15 @@ impl Cluster {
     /// The switch has these nodes' blocks in its kernel, and no others.
     fn tor_has_blocks(&self, numbers: &[u8]) -> Result<()> {
         until("the routes of the ToR", PATIENCE, || {
-            let routes = self.tor.ip_output("route show proto bird")?;
+            let routes = self.tor.ip_output("route show proto bird")?
+                + &self.tor.ip_output("-6 route show proto bird")?;
             for node in &NODES {
                 let wanted = numbers.contains(&node.number);
-                ensure!(
-                    routes.contains(&node.block()) == wanted,
-                    "{} {wanted}:\n{routes}",
-                    node.block()
-                );
+                let block6 = self.options.is_dual().then(|| node.block6());
+                for block in [node.block()].into_iter().chain(block6) {
+                    let found = routes.contains(&block);
+                    ensure!(found == wanted, "{block} {wanted}:\n{routes}");
+                }
             }
             Ok(())
         })
@@ -378,6 +442,11 @@ impl Cluster {
         Plan::new(&self.pods[from][0], &here, &self.pods[to][1], &there)
     }
 
+    fn flow6_between(&self, from: usize, to: usize) -> Result<Plan> {
+        let (here, there) = (NODES[from].pod6(2), NODES[to].pod6(3));
+        Plan::new(&self.pods[from][0], &here, &self.pods[to][1], &there)
+    }
+
     fn flow_from_tor(&self, to: usize) -> Result<Plan> {
         Plan::new(
             &self.tor,
@@ -387,20 +456,35 @@ impl Cluster {
         )
     }
 
-    /// Twenty packets there and back.
-    fn all_arrive(&self, plan: &Plan) -> Result<u32> {
-        let flow = plan.start(RATE)?;
+    /// Twenty packets of each, there and back.
+    fn all_arrive(&self, plans: &[Plan]) -> Result<u32> {
+        let flows = plans.iter().map(|plan| plan.start(RATE));
+        let flows = flows.collect::<Result<Vec<_>>>()?;
         std::thread::sleep(Duration::from_millis(200));
-        let report = flow.finish()?;
-        ensure!(
-            report.lost.is_empty() && report.sent > 0,
-            "{} ({}): {} of {} packets lost",
-            plan.name,
-            self.options.describe(),
-            report.lost.len(),
-            report.sent
-        );
-        Ok(report.sent)
+        let mut sent = 0;
+        for (plan, flow) in plans.iter().zip(flows) {
+            let report = flow.finish()?;
+            ensure!(
+                report.lost.is_empty() && report.sent > 0,
+                "{} ({}): {} of {} packets lost",
+                plan.name,
+                self.options.describe(),
+                report.lost.len(),
+                report.sent
+            );
+            sent += report.sent;
+        }
+        Ok(sent)
+    }
+}
+
+/// The IPv6 address of one who has an IPv4 address.
+fn beside(address: &str) -> &'static str {
+    let node = NODES.iter().find(|node| node.address == address);
+    match node {
+        Some(node) => node.address6,
+        None if address == TOR => TOR6,
+        None => REFLECTOR6,
     }
 }
 
@@ -414,10 +498,10 @@ struct Plan {
 impl Plan {
     fn new(from: &Netns, here: &str, to: &Netns, there: &str) -> Result<Self> {
         let port = PORT.fetch_add(1, Ordering::Relaxed);
-        let there: SocketAddr = format!("{there}:{port}").parse()?;
+        let there = SocketAddr::new(there.parse()?, port);
         Ok(Self {
             name: format!("{here} to {there}"),
-            from: (from.clone(), format!("{here}:0").parse()?),
+            from: (from.clone(), SocketAddr::new(here.parse()?, 0)),
             echo: (Echo::start(to, there)?, there),
         })
     }

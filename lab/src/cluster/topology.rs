@@ -15,6 +15,8 @@ pub(super) struct Node {
     pub(super) number: u8,
     pub(super) address: &'static str,
     pub(super) gateway: &'static str,
+    pub(super) address6: &'static str,
+    pub(super) gateway6: &'static str,
     /// It is in the rack of the switch.
     pub(super) has_tor: bool,
 }
@@ -25,6 +27,8 @@ pub(super) const NODES: [Node; 3] = [
         number: 1,
         address: "172.18.1.11",
         gateway: "172.18.1.254",
+        address6: "fd00:172:18:1::11",
+        gateway6: "fd00:172:18:1::254",
         has_tor: true,
     },
     Node {
@@ -32,6 +36,8 @@ pub(super) const NODES: [Node; 3] = [
         number: 2,
         address: "172.18.1.12",
         gateway: "172.18.1.254",
+        address6: "fd00:172:18:1::12",
+        gateway6: "fd00:172:18:1::254",
         has_tor: true,
     },
     Node {
@@ -39,14 +45,19 @@ pub(super) const NODES: [Node; 3] = [
         number: 3,
         address: "172.18.2.13",
         gateway: "172.18.2.254",
+        address6: "fd00:172:18:2::13",
+        gateway6: "fd00:172:18:2::254",
         has_tor: false,
     },
 ];
 
 pub(super) const REFLECTOR: &str = "172.18.3.10";
 pub(super) const TOR: &str = "172.18.1.1";
+pub(super) const REFLECTOR6: &str = "fd00:172:18:3::10";
+pub(super) const TOR6: &str = "fd00:172:18:1::1";
 /// A host behind the switch.
 pub(super) const SERVICE_HOST: &str = "192.0.2.10";
+pub(super) const SERVICE_HOST6: &str = "2001:db8:10::10";
 
 /// Pods of each node.
 pub(super) const PODS: [u8; 2] = [2, 3];
@@ -60,6 +71,21 @@ impl Node {
     /// The address of one of its pods.
     pub(super) fn pod(&self, last: u8) -> String {
         format!("10.244.{}.{last}", self.number)
+    }
+
+    /// The same of IPv6.
+    pub(super) fn block6(&self) -> String {
+        format!("fd00:10:244:{}::/122", self.number)
+    }
+
+    /// The same of IPv6.
+    pub(super) fn pod6(&self, last: u8) -> String {
+        format!("fd00:10:244:{}::{last}", self.number)
+    }
+
+    /// Its end of the cable to a pod.
+    pub(super) fn cali(&self, last: u8) -> String {
+        format!("cali{:011x}", u32::from(self.number) << 8 | u32::from(last))
     }
 
     fn tunnel_mac(&self) -> String {
@@ -122,10 +148,16 @@ impl Cluster {
         let tor = host("tor", TOR, "172.18.1.254")?;
         tor.ip(&format!("addr add {SERVICE_HOST}/32 dev lo"))?;
         router.ip(&format!("route add {} via {TOR}", config::SERVICE))?;
+        if options.is_dual() {
+            add_ipv6(&router, &rr, &tor)?;
+        }
         let (mut nodes, mut pods) = (Vec::new(), Vec::new());
         for node in &NODES {
             let netns = host(node.name, node.address, node.gateway)?;
             pods.push(make_pods(&lab, node, &netns)?);
+            if options.is_dual() {
+                add_ipv6_of(node, &netns, &router, pods.last().into_iter().flatten())?;
+            }
             match options.encap {
                 Encap::Never => {
                     router.ip(&format!("route add {} via {}", node.block(), node.address))?;
@@ -157,7 +189,7 @@ impl Cluster {
 
     /// Starts all daemons.
     pub(super) fn start(&mut self) -> Result<()> {
-        self.tor_bird = Some(Bird::start(&self.tor, &config::tor())?);
+        self.tor_bird = Some(Bird::start(&self.tor, &config::tor(self.options))?);
         if self.options.mode == Mode::RouteReflector {
             self.reflector = Some(match self.options.foreign {
                 Some(Foreign::GoBgp) => {
@@ -223,7 +255,7 @@ fn make_pods(lab: &Lab, node: &Node, netns: &Netns) -> Result<Vec<Netns>> {
     let mut pods = Vec::new();
     for last in PODS {
         let pod = lab.netns(&format!("pod{}-{last}", node.number))?;
-        let cali = format!("cali{:011x}", u32::from(node.number) << 8 | u32::from(last));
+        let cali = node.cali(last);
         lab.cable((&pod, "eth0"), (netns, &cali))?;
         netns.ip(&format!("link set {cali} address ee:ee:ee:ee:ee:ee"))?;
         netns.ip(&format!(
@@ -237,6 +269,54 @@ fn make_pods(lab: &Lab, node: &Node, netns: &Netns) -> Result<Vec<Netns>> {
         pods.push(pod);
     }
     Ok(pods)
+}
+
+/// The link-local address of a node's end of each cable to a pod, which is the pods' gateway.
+const CALI6: &str = "fe80::ecee:eeff:feee:eeee";
+
+/// IPv6 of the router, the reflector and the switch.
+fn add_ipv6(router: &Netns, rr: &Netns, tor: &Netns) -> Result<()> {
+    for subnet in 1..=3 {
+        router.ip(&format!(
+            "-6 addr add fd00:172:18:{subnet}::254/64 dev br{subnet} nodad"
+        ))?;
+    }
+    for (netns, address, gateway) in [
+        (rr, REFLECTOR6, "fd00:172:18:3::254"),
+        (tor, TOR6, "fd00:172:18:1::254"),
+    ] {
+        netns.ip(&format!("-6 addr add {address}/64 dev eth0 nodad"))?;
+        netns.ip(&format!("-6 route add default via {gateway} dev eth0"))?;
+    }
+    tor.ip(&format!("-6 addr add {SERVICE_HOST6}/128 dev lo"))?;
+    router.ip(&format!("-6 route add {} via {TOR6}", config::SERVICE6))
+}
+
+/// IPv6 of a node and its pods; the router knows the block, since packets travel as they are.
+fn add_ipv6_of<'a>(
+    node: &Node,
+    netns: &Netns,
+    router: &Netns,
+    pods: impl Iterator<Item = &'a Netns>,
+) -> Result<()> {
+    netns.ip(&format!("-6 addr add {}/64 dev eth0 nodad", node.address6))?;
+    netns.ip(&format!(
+        "-6 route add default via {} dev eth0",
+        node.gateway6
+    ))?;
+    router.ip(&format!(
+        "-6 route add {} via {}",
+        node.block6(),
+        node.address6
+    ))?;
+    for (last, pod) in PODS.into_iter().zip(pods) {
+        let (address, cali) = (node.pod6(last), node.cali(last));
+        netns.ip(&format!("-6 addr add {CALI6}/64 dev {cali} nodad"))?;
+        netns.ip(&format!("-6 route add {address}/128 dev {cali}"))?;
+        pod.ip(&format!("-6 addr add {address}/128 dev eth0 nodad"))?;
+        pod.ip(&format!("-6 route add default via {CALI6} dev eth0"))?;
+    }
+    Ok(())
 }
 
 /// A VXLAN device with the other nodes' ends written in, as Felix does.
