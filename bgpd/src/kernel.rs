@@ -4,14 +4,18 @@
 //! Pure. It refuses to know whether the kernel took the route: that is `fib_netlink`'s.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use bgp_proto::{NextHop, Prefix};
 use fib_netlink::{Change, Hop, Route, Target};
 use ipnetwork::IpNetwork;
-use rib::{Disposition, FibChange, FibPath, FibRoute, Source, policy::Tunnel};
+use rib::{
+    Disposition, FibChange, FibPath, FibRoute, Source,
+    policy::{KernelAttributes, Tunnel},
+};
 
 use crate::config::{Encapsulation, EncapsulationMode, Pool, Sources};
 
@@ -27,7 +31,9 @@ pub struct Kernel {
     /// Names of interfaces by index, for routes out of a device.
     interfaces: BTreeMap<u32, String>,
     /// The best paths that the kernel should know.
-    best: BTreeMap<Prefix, FibRoute>,
+    best: BTreeMap<Prefix, Arc<Best>>,
+    /// What prefixes have in common: with a full table it is kept once for hundreds of thousands of them.
+    known: Known,
     /// Those of them whose routes go by our subnets or interfaces.
     local: BTreeSet<Prefix>,
 }
@@ -47,6 +53,7 @@ impl Kernel {
         let mut wanted = Vec::new();
         for change in changes {
             if let Some(best) = change.best {
+                let best = self.known.share(Best::of(&best));
                 wanted.push(self.change(change.prefix, &best));
                 if self.is_local(change.prefix, &best) {
                     self.local.insert(change.prefix);
@@ -111,13 +118,13 @@ impl Kernel {
     }
 
     /// Whether our subnets or interfaces have a say in how a route is written.
-    fn is_local(&self, prefix: Prefix, best: &FibRoute) -> bool {
+    fn is_local(&self, prefix: Prefix, best: &Best) -> bool {
         let crosses = |pool: &Pool| pool.mode == EncapsulationMode::CrossSubnet;
-        best.paths.iter().any(|path| match path.disposition {
+        best.ways.iter().any(|way| match way.disposition {
             Disposition::Via(NextHop::V6LinkLocal { .. })
             | Disposition::Device(_)
             | Disposition::Link { .. } => true,
-            Disposition::Via(_) => match &path.kernel().tunnel {
+            Disposition::Via(_) => match &way.kernel.tunnel {
                 Some(tunnel) => *tunnel == Tunnel::CrossSubnet,
                 None => self.pool(prefix).is_some_and(crosses),
             },
@@ -134,14 +141,12 @@ impl Kernel {
         })
     }
 
-    fn change(&self, prefix: Prefix, best: &FibRoute) -> Change {
-        let pool = matches!(best.source, Source::Bgp(_))
-            .then(|| self.pool(prefix))
-            .flatten();
+    fn change(&self, prefix: Prefix, best: &Best) -> Change {
+        let pool = best.is_bgp.then(|| self.pool(prefix)).flatten();
         let Some(target) = self.target(best, pool) else {
             return Change::Remove(network(prefix));
         };
-        let policy = best.paths.first().map(FibPath::kernel);
+        let policy = best.ways.first().map(|way| &way.kernel);
         let is_forwarded = matches!(target, Target::Via(_));
         let source = policy
             .and_then(|policy| policy.source)
@@ -164,11 +169,11 @@ impl Kernel {
         })
     }
 
-    fn target(&self, best: &FibRoute, pool: Option<&Pool>) -> Option<Target> {
+    fn target(&self, best: &Best, pool: Option<&Pool>) -> Option<Target> {
         let mut hops = Vec::new();
-        let weights = weights::weights(&best.paths);
-        for (path, weight) in best.paths.iter().zip(weights) {
-            match path.disposition {
+        for way in &best.ways {
+            let weight = way.weight;
+            match way.disposition {
                 Disposition::Blackhole => return Some(Target::Blackhole),
                 Disposition::Unreachable => return Some(Target::Unreachable),
                 Disposition::Prohibit => return Some(Target::Prohibit),
@@ -181,7 +186,7 @@ impl Kernel {
                     hops.push(Hop::via(gateway.into()).over(interface).weighing(weight));
                 }
                 Disposition::Via(next_hop) => {
-                    let tunnel = path.kernel().tunnel.as_ref();
+                    let tunnel = way.kernel.tunnel.as_ref();
                     hops.push(self.hop(next_hop, pool, tunnel).weighing(weight));
                 }
             }
@@ -244,6 +249,59 @@ impl Kernel {
         self.subnets.iter().any(|subnet| subnet.contains(address))
     }
 }
+
+/// What the kernel has to know of the best paths of a prefix: not their attributes.
+#[derive(Debug, Eq, Hash, PartialEq)]
+struct Best {
+    is_bgp: bool,
+    ways: Vec<Way>,
+}
+
+#[derive(Debug, Eq, Hash, PartialEq)]
+struct Way {
+    disposition: Disposition,
+    kernel: KernelAttributes,
+    weight: u8,
+}
+
+impl Best {
+    fn of(route: &FibRoute) -> Self {
+        let weights = weights::weights(&route.paths);
+        let way = |(path, weight): (&FibPath, u8)| Way {
+            disposition: path.disposition,
+            kernel: path.kernel().clone(),
+            weight,
+        };
+        Self {
+            is_bgp: matches!(route.source, Source::Bgp(_)),
+            ways: route.paths.iter().zip(weights).map(way).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    all: HashSet<Arc<Best>>,
+    prune_at: usize,
+}
+
+impl Known {
+    fn share(&mut self, best: Best) -> Arc<Best> {
+        if let Some(known) = self.all.get(&best) {
+            return Arc::clone(known);
+        }
+        if self.all.len() >= self.prune_at {
+            self.all.retain(|best| Arc::strong_count(best) > 1);
+            self.prune_at = (2 * self.all.len()).max(FEW);
+        }
+        let best = Arc::new(best);
+        self.all.insert(Arc::clone(&best));
+        best
+    }
+}
+
+/// Below this many nobody looks for unused ones.
+const FEW: usize = 1024;
 
 /// The prefix in the terms of `fib_netlink` and of the configuration.
 pub fn network(prefix: Prefix) -> IpNetwork {

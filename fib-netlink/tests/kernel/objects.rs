@@ -258,6 +258,37 @@ fn a_device_that_is_gone_and_made_anew_gets_its_objects_again() {
     });
 }
 
+#[test]
+#[ignore = "needs netns"]
+fn tunnels_and_gateways_of_the_other_family_can_be_objects() {
+    in_namespace(async || {
+        ip("link add tun9 type veth peer name tun9p");
+        ip("link set tun9p up");
+        ip("link set tun9 up");
+        let (fib, _events) = start(config()).await;
+        let tunnel = vec![Hop::via("192.0.2.7".parse().unwrap()).over("tun9").onlink()];
+        let other = vec![Hop::via("fd00::2".parse().unwrap())];
+        let routes = (0..SHARED).flat_map(|n| {
+            [
+                to(&name(n), tunnel.clone()),
+                to(&name(n + 256), other.clone()),
+            ]
+        });
+        fib.apply(routes.collect()).await;
+        fib.settled().await;
+        let text = ip("route show proto bird");
+        let tunnelled = text.matches("via 192.0.2.7 dev tun9 onlink").count();
+        let across = text.matches("via inet6 fd00::2 dev e0").count();
+        assert_eq!(
+            (tunnelled, across),
+            (SHARED as usize, SHARED as usize),
+            "{text}"
+        );
+        assert_eq!(text.matches("nhid 42710000").count(), 2 * SHARED as usize);
+        assert_eq!(objects().len(), 4);
+    });
+}
+
 /// How long 10 000 routes need to leave a hop to which nothing leads any more (its link is up: the kernel does nothing).
 async fn leaving(config: FibConfig) -> Duration {
     let (fib, mut events) = start(config).await;
