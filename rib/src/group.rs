@@ -453,7 +453,7 @@ impl Group {
         if id != 0 {
             return None;
         }
-        self.state_of(prefix, view.table.get(&prefix)?, view)
+        self.state_of(prefix, view.table.get(prefix)?, view)
     }
 
     fn state_of(&self, prefix: Prefix, entry: &Entry, view: &View<'_>) -> Option<Told> {
@@ -503,9 +503,9 @@ impl Group {
             let told = self.told.single_from(from).map(some);
             return Box::new(told.take_while(is_of_family));
         }
-        let entries = view.table.range((from, Bound::Unbounded));
+        let entries = view.table.range_from(from);
         let told =
-            entries.map(move |(prefix, entry)| ((*prefix, 0), self.state_of(*prefix, entry, view)));
+            entries.map(move |(prefix, entry)| ((prefix, 0), self.state_of(prefix, entry, view)));
         Box::new(told.take_while(is_of_family))
     }
 
@@ -543,7 +543,7 @@ impl Group {
                 .entry((family, key(before), key(now)))
                 .or_insert_with(sent)
         };
-        let table = view.table.keys().map(|prefix| (*prefix, 0));
+        let table = view.table.prefixes().map(|prefix| (prefix, 0));
         let all = table.chain(old.told.keys()).chain(self.told.keys());
         missed.routes.extend(all.filter(&mut differs));
         self.live.clear();

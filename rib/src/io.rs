@@ -162,6 +162,8 @@ pub struct Output {
     pub track: Vec<IpAddr>,
     /// Next hops that nobody needs any more.
     pub untrack: Vec<IpAddr>,
+    /// Nobody wants to know what goes into the forwarding table and leaves it. The driver says so.
+    pub without_forwarding: bool,
     /// Prefixes whose attributes did not fit a message: they were withdrawn from the neighbours of one update group.
     pub too_large: u64,
 }
@@ -177,7 +179,7 @@ impl Output {
             && self.untrack.is_empty()
     }
 
-    /// Forgets everything, keeps the memory.
+    /// Forgets everything that is to be done, keeps the memory.
     pub fn clear(&mut self) {
         self.install.clear();
         self.transmit.clear();

@@ -27,6 +27,7 @@ mod query;
 mod rib;
 mod shards;
 mod source;
+mod table;
 mod terms;
 
 pub use attributes::Attributes;

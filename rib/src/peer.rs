@@ -184,6 +184,11 @@ impl Counters {
         *self.of(family)
     }
 
+    /// Paths of all families in the Adj-RIB-In.
+    pub(crate) fn received(&self) -> u64 {
+        self.0.iter().map(|counts| counts.received).sum()
+    }
+
     pub(crate) fn of(&mut self, family: Family) -> &mut FamilyCounts {
         let [v4, v6] = &mut self.0;
         if family == Family::IPV6_UNICAST {

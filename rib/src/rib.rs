@@ -3,7 +3,7 @@
 
 use alloc::{
     boxed::Box,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     next_hop::NextHops,
     path::{Entry, Path},
     peer::Counters,
+    table::{Place, Table},
 };
 
 /// [`Rib::around`] where the table, the groups or the list of what is dirty are borrowed beside it.
@@ -60,20 +61,26 @@ pub(crate) struct Peer {
     pub(crate) is_up: bool,
 }
 
-/// A prefix, and what was best before it changed, if anything was.
-type Dirty = (Prefix, Option<Box<Before>>);
+/// A prefix whose best path may have changed.
+#[derive(Debug)]
+struct Dirty {
+    prefix: Prefix,
+    place: Place,
+    /// What was best before, if anything was.
+    before: Option<Box<Before>>,
+}
 
 /// One shard. Feed it with [`Rib::step`], then [`Rib::drain`] it.
 #[derive(Debug)]
 pub struct Rib {
     pub(crate) config: RibConfig,
-    pub(crate) table: BTreeMap<Prefix, Entry>,
+    pub(crate) table: Table,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) groups: Vec<Group>,
     interner: Interner,
     pub(crate) next_hops: NextHops,
     /// Prefixes whose best path may have changed, with how it was before. Each once: its entry knows.
-    dirty: Vec<Dirty>,
+    dirty: VecDeque<Dirty>,
     /// Prefixes with a path, and paths.
     pub(crate) totals: Totals,
 }
@@ -84,11 +91,11 @@ impl Rib {
         Self {
             next_hops: NextHops::new(config.next_hop_tracking),
             config,
-            table: BTreeMap::new(),
+            table: Table::default(),
             peers: BTreeMap::new(),
             groups: Vec::new(),
             interner: Interner::default(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             totals: Totals::default(),
         }
     }
@@ -146,32 +153,29 @@ impl Rib {
     /// Says what is to be done, a part of it if there is very much. Changes that took each other back in the meantime do
     /// not appear.
     pub fn drain(&mut self, out: &mut Output) {
-        let rest = self.dirty.len().saturating_sub(DRAIN_CHUNK);
-        let mut dirty = self.dirty.split_off(rest);
-        dirty.sort_unstable_by_key(|(prefix, _)| *prefix);
-        for (prefix, before) in dirty {
-            let Some(entry) = self.table.get_mut(&prefix) else {
+        let chunk = self.dirty.len().min(DRAIN_CHUNK);
+        for dirty in self.dirty.drain(..chunk) {
+            let (prefix, before) = (dirty.prefix, dirty.before.as_deref());
+            let Some(entry) = self.table.at_mut(dirty.place) else {
                 continue;
             };
             entry.is_dirty = false;
             let around = around!(self);
-            let best = fib_route(prefix, entry, around);
-            let before = before.as_deref();
-            if best.as_ref() != before.and_then(|before| before.fib.as_ref()) {
-                let list = if best.is_some() {
-                    &mut out.install
-                } else {
-                    &mut out.remove
-                };
-                list.push(FibChange { prefix, best });
+            if !out.without_forwarding {
+                forward(prefix, entry, before, around, out);
             }
             for group in &mut self.groups {
                 group.update(prefix, entry, before, around, &mut self.interner);
             }
             if entry.paths.is_empty() {
-                self.table.remove(&prefix);
+                self.table.remove(prefix);
             }
         }
+        if self.dirty.is_empty() {
+            self.dirty = VecDeque::new();
+        }
+        out.install.sort_unstable_by_key(|change| change.prefix);
+        out.remove.sort_unstable_by_key(|change| change.prefix);
         for group in &mut self.groups {
             group.drain(out);
         }
@@ -185,7 +189,9 @@ impl Rib {
     }
 
     fn announce(&mut self, prefix: Prefix, mut path: Path) {
-        let entry = self.table.entry(prefix).or_default();
+        let Some((at, entry)) = self.table.entry(prefix) else {
+            return;
+        };
         let place = entry.place(path.source, path.path_id);
         let around = around!(self);
         path.sent_id = entry.sent_id(place);
@@ -193,7 +199,7 @@ impl Rib {
         let is_same = old.is_some_and(|old| old.is_like(&path));
         match old.filter(|_| is_same) {
             Some(old) => path.since = old.since,
-            None => touch(entry, prefix, &mut self.dirty, around),
+            None => touch(entry, (prefix, at), &mut self.dirty, around),
         }
         count(&mut self.peers, &mut self.totals, prefix, &path, true);
         self.next_hops.use_by(prefix, &path);
@@ -212,7 +218,7 @@ impl Rib {
     fn withdraw(&mut self, prefix: Prefix, source: Source, path_id: u32) {
         let place = self
             .table
-            .get(&prefix)
+            .get(prefix)
             .and_then(|entry| entry.place(source, path_id));
         if let Some(place) = place {
             self.remove_at(prefix, place);
@@ -221,7 +227,7 @@ impl Rib {
 
     fn remove_at(&mut self, prefix: Prefix, place: usize) {
         self.touch(prefix);
-        let Some(entry) = self.table.get_mut(&prefix) else {
+        let Some((_, entry)) = self.table.get_mut(prefix) else {
             return;
         };
         if place >= entry.paths.len() {
@@ -236,8 +242,8 @@ impl Rib {
     /// Remembers what is best for a prefix, before it changes.
     fn touch(&mut self, prefix: Prefix) {
         let around = around!(self);
-        if let Some(entry) = self.table.get_mut(&prefix) {
-            touch(entry, prefix, &mut self.dirty, around);
+        if let Some((place, entry)) = self.table.get_mut(prefix) {
+            touch(entry, (prefix, place), &mut self.dirty, around);
         }
     }
 
@@ -251,7 +257,7 @@ impl Rib {
     /// Chooses the best path anew. The prefix has been touched.
     fn decide(&mut self, prefix: Prefix) {
         let around = around!(self);
-        if let Some(entry) = self.table.get_mut(&prefix) {
+        if let Some((_, entry)) = self.table.get_mut(prefix) {
             entry.decide(&around);
         }
     }
@@ -304,40 +310,40 @@ impl Rib {
     }
 
     fn mark_stale(&mut self, id: PeerId, which: impl Fn(Prefix) -> bool) {
-        let entries = self.table.iter_mut();
-        for (_, entry) in entries.filter(|(prefix, _)| which(**prefix)) {
-            for path in entry
-                .paths
-                .iter_mut()
-                .filter(|path| path.source == Source::Bgp(id))
-            {
+        self.table.for_each(|prefix, entry| {
+            let paths = entry.paths.iter_mut().filter(|_| which(prefix));
+            for path in paths.filter(|path| path.source == Source::Bgp(id)) {
                 path.stale = true;
             }
-        }
+        });
     }
 
     fn remove_paths(&mut self, id: PeerId, which: impl Fn(&Path, Prefix) -> bool) {
         let source = Source::Bgp(id);
         let found: Vec<(Prefix, u32)> = self
-            .table
-            .iter()
-            .flat_map(|(prefix, entry)| entry.paths.iter().map(|path| (*prefix, path)))
-            .filter(|(prefix, path)| path.source == source && which(path, *prefix))
+            .paths_of(id)
+            .filter(|(prefix, path)| which(path, *prefix))
             .map(|(prefix, path)| (prefix, path.path_id))
             .collect();
         for (prefix, path_id) in found {
             self.withdraw(prefix, source, path_id);
         }
         // What is left of a neighbour whose session is over.
-        if self.peers.get(&id).is_some_and(|peer| !peer.is_up) && !self.has_paths_of(source) {
+        let is_over = |peer: &Peer| !peer.is_up && peer.counters.received() == 0;
+        if self.peers.get(&id).is_some_and(is_over) {
             self.peers.remove(&id);
         }
     }
 
-    fn has_paths_of(&self, source: Source) -> bool {
-        self.table
-            .values()
-            .any(|entry| entry.paths.iter().any(|path| path.source == source))
+    /// The paths of a neighbour. It looks no further when it has them all.
+    pub(crate) fn paths_of(&self, id: PeerId) -> impl Iterator<Item = (Prefix, &Path)> + '_ {
+        let count = self.peers.get(&id).map(|peer| peer.counters.received());
+        let count = usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX);
+        let all = self.table.iter();
+        let all =
+            all.flat_map(|(prefix, entry)| entry.paths.iter().map(move |path| (prefix, path)));
+        all.filter(move |(_, path)| path.source == Source::Bgp(id))
+            .take(count)
     }
 
     fn change_weight(&mut self, id: PeerId, weight: u16) {
@@ -347,8 +353,8 @@ impl Rib {
             peer.info.weight = weight;
         }
         for prefix in prefixes {
-            let entry = self.table.get_mut(&prefix);
-            let paths = entry.into_iter().flat_map(|entry| entry.paths.iter_mut());
+            let entry = self.table.get_mut(prefix).into_iter();
+            let paths = entry.flat_map(|(_, entry)| entry.paths.iter_mut());
             for path in paths.filter(|path| path.source == Source::Bgp(id)) {
                 path.weight = weight;
             }
@@ -357,7 +363,7 @@ impl Rib {
     }
 
     fn change_selection(&mut self, selection: Selection) {
-        let prefixes: Vec<Prefix> = self.table.keys().copied().collect();
+        let prefixes: Vec<Prefix> = self.table.prefixes().collect();
         self.touch_all(&prefixes);
         self.config.selection = selection;
         for prefix in prefixes {
@@ -404,8 +410,8 @@ impl Rib {
         }
         let mut group = Group::new(key);
         let around = around!(self);
-        for (prefix, entry) in &self.table {
-            group.begin(*prefix, entry, around, &mut self.interner);
+        for (prefix, entry) in self.table.iter() {
+            group.begin(prefix, entry, around, &mut self.interner);
         }
         // Nobody has joined yet: the feed of the first member brings it.
         group.forget_messages();
@@ -431,7 +437,7 @@ impl Rib {
         let missed = old.leave(id);
         let to = if to == self.groups.len() { from } else { to };
         let dirty = self.dirty.iter();
-        let before = dirty.map(|(prefix, before)| (*prefix, before.as_deref()));
+        let before = dirty.map(|dirty| (dirty.prefix, dirty.before.as_deref()));
         let view = View {
             dirty: before.collect(),
             ..view!(self)
@@ -465,7 +471,12 @@ const DRAIN_CHUNK: usize = 16_384;
 const LOCAL_WEIGHT: u16 = 32768;
 
 /// Remembers what is best of an entry, if that is not remembered yet.
-fn touch(entry: &mut Entry, prefix: Prefix, dirty: &mut Vec<Dirty>, around: Around<'_>) {
+fn touch(
+    entry: &mut Entry,
+    (prefix, place): (Prefix, Place),
+    dirty: &mut VecDeque<Dirty>,
+    around: Around<'_>,
+) {
     if !core::mem::replace(&mut entry.is_dirty, true) {
         let before = entry.best().map(|best| {
             Box::new(Before {
@@ -474,7 +485,30 @@ fn touch(entry: &mut Entry, prefix: Prefix, dirty: &mut Vec<Dirty>, around: Arou
                 fib: fib_route(prefix, entry, around),
             })
         });
-        dirty.push((prefix, before));
+        dirty.push_back(Dirty {
+            prefix,
+            place,
+            before,
+        });
+    }
+}
+
+/// Says what the forwarding table is to do about an entry.
+fn forward(
+    prefix: Prefix,
+    entry: &Entry,
+    before: Option<&Before>,
+    around: Around<'_>,
+    out: &mut Output,
+) {
+    let best = fib_route(prefix, entry, around);
+    if best.as_ref() != before.and_then(|before| before.fib.as_ref()) {
+        let list = if best.is_some() {
+            &mut out.install
+        } else {
+            &mut out.remove
+        };
+        list.push(FibChange { prefix, best });
     }
 }
 

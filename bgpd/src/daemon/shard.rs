@@ -53,6 +53,11 @@ impl Order {
 
 /// What a shard tells the rest of the daemon, apart from what goes to the peers. Must not wait.
 pub(super) trait Sink: Send + 'static {
+    /// Somebody wants to know what the forwarding table is to have.
+    fn wants_forwarding(&self) -> bool {
+        true
+    }
+
     /// After each turn: kernel routes, events, next hops to track, limits. May take from `output`.
     fn turn(&mut self, rib: &Rib, output: &mut Output);
 }
@@ -298,6 +303,7 @@ impl<S: Sink> Worker<S> {
     }
 
     fn drain(&mut self, output: &mut Output) {
+        output.without_forwarding = !self.sink.wants_forwarding();
         self.rib.drain(output);
         let mut late = Vec::new();
         for transmit in output.transmit.drain(..) {

@@ -25,6 +25,10 @@ pub(super) struct ShardSink {
 }
 
 impl Sink for ShardSink {
+    fn wants_forwarding(&self) -> bool {
+        self.kernel.is_some() || self.events.routes_are_watched()
+    }
+
     fn turn(&mut self, rib: &Rib, output: &mut Output) {
         if self.events.routes_are_watched() {
             let names = self

@@ -14,8 +14,9 @@ use crate::{
     decision::Context,
     export::{GroupKey, Learned, Telling},
     next_hop::NextHops,
-    path::{Entry, Path},
+    path::Path,
     policy::{Draft, Facts, RpkiState, Watch},
+    table::Table,
 };
 
 /// Borrowed from a [`Rib`] while an entry of its table is borrowed too.
@@ -29,7 +30,7 @@ pub(crate) struct Around<'a> {
 /// The same with the table, for what groups have been told.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
-    pub(crate) table: &'a BTreeMap<Prefix, Entry>,
+    pub(crate) table: &'a Table,
     pub(crate) around: Around<'a>,
     /// Prefixes that are dirty, as they were before, if that counts.
     pub(crate) dirty: BTreeMap<Prefix, Option<&'a Before>>,

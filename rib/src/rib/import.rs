@@ -11,7 +11,7 @@ use super::{Around, Rib, count};
 use crate::{
     Disposition, KernelAttributes, PeerId, Policy, RouteBatch, Source, Unusable, Verdict,
     attributes::{Attributes, Interner},
-    path::{Entry, Imported, Path, Rare},
+    path::{Imported, Path, Rare},
     policy::{Draft, Memo},
 };
 
@@ -208,17 +208,16 @@ impl Rib {
         if self.config.kernel_export == policy {
             return;
         }
-        let prefixes: Vec<Prefix> = self.table.keys().copied().collect();
+        let prefixes: Vec<Prefix> = self.table.prefixes().collect();
         self.touch_all(&prefixes);
         self.config.kernel_export = policy;
     }
 
     /// Prefixes of which a neighbour has a path.
     pub(super) fn prefixes_of(&self, id: PeerId) -> Vec<Prefix> {
-        let source = Source::Bgp(id);
-        let of_peer = |entry: &Entry| entry.paths.iter().any(|path| path.source == source);
-        let entries = self.table.iter().filter(|(_, entry)| of_peer(entry));
-        entries.map(|(prefix, _)| *prefix).collect()
+        let mut prefixes: Vec<Prefix> = self.paths_of(id).map(|(prefix, _)| prefix).collect();
+        prefixes.dedup();
+        prefixes
     }
 
     /// Imports a neighbour's paths again, as they were received.
@@ -238,7 +237,7 @@ impl Rib {
         let mut known = Arrivals::default();
         for prefix in prefixes {
             // Choosing may move them about in the list.
-            let paths = self.table.get(prefix).map(|entry| &*entry.paths);
+            let paths = self.table.get(*prefix).map(|entry| &*entry.paths);
             let paths = paths.unwrap_or_default().iter();
             let old: SmallVec<[Path; 1]> = paths
                 .filter(|path| path.source == source)
@@ -275,7 +274,7 @@ impl Rib {
             peers: &self.peers,
             next_hops: &self.next_hops,
         };
-        if let Some(entry) = self.table.get_mut(&prefix) {
+        if let Some((_, entry)) = self.table.get_mut(prefix) {
             let place = entry.place(path.source, path.path_id);
             entry.arrive(place, path, &around);
         }

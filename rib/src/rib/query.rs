@@ -28,16 +28,16 @@ impl Rib {
             return self.adj_out(id, query);
         }
         let mut page = RoutePage::default();
-        for (prefix, entry) in self.table.range(range(query)) {
+        for (prefix, entry) in self.table.range_from(first(query)) {
             if page.routes.len() >= query.limit {
                 page.next = page.routes.last().map(|view: &RouteView| view.prefix);
                 break;
             }
-            if ends_before(query, *prefix) {
+            if ends_before(query, prefix) {
                 break;
             }
-            if wanted(query, *prefix) {
-                let views = self.views_in_order(*prefix, entry);
+            if wanted(query, prefix) {
+                let views = self.views_in_order(prefix, entry);
                 page.routes
                     .extend(views.into_iter().filter_map(|view| match query.table {
                         Table::AdjIn(id) if view.source == Source::Bgp(id) => {
@@ -55,7 +55,7 @@ impl Rib {
 
     /// The best path of a prefix.
     pub fn best(&self, prefix: Prefix) -> Option<RouteView> {
-        self.views(prefix, self.table.get(&prefix)?)
+        self.views(prefix, self.table.get(prefix)?)
             .into_iter()
             .find(|view| view.best)
     }
@@ -63,13 +63,13 @@ impl Rib {
     /// Whether there is such a path.
     pub fn has_path(&self, prefix: Prefix, source: Source, path_id: u32) -> bool {
         self.table
-            .get(&prefix)
+            .get(prefix)
             .is_some_and(|entry| entry.place(source, path_id).is_some())
     }
 
     /// All paths of a prefix, and why the best one won.
     pub fn explain(&self, prefix: Prefix) -> Option<Explanation> {
-        let entry = self.table.get(&prefix)?;
+        let entry = self.table.get(prefix)?;
         if entry.paths.is_empty() {
             return None;
         }
@@ -99,7 +99,7 @@ impl Rib {
         covering
             .filter(|prefix| {
                 self.table
-                    .get(prefix)
+                    .get(*prefix)
                     .is_some_and(|entry| !entry.paths.is_empty())
             })
             .find_map(|prefix| self.explain(prefix))
@@ -142,7 +142,7 @@ impl Rib {
             return page;
         };
         let view = self.view();
-        let from = range(query).0.map(|prefix| (prefix, u32::MAX));
+        let from = first(query).map(|prefix| (prefix, u32::MAX));
         let from = match from {
             Bound::Included((prefix, _)) => Bound::Included((prefix, 0)),
             other => other,
@@ -169,7 +169,7 @@ impl Rib {
     fn told_view(&self, nlri: Nlri, told: &Told, group: &Group) -> Option<RouteView> {
         let (prefix, path_id) = nlri;
         let attributes = Attributes::alone(&group.sent(told, prefix.family())?);
-        let entry = self.table.get(&prefix);
+        let entry = self.table.get(prefix);
         let best = entry.and_then(Entry::best);
         let path = match path_id {
             0 => best,
@@ -233,15 +233,15 @@ fn as_received(mut view: RouteView, entry: &Entry) -> RouteView {
     view
 }
 
-fn range(query: &RouteQuery) -> (Bound<Prefix>, Bound<Prefix>) {
-    let first = match (query.after, query.prefix) {
+/// Where it begins.
+fn first(query: &RouteQuery) -> Bound<Prefix> {
+    match (query.after, query.prefix) {
         (Some(after), _) => Bound::Excluded(after),
         (None, Some(PrefixFilter::Exact(prefix) | PrefixFilter::Longer(prefix))) => {
             Bound::Included(prefix)
         }
         (None, _) => Bound::Unbounded,
-    };
-    (first, Bound::Unbounded)
+    }
 }
 
 /// No prefix from here on can match: they are sorted by address.

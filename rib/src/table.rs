@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The prefixes with their paths, sorted. Entries stay where they are, in pages; sorted is only a small index of each
+//! family, in short lists that are split as they grow.
+
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use bgp_proto::{Ipv4Prefix, Ipv6Prefix, Prefix};
+
+use crate::path::Entry;
+
+/// Where an entry is, as long as its prefix is in the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Place(u32);
+
+/// All prefixes and their entries.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    v4: Index<Ipv4Prefix>,
+    v6: Index<Ipv6Prefix>,
+    entries: Entries,
+}
+
+impl Table {
+    pub(crate) fn get(&self, prefix: Prefix) -> Option<&Entry> {
+        self.entries.get(self.place(prefix)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, prefix: Prefix) -> Option<(Place, &mut Entry)> {
+        let place = self.place(prefix)?;
+        Some((place, self.entries.get_mut(place)?))
+    }
+
+    /// The entry of a prefix, a new one if there is none.
+    pub(crate) fn entry(&mut self, prefix: Prefix) -> Option<(Place, &mut Entry)> {
+        let add = || self.entries.add();
+        let place = match prefix {
+            Prefix::V4(prefix) => self.v4.get_or_insert(prefix, add),
+            Prefix::V6(prefix) => self.v6.get_or_insert(prefix, add),
+        };
+        Some((place, self.entries.get_mut(place)?))
+    }
+
+    pub(crate) fn at_mut(&mut self, place: Place) -> Option<&mut Entry> {
+        self.entries.get_mut(place)
+    }
+
+    pub(crate) fn remove(&mut self, prefix: Prefix) {
+        let place = match prefix {
+            Prefix::V4(prefix) => self.v4.remove(prefix),
+            Prefix::V6(prefix) => self.v6.remove(prefix),
+        };
+        if let Some(place) = place {
+            self.entries.remove(place);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, &Entry)> + '_ {
+        self.range_from(Bound::Unbounded)
+    }
+
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = Prefix> + '_ {
+        self.iter().map(|(prefix, _)| prefix)
+    }
+
+    /// From here on.
+    pub(crate) fn range_from(
+        &self,
+        from: Bound<Prefix>,
+    ) -> impl Iterator<Item = (Prefix, &Entry)> + '_ {
+        let (v4, v6) = match from {
+            Bound::Included(Prefix::V4(prefix)) => (Some(Bound::Included(prefix)), None),
+            Bound::Excluded(Prefix::V4(prefix)) => (Some(Bound::Excluded(prefix)), None),
+            Bound::Included(Prefix::V6(prefix)) => (None, Some(Bound::Included(prefix))),
+            Bound::Excluded(Prefix::V6(prefix)) => (None, Some(Bound::Excluded(prefix))),
+            Bound::Unbounded => (Some(Bound::Unbounded), None),
+        };
+        let v4 = v4.into_iter().flat_map(|from| self.v4.range_from(from));
+        let v4 = v4.map(|(prefix, place)| (Prefix::V4(prefix), place));
+        let v6 = self.v6.range_from(v6.unwrap_or(Bound::Unbounded));
+        let all = v4.chain(v6.map(|(prefix, place)| (Prefix::V6(prefix), place)));
+        all.filter_map(|(prefix, place)| Some((prefix, self.entries.get(place)?)))
+    }
+
+    /// Does something to every entry.
+    pub(crate) fn for_each(&mut self, mut change: impl FnMut(Prefix, &mut Entry)) {
+        let v4 = self.v4.range_from(Bound::Unbounded);
+        let v4 = v4.map(|(prefix, place)| (Prefix::V4(prefix), place));
+        let v6 = self.v6.range_from(Bound::Unbounded);
+        let v6 = v6.map(|(prefix, place)| (Prefix::V6(prefix), place));
+        for (prefix, place) in v4.chain(v6) {
+            if let Some(entry) = self.entries.get_mut(place) {
+                change(prefix, entry);
+            }
+        }
+    }
+
+    fn place(&self, prefix: Prefix) -> Option<Place> {
+        match prefix {
+            Prefix::V4(prefix) => self.v4.get(prefix),
+            Prefix::V6(prefix) => self.v6.get(prefix),
+        }
+    }
+}
+
+/// Entries of one page.
+const PAGE: usize = 256;
+
+/// Entries in pages of the same size: growing copies nothing.
+#[derive(Debug, Default)]
+struct Entries {
+    pages: Vec<Vec<Entry>>,
+    free: Vec<Place>,
+}
+
+impl Entries {
+    fn get(&self, Place(place): Place) -> Option<&Entry> {
+        let place = place as usize;
+        self.pages.get(place / PAGE)?.get(place % PAGE)
+    }
+
+    fn get_mut(&mut self, Place(place): Place) -> Option<&mut Entry> {
+        let place = place as usize;
+        self.pages.get_mut(place / PAGE)?.get_mut(place % PAGE)
+    }
+
+    fn add(&mut self) -> Place {
+        if let Some(place) = self.free.pop() {
+            return place;
+        }
+        if self.pages.last().is_none_or(|page| page.len() == PAGE) {
+            self.pages.push(Vec::with_capacity(PAGE));
+        }
+        let before = (self.pages.len() - 1) * PAGE;
+        let place = self.pages.last_mut().map_or(0, |page| {
+            page.push(Entry::default());
+            before + page.len() - 1
+        });
+        Place(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+
+    fn remove(&mut self, place: Place) {
+        if let Some(entry) = self.get_mut(place) {
+            *entry = Entry::default();
+            self.free.push(place);
+        }
+    }
+}
+
+/// Keys in one list.
+const LIST: usize = 256;
+
+/// A list grows by so many.
+const STEP: usize = 32;
+
+/// Keys in order, in lists with the first key of each beside. Nothing is in front of the first of the first list.
+#[derive(Debug)]
+struct Index<K> {
+    firsts: Vec<K>,
+    lists: Vec<Vec<(K, Place)>>,
+}
+
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Self {
+            firsts: Vec::new(),
+            lists: Vec::new(),
+        }
+    }
+}
+
+impl<K: Copy + Ord> Index<K> {
+    /// The list that a key is in, if it is in one.
+    fn list(&self, key: K) -> usize {
+        self.firsts
+            .partition_point(|first| *first <= key)
+            .saturating_sub(1)
+    }
+
+    fn get(&self, key: K) -> Option<Place> {
+        let list = self.lists.get(self.list(key))?;
+        let at = list.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        list.get(at).map(|(_, place)| *place)
+    }
+
+    fn get_or_insert(&mut self, key: K, add: impl FnOnce() -> Place) -> Place {
+        let number = self.list(key);
+        let is_last = number + 1 >= self.lists.len();
+        let Some(list) = self.lists.get_mut(number) else {
+            let place = add();
+            self.firsts.push(key);
+            self.lists.push(alloc::vec![(key, place)]);
+            return place;
+        };
+        let at = match list.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(at) => return list.get(at).map_or_else(add, |(_, place)| *place),
+            Err(at) => at,
+        };
+        let place = add();
+        if list.len() < LIST {
+            if list.len() == list.capacity() {
+                list.reserve_exact(STEP);
+            }
+            list.insert(at, (key, place));
+        } else if is_last && at == LIST {
+            // What comes in order fills its lists.
+            self.firsts.push(key);
+            self.lists.push(alloc::vec![(key, place)]);
+        } else {
+            let mut behind = list.split_off(LIST / 2);
+            list.shrink_to(LIST / 2 + STEP);
+            let first = behind.first().map_or(key, |(key, _)| *key);
+            if at <= LIST / 2 {
+                list.insert(at, (key, place));
+            } else {
+                behind.insert(at - LIST / 2, (key, place));
+            }
+            self.firsts.insert(number + 1, first);
+            self.lists.insert(number + 1, behind);
+        }
+        if let (0, 0, Some(first)) = (number, at, self.firsts.first_mut()) {
+            *first = key;
+        }
+        place
+    }
+
+    fn remove(&mut self, key: K) -> Option<Place> {
+        let number = self.list(key);
+        let list = self.lists.get_mut(number)?;
+        let at = list.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        let (_, place) = list.remove(at);
+        if list.is_empty() {
+            self.lists.remove(number);
+            self.firsts.remove(number);
+        } else if list.capacity() > list.len() * 2 + STEP {
+            list.shrink_to(list.len() + STEP);
+        }
+        Some(place)
+    }
+
+    fn range_from(&self, from: Bound<K>) -> impl Iterator<Item = (K, Place)> + '_ {
+        let (number, at) = match from {
+            Bound::Unbounded => (0, 0),
+            Bound::Included(key) => self.position(key, |known| known < key),
+            Bound::Excluded(key) => self.position(key, |known| known <= key),
+        };
+        let lists = self.lists.get(number..).unwrap_or_default();
+        lists.iter().flatten().skip(at).copied()
+    }
+
+    /// The list of a key, and how many in it are in front.
+    fn position(&self, key: K, is_before: impl Fn(K) -> bool) -> (usize, usize) {
+        let number = self.list(key);
+        let list = self.lists.get(number);
+        let at = list.map_or(0, |list| list.partition_point(|(key, _)| is_before(*key)));
+        (number, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn prefix(number: u32) -> Prefix {
+        let address = Ipv4Addr::from(number << 12);
+        Prefix::V4(Ipv4Prefix::truncating(address, 24).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_sorted_map(
+            steps in prop::collection::vec((any::<bool>(), 0..1500_u32), 0..4000),
+            ascending in any::<bool>(),
+        ) {
+            let mut table = Table::default();
+            let mut model = BTreeMap::new();
+            for (count, (add, number)) in steps.into_iter().enumerate() {
+                let number = if ascending { u32::try_from(count).unwrap() } else { number };
+                let key = prefix(number);
+                if add || ascending {
+                    let (place, entry) = table.entry(key).unwrap();
+                    entry.best = Some(number);
+                    let known = *model.entry(key).or_insert((place, number));
+                    prop_assert_eq!(known, (place, number));
+                } else {
+                    table.remove(key);
+                    model.remove(&key);
+                }
+            }
+            let read = |from| -> Vec<_> {
+                let all = table.range_from(from);
+                all.map(|(prefix, entry)| (prefix, entry.best.unwrap())).collect()
+            };
+            for from in [Bound::Unbounded, Bound::Included(prefix(700)), Bound::Excluded(prefix(700))] {
+                let all = model.range((from, Bound::Unbounded));
+                let expected: Vec<_> = all.map(|(prefix, (_, number))| (*prefix, *number)).collect();
+                prop_assert_eq!(read(from), expected);
+            }
+            for number in 0..1500 {
+                let found = table.get(prefix(number)).map(|entry| entry.best.unwrap());
+                prop_assert_eq!(found, model.get(&prefix(number)).map(|(_, number)| *number));
+            }
+        }
+    }
+}
