@@ -25,7 +25,7 @@ use std::{
 
 use toml::de::DeTable;
 
-pub use diff::{ConfigChange, diff, needs_new_session};
+pub use diff::{ConfigChange, diff, needs_new_session, needs_routes_again};
 pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
 pub use model::{
@@ -42,6 +42,7 @@ pub use policy::{
     Clause, DefinedSet, FamilyPolicy, PeerPolicy, Policies, PolicyDefinition, PolicyOrigin,
     PolicyStatement, SetKind,
 };
+pub(crate) use terms::NOT_KEPT;
 
 use tree::Notes;
 

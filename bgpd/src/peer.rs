@@ -127,9 +127,9 @@ impl Peer {
             PeerEvent::Fed(family) => self.fed(family),
             PeerEvent::RefreshIn => self.refresh_in(),
             PeerEvent::RefreshOut => self.refresh_out(),
-            PeerEvent::Policy { import, export } => self.policy(import, export),
+            PeerEvent::Policy { import, export } => self.policy(import, export, now),
             PeerEvent::Weight(weight) => self.weight(weight),
-            PeerEvent::Terms(terms) => self.terms(*terms),
+            PeerEvent::Terms(terms) => self.terms(*terms, now),
             PeerEvent::PathsSent(paths) => self.paths_sent(paths),
             PeerEvent::Prefixes {
                 shard,
@@ -399,7 +399,8 @@ impl Peer {
             .push(PeerOrder::Rib(Input::EndOfRib(self.settings.id, family)));
     }
 
-    fn policy(&mut self, import: Policy, export: Policy) {
+    fn policy(&mut self, import: Policy, export: Policy, now: Instant) {
+        let is_other = self.settings.import != import;
         self.settings.import = import.clone();
         self.settings.export = export.clone();
         if self.known_to_rib {
@@ -408,6 +409,9 @@ impl Peer {
                 import,
                 export,
             )));
+        }
+        if is_other && self.settings.terms.imported_only {
+            self.hear_again(now);
         }
     }
 
@@ -419,13 +423,17 @@ impl Peer {
         }
     }
 
-    fn terms(&mut self, terms: rib::Terms) {
-        self.settings.terms = terms;
+    fn terms(&mut self, terms: rib::Terms, now: Instant) {
+        let is_alike = terms.imported_only && terms.imports_like(&self.settings.terms);
+        let old = std::mem::replace(&mut self.settings.terms, terms);
         if self.known_to_rib {
             let id = self.settings.id;
             let terms = self.settings.terms_with(self.session.config().local_as);
             let input = Input::Terms(id, Box::new(terms));
             self.orders.push(PeerOrder::Rib(input));
+        }
+        if old.imported_only && !is_alike {
+            self.hear_again(now);
         }
     }
 

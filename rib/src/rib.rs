@@ -273,6 +273,7 @@ impl Rib {
         let key = GroupKey::new(&info);
         // Stale paths are seen with the eyes of the new session.
         let is_known = self.peers.contains_key(&id);
+        let was_kept = !self.imports_only(id);
         let stale = if is_known {
             self.prefixes_of(id)
         } else {
@@ -287,7 +288,9 @@ impl Rib {
                 is_up: true,
             },
         );
-        self.reimport(id, &stale);
+        if was_kept {
+            self.reimport(id, &stale);
+        }
         for prefix in stale {
             self.decide(prefix);
         }

@@ -39,6 +39,24 @@ pub struct Terms {
     pub role: Option<Role>,
     /// The session will end soon: both sides are to prefer other ways (RFC 8326).
     pub graceful_shutdown: bool,
+    /// What it has told us is not kept as it was, only what import made of it; nothing is left of what policy rejected. What
+    /// import would make of it now is not known without its telling us again.
+    pub imported_only: bool,
+}
+
+impl Terms {
+    /// Whether import makes the same of routes that come in: what was kept needs no second look.
+    pub fn imports_like(&self, other: &Self) -> bool {
+        let matters = |terms: &Self| {
+            (
+                terms.prepend_received,
+                terms.enforce_first_as,
+                terms.role,
+                terms.graceful_shutdown,
+            )
+        };
+        matters(self) == matters(other)
+    }
 }
 
 impl PeerInfo {

@@ -190,6 +190,8 @@ impl World {
             paths_sent,
             ..PeerSettings::new(peer_id(of), address(of).into(), session)
         };
+        // Some keep nothing as they were told it, and ask for it when their rules change.
+        settings.terms.imported_only = (self.seed + at as u64).is_multiple_of(3);
         if here.is_member_beside(there) {
             settings.members.push(there.asn);
         }

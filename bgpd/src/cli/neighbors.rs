@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::convert::capability_text,
-    config::PeerName,
+    config::{NOT_KEPT, PeerName},
     control::{FamilyStatus, LastError, PeerOrder, PeerStatus, RouteQuery, SessionState, Table},
 };
 
@@ -50,6 +50,16 @@ pub(super) async fn command(
                 Table::AdjOut(address)
             };
             let family = arguments.family.family();
+            if adj_in && !print.json {
+                let peers = client.peers(Some(address)).await?;
+                if peers
+                    .iter()
+                    .any(|peer| peer.terms.iter().any(|term| term == NOT_KEPT))
+                {
+                    let text = "Behind import policy: what this neighbor sent is not kept (keep-received).";
+                    writeln!(print.out, "{text}")?;
+                }
+            }
             routes::show(
                 &RouteQuery {
                     table,

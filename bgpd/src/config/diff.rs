@@ -188,6 +188,12 @@ pub fn needs_new_session(old: &Neighbor, new: &Neighbor) -> bool {
     !session_keys(old, new).is_empty()
 }
 
+/// Whether a neighbour has to send its routes again for them to be as `new` says: they were not kept as it sent them.
+pub fn needs_routes_again(old: &Neighbor, new: &Neighbor) -> bool {
+    let is_same = old.import == new.import && old.terms.imports_like(&new.terms);
+    old.terms.imported_only && !(is_same && new.terms.imported_only)
+}
+
 /// The names of the parts that differ.
 fn different<const N: usize>(parts: [(bool, &'static str); N]) -> Vec<&'static str> {
     parts

@@ -88,6 +88,7 @@ const GLOBAL: Entries = &[
     ("global.confederation.identifier", Implemented),
     ("global.confederation.member-as-list", Implemented),
     ("global.graceful-shutdown", Implemented),
+    ("global.keep-received", Implemented),
     ("global.use-multiple-paths.enabled", Implemented),
     ("global.use-multiple-paths.ebgp.maximum-paths", Implemented),
     ("global.use-multiple-paths.ibgp.maximum-paths", Implemented),
@@ -135,6 +136,7 @@ const NEIGHBORS: Entries = &[
     ("neighbors.role", Implemented),
     ("neighbors.strict-role", Implemented),
     ("neighbors.graceful-shutdown", Implemented),
+    ("neighbors.keep-received", Implemented),
     ("neighbors.route-flap-damping", Accepted(NONE)),
     (
         "neighbors.send-community",

@@ -6,6 +6,9 @@ use rib::PrivateAs;
 
 use super::Neighbor;
 
+/// In [`Neighbor::terms_in_words`]: what it tells us is kept only as import leaves it.
+pub(crate) const NOT_KEPT: &str = "received routes not kept";
+
 impl Neighbor {
     /// What is agreed with it beyond the defaults, for people.
     pub fn terms_in_words(&self) -> Vec<String> {
@@ -41,6 +44,7 @@ impl Neighbor {
             say(true, &format!("our role {}{strict}", role_name(role)));
         }
         say(terms.graceful_shutdown, "leaving (graceful shutdown)");
+        say(terms.imported_only, NOT_KEPT);
         words
     }
 }

@@ -30,7 +30,7 @@ use crate::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
         PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
     },
-    peer::PeerEvent,
+    peer::{Peer, PeerEvent},
 };
 
 mod peers;
@@ -211,12 +211,18 @@ impl Control for Door {
                 .map(|(_, running)| running)
                 .collect(),
         };
-        let mut disabled = Vec::new();
+        let (mut disabled, mut silent) = (Vec::new(), Vec::new());
         for mut running in wanted {
             if order == PeerOrder::Enable {
                 // Whom nobody watches does not hear that nobody does.
                 let watched = self.bfd.watch(running.id, &running.neighbor);
                 running.handle.tell(Command::Bfd(watched)).await;
+            }
+            if order == PeerOrder::RefreshIn
+                && let Some(why) = running.handle.ask(why_not_asked).await.flatten()
+            {
+                silent.push(format!("{} {why}", running.neighbor.name));
+                continue;
             }
             let events = match &order {
                 PeerOrder::Disable(text) => vec![PeerEvent::Stop(
@@ -257,6 +263,9 @@ impl Control for Door {
             if is_shut == Some(true) {
                 self.bfd.unwatch(running.id);
             }
+        }
+        if !silent.is_empty() {
+            return Err(ControlError::NotPossible(silent.join("; ")));
         }
         Ok(())
     }
@@ -366,4 +375,12 @@ impl Control for Door {
             .map_err(|_| ControlError::ShuttingDown)?
             .map_err(ControlError::Invalid)
     }
+}
+
+/// Why a neighbour with a session can't be asked for its routes.
+fn why_not_asked(peer: &Peer, _queued: usize) -> Option<&'static str> {
+    let is_up = peer.negotiated().is_some();
+    (is_up && !peer.can_be_asked()).then_some(
+        "can not be asked for its routes: it has no route refresh (RFC 2918); `reset` brings them",
+    )
 }

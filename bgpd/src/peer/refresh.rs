@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bgp_fsm::{ConnectionId, Event};
+use bgp_fsm::{ConnectionId, Event, StopReason};
 use bgp_proto::{
     Capability, Family, Instant, Message, MessageKind, RefreshSubtype, RouteRefresh, UpdateWriter,
 };
@@ -193,6 +193,26 @@ impl Peer {
         }
         let refresh = Input::Refresh(self.settings.id, family);
         self.orders.push(PeerOrder::Rib(refresh));
+    }
+
+    /// What it has told us was not kept, and import would make something else of it now. If it can't be asked, it tells us all
+    /// in a new session.
+    pub(super) fn hear_again(&mut self, now: Instant) {
+        if self.up.is_none() {
+            return;
+        }
+        if self.can_be_asked() {
+            self.refresh_in();
+        } else {
+            self.stop(StopReason::ConfigurationChange, now);
+            self.start(now);
+        }
+    }
+
+    /// Whether the session lets us ask for routes again (RFC 2918).
+    pub fn can_be_asked(&self) -> bool {
+        let negotiated = self.negotiated();
+        negotiated.is_some_and(|negotiated| negotiated.route_refresh)
     }
 
     /// Asks the neighbour for its routes.

@@ -3,6 +3,7 @@
 
 use bgp_proto::{Capability, Code, Family, Message, RefreshSubtype, RouteRefresh};
 use bgpd::peer::PeerEvent;
+use rib::{Policy, Terms, Verdict};
 
 use crate::rig::{
     BOTH, Rig,
@@ -79,6 +80,53 @@ fn no_mark_comes_before_the_first_end_of_rib() {
     assert_eq!(hear(&mut rig, RefreshSubtype::REQUEST), []);
     let told = rig.step(PeerEvent::Fed(V4));
     assert_eq!(told, [Ended(V4), Begins(V4), Again(V4)]);
+}
+
+/// What is not kept is asked for when import changes.
+#[test]
+fn a_new_import_policy_asks_for_what_is_not_kept() {
+    let mut rig = enhanced(&[]);
+    assert_eq!(rig.step(policy(Verdict::Reject)), []);
+    assert_eq!(rig.step(terms(true, false)), []);
+    assert_eq!(rig.step(policy(Verdict::Reject)), [], "the same");
+    assert_eq!(rig.step(policy(Verdict::Accept)), BOTH.map(Asks));
+    assert_eq!(rig.step(terms(true, true)), BOTH.map(Asks));
+    assert_eq!(rig.step(terms(false, true)), BOTH.map(Asks), "to be kept");
+    assert_eq!(rig.step(policy(Verdict::Reject)), []);
+    // The answer has marks around it: what is not in it goes.
+    assert_eq!(hear(&mut rig, RefreshSubtype::BEGIN), [Mark(V4)]);
+    assert_eq!(hear(&mut rig, RefreshSubtype::END), [Sweep(V4)]);
+}
+
+#[test]
+fn who_can_not_be_asked_says_it_in_a_new_session() {
+    let mut rig = Rig::new(false);
+    rig.come_up(&[]);
+    rig.step(terms(true, false));
+    let told = rig.step(policy(Verdict::Reject));
+    let [Said(notification), Told::Down] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(notification.code, Code::CEASE_CONFIGURATION_CHANGE);
+    assert_eq!(rig.come_up(&[])[0], Told::Up);
+    // Without a session there is nobody to ask, and nothing to ask for.
+    rig.break_off();
+    assert_eq!(rig.step(policy(Verdict::Accept)), []);
+}
+
+fn policy(verdict: Verdict) -> PeerEvent {
+    PeerEvent::Policy {
+        import: Policy::new(Vec::new(), verdict).unwrap(),
+        export: Policy::accept_all(),
+    }
+}
+
+fn terms(imported_only: bool, prepend_received: bool) -> PeerEvent {
+    PeerEvent::Terms(Box::new(Terms {
+        imported_only,
+        prepend_received,
+        ..Terms::default()
+    }))
 }
 
 #[test]

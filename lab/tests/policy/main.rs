@@ -2,6 +2,7 @@
 //! Policies at work: what neighbours and the kernel see of them, and the same file with GoBGP.
 
 mod differential;
+mod kept;
 
 use std::time::Duration;
 

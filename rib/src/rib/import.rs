@@ -24,6 +24,25 @@ struct Arrival {
 }
 
 impl Arrival {
+    /// The same without what it was before import.
+    fn imported_only(self) -> Self {
+        let rare = self.rare.as_ref();
+        let Some(imported) = rare.and_then(|rare| rare.imported.clone()) else {
+            return self;
+        };
+        let disposition = rare.map_or(imported.disposition, |rare| rare.disposition);
+        let is_more = imported.preference.is_some() || imported.kernel.is_some();
+        let imported = is_more.then(|| Imported {
+            received: self.attributes.clone(),
+            disposition,
+            ..imported
+        });
+        Self {
+            rare: Rare::of(&self.attributes, disposition, imported),
+            ..self
+        }
+    }
+
     /// The attributes that it came with, and where packets were to go then.
     fn before_import(&self) -> (&Attributes, Disposition) {
         let rare = self.rare.as_ref();
@@ -49,12 +68,17 @@ impl Rib {
         }
         let policy = self.import_policy(source);
         let weight = self.weight(source);
+        let imports_only = source.peer().is_some_and(|id| self.imports_only(id));
         let received: Vec<Arrival> = batch
             .paths
             .iter()
             .map(|(attributes, disposition)| {
                 let received = self.interner.intern(attributes);
-                self.without_policy(source, &received, attributes, *disposition)
+                let arrival = self.without_policy(source, &received, attributes, *disposition);
+                if imports_only && policy.is_none() {
+                    return arrival.imported_only();
+                }
+                arrival
             })
             .collect();
         let mut known = Arrivals::default();
@@ -67,6 +91,10 @@ impl Rib {
                 Some(policy) => self.arrival(policy, prefix, source, arrival, &mut known),
                 None => arrival.clone(),
             };
+            if imports_only && arrival.refused == Some(Unusable::Policy) {
+                self.withdraw(prefix, source, path_id);
+                continue;
+            }
             let path = Path {
                 source,
                 path_id,
@@ -80,6 +108,12 @@ impl Rib {
             };
             self.announce(prefix, path);
         }
+    }
+
+    /// What the neighbour has sent is not kept as it was.
+    pub(super) fn imports_only(&self, id: PeerId) -> bool {
+        let peer = self.peers.get(&id);
+        peer.is_some_and(|peer| peer.info.terms.imported_only)
     }
 
     /// The import policy of a source, if it does more than to accept.
@@ -120,7 +154,13 @@ impl Rib {
             let values = received.unpack();
             let mut draft = Draft::new(&values);
             match policy.run(&facts, &mut draft, watch) {
-                Verdict::Accept => self.settle(source, received, disposition, draft, None),
+                Verdict::Accept => {
+                    let arrival = self.settle(source, received, disposition, draft, None);
+                    if source.peer().is_some_and(|id| self.imports_only(id)) {
+                        return arrival.imported_only();
+                    }
+                    arrival
+                }
                 Verdict::Reject => Arrival {
                     attributes: received.clone(),
                     rare: Rare::of(received, disposition, None),
@@ -194,7 +234,8 @@ impl Rib {
         peer.info.import = import;
         peer.info.export = export;
         let (key, is_up) = (crate::export::GroupKey::new(&peer.info), peer.is_up);
-        if import_changed {
+        // What is not kept comes again: whoever changes the policy asks for it.
+        if import_changed && !self.imports_only(id) {
             let prefixes = self.prefixes_of(id);
             self.reimport(id, &prefixes);
         }
@@ -234,6 +275,7 @@ impl Rib {
     ) {
         let source = Source::Bgp(id);
         let policy = self.import_policy(source);
+        let imports_only = self.imports_only(id);
         let mut known = Arrivals::default();
         for prefix in prefixes {
             // Choosing may move them about in the list.
@@ -250,7 +292,13 @@ impl Rib {
                 if let Some(policy) = &policy {
                     arrival = self.arrival(policy, *prefix, source, &arrival, &mut known);
                 }
-                self.replace(*prefix, &path, arrival);
+                if !imports_only {
+                    self.replace(*prefix, &path, arrival);
+                } else if arrival.refused == Some(Unusable::Policy) {
+                    self.withdraw(*prefix, source, path.path_id);
+                } else {
+                    self.replace(*prefix, &path, arrival.imported_only());
+                }
             }
         }
     }

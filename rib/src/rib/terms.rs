@@ -13,10 +13,12 @@ impl Rib {
         if peer.info.terms == terms {
             return;
         }
-        peer.info.terms = terms;
+        let was_kept = !core::mem::replace(&mut peer.info.terms, terms).imported_only;
         let (key, is_up) = (GroupKey::new(&peer.info), peer.is_up);
-        let prefixes = self.prefixes_of(id);
-        self.reimport(id, &prefixes);
+        if was_kept {
+            let prefixes = self.prefixes_of(id);
+            self.reimport(id, &prefixes);
+        }
         if is_up {
             self.change_group(id, key);
         }

@@ -30,8 +30,9 @@ impl Rib {
     fn import_trace(&self, prefix: Prefix, path: &Path) -> Option<PolicyTrace> {
         let id = path.source.peer()?;
         let policy = &self.peers.get(&id)?.info.import;
-        // What is refused for another reason, policy is not asked about.
+        // What is refused for another reason, policy is not asked about; what is not kept, it can not be asked about.
         if !policy.has_statements()
+            || self.imports_only(id)
             || path
                 .refused
                 .is_some_and(|reason| reason != Unusable::Policy)

@@ -13,6 +13,7 @@ mod allocations;
 mod confederation;
 mod decision;
 mod feed;
+mod imported_only;
 mod long_lived;
 mod model;
 mod next_hops;

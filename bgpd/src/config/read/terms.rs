@@ -14,11 +14,13 @@ pub(super) fn read<'t>(
 ) -> Terms {
     let own = context.global.as_towards(peer.peer_as);
     let (no_prepend, replace) = local_as(notes, scope, own, peer);
+    let imported_only = !kept(notes, scope, context);
     let mut flag = |key| notes.boolean(scope.get(key));
     Terms {
         also_own: (!replace).then_some(own),
         prepend_received: !no_prepend,
         replace_peer_as: flag("as-path-options.replace-peer-as").unwrap_or(false),
+        imported_only,
         enforce_first_as: flag("as-path-options.enforce-first-as").unwrap_or(true),
         graceful_shutdown: leaving(notes, scope, context),
         private_as: private_as(notes, scope),
@@ -47,6 +49,13 @@ fn leaving<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, context: &Context<'
     let own = notes.boolean(scope.get("graceful-shutdown"));
     let global = notes.boolean(context.root.get("global.graceful-shutdown"));
     own.or(global).unwrap_or(false)
+}
+
+/// Whether what it tells us is kept as it was.
+fn kept<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, context: &Context<'_, 't>) -> bool {
+    let own = notes.boolean(scope.get("keep-received"));
+    let global = notes.boolean(context.root.get("global.keep-received"));
+    own.or(global).unwrap_or(true)
 }
 
 /// Ours, in the words of RFC 9234 §4.1. It is said to other ASes only.

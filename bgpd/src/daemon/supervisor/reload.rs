@@ -14,7 +14,7 @@ use crate::{
     daemon::{
         fib_task::FibOrder, host::this_host, log, peer_task::Command, settings, shard::Order,
     },
-    peer::PeerEvent,
+    peer::{Peer, PeerEvent},
 };
 
 impl Supervisor {
@@ -46,7 +46,7 @@ impl Supervisor {
         self.door.write().config = Arc::new(new);
         let mut said = Vec::new();
         for change in changes {
-            let text = change.to_string();
+            let text = change.to_string() + self.consequence(&change).await;
             match self.carry_out(change, &old).await {
                 Ok(()) => said.push(text),
                 Err(error) => {
@@ -56,6 +56,25 @@ impl Supervisor {
             }
         }
         Ok(said)
+    }
+
+    /// What a change needs of a neighbour besides.
+    async fn consequence(&self, change: &ConfigChange) -> &'static str {
+        let ConfigChange::UpdatePeer { neighbor, .. } = change else {
+            return "";
+        };
+        let running = self.door.read().peers.get(&neighbor.name).cloned();
+        let Some(running) =
+            running.filter(|running| config::needs_routes_again(&running.neighbor, neighbor))
+        else {
+            return "";
+        };
+        let can_be_asked = |peer: &Peer, _| peer.negotiated().map(|_| peer.can_be_asked());
+        match running.handle.ask(can_be_asked).await.flatten() {
+            Some(true) => ": asked for its routes again",
+            Some(false) => ": session restarted, it can not be asked for its routes",
+            None => "",
+        }
     }
 
     async fn carry_out(&mut self, change: ConfigChange, old: &Config) -> anyhow::Result<()> {
