@@ -62,7 +62,9 @@ fn feed(reconciler: &mut Reconciler, notice: Notice, now: Instant) {
         Notice::AddressGone(address) => reconciler.address_gone(&address, now),
         Notice::Route { route, replaces } => reconciler.route(route, replaces, now),
         Notice::RouteGone(route) => reconciler.route_gone(&route, now),
-        Notice::NextHopGone | Notice::Overrun => reconciler.want_resync(now),
+        Notice::NextHop(id, object) => reconciler.object(id, object, now),
+        Notice::NextHopGone(id) => reconciler.object_gone(id, now),
+        Notice::Overrun => reconciler.want_resync(now),
         Notice::Answer(_) | Notice::Done(_) | Notice::Other => {}
     }
 }
