@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use bgp_fsm::{Action, ConnectionId, DownReason, Event, Session, State, StopReason};
 use bgp_proto::{
-    Family, Frame, Framer, Instant, MessageKind, Negotiated, NextHop, NlriBlock, Notification,
-    Open, PathAttributes, PeerKind, Update, Verdict,
+    Capability, Family, Frame, Framer, Instant, MessageKind, Negotiated, NextHop, NlriBlock,
+    Notification, Open, PathAttributes, PeerKind, Update, Verdict,
 };
 use bytes::{Bytes, BytesMut};
 use rib::{Disposition, Input, PathsSent, Policy, RouteBatch, Source};
@@ -589,6 +589,7 @@ impl Peer {
                 .map(|family| PeerOrder::Rib(Input::SweepStale(id, family))),
         );
         self.known_to_rib = true;
+        self.has_restarted();
         self.up = Some(Established {
             connection,
             negotiated,
@@ -599,6 +600,21 @@ impl Peer {
             end_of_rib: Vec::new(),
             prefixes: limits::Prefixes::default(),
         });
+    }
+
+    /// The neighbour knows it now: a later session is not the first after our restart (RFC 4724 §3). One that restarts
+    /// itself would not wait for us before it says that it has said all.
+    fn has_restarted(&mut self) {
+        let mut is_news = false;
+        for capability in &mut self.settings.session.capabilities {
+            if let Capability::GracefulRestart(restart) = capability {
+                is_news |= std::mem::take(&mut restart.restarting);
+            }
+        }
+        if is_news {
+            let capabilities = self.settings.session.capabilities.clone();
+            self.session.set_capabilities(capabilities);
+        }
     }
 
     fn session_down(&mut self, reason: &DownReason, now: Instant) {

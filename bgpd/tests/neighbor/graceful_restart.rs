@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A neighbour that restarts, and what the RIB is told of its routes (RFC 4724 §4.2).
 
-use bgp_fsm::StopReason;
-use bgp_proto::{Capability, Code, Family, Notification};
-use bgpd::peer::PeerEvent;
+use bgp_fsm::{Mode, PeerAs, SessionConfig, StopReason};
+use bgp_proto::{Asn, Capability, Code, Family, Notification, RouterId};
+use bgpd::peer::{PeerEvent, PeerSettings};
+use rib::PeerId;
 
 use crate::rig::{
     BOTH, RESTART_TIME, Rig,
@@ -126,4 +127,29 @@ fn nobody_waits_for_a_neighbour_that_is_stopped() {
     assert_eq!(rig.step(PeerEvent::Stop(StopReason::Deconfigured)), [Down]);
     assert_eq!(rig.step(PeerEvent::Stop(StopReason::Deconfigured)), []);
     assert_eq!(rig.peer.deadline(), None);
+}
+
+#[test]
+fn only_the_first_session_after_a_restart_of_ours_says_that_we_have_restarted() {
+    let us = RouterId::new([192, 0, 2, 1].into()).unwrap();
+    let mut session = SessionConfig::new(Asn(64512), PeerAs::Any, us);
+    session.mode = Mode::Passive;
+    session.capabilities = BOTH.map(Capability::Multiprotocol).to_vec();
+    session.capabilities.extend(restarting(&BOTH, true));
+    for capability in &mut session.capabilities {
+        if let Capability::GracefulRestart(restart) = capability {
+            restart.restarting = true;
+        }
+    }
+    let address = std::net::Ipv4Addr::new(192, 0, 2, 2).into();
+    let mut rig = Rig::with(PeerSettings::new(PeerId(1), address, session));
+    let says = |rig: &Rig| {
+        let open = rig.peer.session().local_open();
+        let restarts = |one: &Capability| matches!(one, Capability::GracefulRestart(restart) if restart.restarting);
+        open.capabilities.iter().any(restarts)
+    };
+    assert!(says(&rig));
+    rig.come_up(&restarting(&BOTH, true));
+    rig.break_off();
+    assert!(!says(&rig), "the next OPEN");
 }

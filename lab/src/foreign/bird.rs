@@ -20,17 +20,24 @@ impl Bird {
     /// # Errors
     /// It does not answer.
     pub fn start(netns: &Netns, config: &str) -> Result<Self> {
+        Self::launch(netns, config, &[])
+    }
+
+    /// The same after it was killed: it says that packets have gone on meanwhile (graceful restart).
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start_again(netns: &Netns, config: &str) -> Result<Self> {
+        Self::launch(netns, config, &["-R"])
+    }
+
+    fn launch(netns: &Netns, config: &str, how: &[&str]) -> Result<Self> {
         let file = netns.write("bird.conf", config)?;
         let socket = netns.file("bird.ctl");
         let mut command = netns.command("bird");
-        command
-            .arg("-f")
-            .arg("-c")
-            .arg(file)
-            .arg("-s")
-            .arg(&socket)
-            .arg("-P")
-            .arg(netns.file("bird.pid"));
+        command.args(how).arg("-f").arg("-c").arg(file);
+        command.arg("-s").arg(&socket);
+        command.arg("-P").arg(netns.file("bird.pid"));
         let process = netns.start(&mut command, "bird")?;
         let mut bird = Self { process, socket };
         until("BIRD answers", PATIENCE, || {
