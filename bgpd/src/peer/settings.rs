@@ -230,7 +230,7 @@ mod tests {
             capabilities: Vec::new(),
         };
         let told = |settings: &PeerSettings| {
-            let info = settings.info(&Negotiated::default(), &remote, Some(ours));
+            let info = settings.info(Asn(64512), &Negotiated::default(), &remote, Some(ours));
             (info.local_v6.map(IpAddr::V6), info.local_link_local)
         };
         assert_eq!(told(&settings), (Some(ours), None));
