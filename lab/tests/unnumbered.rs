@@ -80,7 +80,11 @@ fn frr_and_we_find_each_other_and_packets_flow() -> Result<()> {
         ensure!(!routes.contains("10.2.0.0/16"), "{routes}");
         Ok(())
     })?;
-    ensure!(us.state("eth0")? != "established");
+    // Its next hops go at once, its session within a second.
+    until("the session is over", Duration::from_secs(6), || {
+        ensure!(us.state("eth0")? != "established");
+        Ok(())
+    })?;
     b.ip("link set eth0 up")?;
     us.wait_established("eth0")?;
     a.wait_route_with("10.2.0.0/16", "via inet6")?;
