@@ -172,16 +172,19 @@ pub(crate) fn encode(kind: MessageKind, body: impl FnOnce(&mut Vec<u8>)) -> Byte
     out.into()
 }
 
-/// Begins a message in an empty buffer.
+/// Where the length of a message is in it.
+pub(crate) const LENGTH: core::ops::Range<usize> = MARKER.len()..MARKER.len() + 2;
+
+/// Begins a message at the end of a buffer.
 pub(crate) fn begin(out: &mut Vec<u8>, kind: MessageKind) {
     out.extend_from_slice(&MARKER);
     out.extend_from_slice(&[0, 0, kind as u8]);
 }
 
-/// Writes the length of the message that the buffer holds.
+/// Writes the length of the message that these octets are.
 pub(crate) fn finish(out: &mut [u8]) {
     let length = u16::try_from(out.len()).unwrap_or(u16::MAX).to_be_bytes();
-    if let Some(place) = out.get_mut(MARKER.len()..MARKER.len() + 2) {
+    if let Some(place) = out.get_mut(LENGTH) {
         place.copy_from_slice(&length);
     }
 }

@@ -74,4 +74,4 @@ pub use open::{HoldTime, Open, OpenError};
 pub use prefix::{Ipv4Prefix, Ipv6Prefix, Prefix, PrefixError};
 pub use time::Instant;
 pub use update::Update;
-pub use writer::{TooLarge, UpdateWriter};
+pub use writer::{Messages, TooLarge, UpdateWriter};

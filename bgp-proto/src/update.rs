@@ -62,6 +62,11 @@ impl<'a> Update<'a> {
             .map(|(attributes, block)| (attributes, *block))
     }
 
+    /// The same, to keep.
+    pub fn into_announced(self) -> impl Iterator<Item = (PathAttributes, NlriBlock<'a>)> {
+        self.announced.into_iter()
+    }
+
     /// Set if this is the End-of-RIB marker of a family (RFC 4724 §2).
     pub fn end_of_rib(&self) -> Option<Family> {
         self.end_of_rib

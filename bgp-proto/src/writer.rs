@@ -56,7 +56,24 @@ impl UpdateWriter {
         attributes: &PathAttributes,
         family: Family,
         prefixes: impl IntoIterator<Item = (u32, Prefix)>,
-        mut out: impl FnMut(Bytes),
+        out: impl FnMut(Bytes),
+    ) -> Result<(), TooLarge> {
+        let mut messages = Messages::default();
+        self.announce_into(attributes, family, prefixes, &mut messages)?;
+        messages.each(out);
+        Ok(())
+    }
+
+    /// The same, behind messages that are there already.
+    ///
+    /// # Errors
+    /// The attributes are too long for a message of this session; nothing was written.
+    pub fn announce_into(
+        &self,
+        attributes: &PathAttributes,
+        family: Family,
+        prefixes: impl IntoIterator<Item = (u32, Prefix)>,
+        messages: &mut Messages,
     ) -> Result<(), TooLarge> {
         let classic = family.afi == Afi::IPV4 && matches!(attributes.next_hop, NextHop::V4(_));
         let context = Context {
@@ -64,16 +81,14 @@ impl UpdateWriter {
             aigp: self.aigp,
             classic,
         };
-        let mut encoded = Vec::with_capacity(128);
+        let mut encoded = core::mem::take(&mut messages.attributes);
+        encoded.clear();
         attribute::encode_all(attributes, context, &mut encoded);
         // Header, two lengths, the head of MP_REACH_NLRI with two addresses.
         let fixed =
             frame::HEADER + 4 + encoded.len() + if classic { 0 } else { 4 + 3 + 1 + 32 + 1 };
-        let room = self
-            .max_message
-            .checked_sub(fixed)
-            .filter(|room| *room >= LONGEST_PREFIX)
-            .ok_or(TooLarge)?;
+        let room = self.max_message.checked_sub(fixed);
+        let room = room.filter(|room| *room >= LONGEST_PREFIX);
         // What a peer could not read would cost the session: an IPv4 next hop of IPv6 routes is written as mapped.
         let hop = match attributes.next_hop {
             NextHop::V4(address) if family.afi != Afi::IPV4 => {
@@ -81,14 +96,17 @@ impl UpdateWriter {
             }
             hop => hop,
         };
-        self.pack(family, room, prefixes, |list| {
-            out(if classic {
-                classic_message(&encoded, list)
-            } else {
-                reach_message(family, hop, &encoded, list)
+        if let Some(room) = room {
+            self.pack(family, room, prefixes, messages, |list, out| {
+                if classic {
+                    classic_message(&encoded, list, out);
+                } else {
+                    reach_message(family, hop, &encoded, list, out);
+                }
             });
-        });
-        Ok(())
+        }
+        messages.attributes = encoded;
+        room.map(drop).ok_or(TooLarge)
     }
 
     /// Withdraws prefixes of one family, in as many messages as it takes.
@@ -96,31 +114,41 @@ impl UpdateWriter {
         &self,
         family: Family,
         prefixes: impl IntoIterator<Item = (u32, Prefix)>,
-        mut out: impl FnMut(Bytes),
+        out: impl FnMut(Bytes),
+    ) {
+        let mut messages = Messages::default();
+        self.withdraw_into(family, prefixes, &mut messages);
+        messages.each(out);
+    }
+
+    /// The same, behind messages that are there already.
+    pub fn withdraw_into(
+        &self,
+        family: Family,
+        prefixes: impl IntoIterator<Item = (u32, Prefix)>,
+        messages: &mut Messages,
     ) {
         let classic = family == Family::IPV4_UNICAST;
         let fixed = frame::HEADER + 4 + if classic { 0 } else { 4 + 3 };
-        self.pack(
-            family,
-            self.max_message.saturating_sub(fixed),
-            prefixes,
-            |list| {
-                out(if classic {
-                    withdrawn_message(list)
-                } else {
-                    unreach_message(family, list)
-                });
-            },
-        );
+        let room = self.max_message.saturating_sub(fixed);
+        self.pack(family, room, prefixes, messages, |list, out| {
+            if classic {
+                withdrawn_message(list, out);
+            } else {
+                unreach_message(family, list, out);
+            }
+        });
     }
 
     /// The End-of-RIB marker (RFC 4724 §2).
     pub fn end_of_rib(&self, family: Family) -> Bytes {
+        let mut out = Vec::new();
         if family == Family::IPV4_UNICAST {
-            withdrawn_message(&[])
+            withdrawn_message(&[], &mut out);
         } else {
-            unreach_message(family, &[])
+            unreach_message(family, &[], &mut out);
         }
+        out.into()
     }
 
     fn pack(
@@ -128,31 +156,80 @@ impl UpdateWriter {
         family: Family,
         room: usize,
         prefixes: impl IntoIterator<Item = (u32, Prefix)>,
-        mut full: impl FnMut(&[u8]),
+        messages: &mut Messages,
+        write: impl Fn(&[u8], &mut Vec<u8>),
     ) {
         let add_path = self.add_path.contains(&family);
-        let mut list = Vec::with_capacity(room.min(frame::MAX_STANDARD));
+        let Messages {
+            octets,
+            count,
+            list,
+            ..
+        } = messages;
+        list.clear();
         let of_family = |(_, prefix): &(u32, Prefix)| prefix.family() == family;
         for (id, prefix) in prefixes.into_iter().filter(of_family) {
             let before = list.len();
-            nlri::encode(&mut list, add_path, id, prefix);
+            nlri::encode(list, add_path, id, prefix);
             if list.len() > room {
-                full(list.get(..before).unwrap_or_default());
+                write(list.get(..before).unwrap_or_default(), octets);
+                *count += 1;
                 list.drain(..before);
             }
         }
         if !list.is_empty() {
-            full(&list);
+            write(list, octets);
+            *count += 1;
         }
     }
 }
 
-fn message(octets: usize, body: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut out = Vec::with_capacity(frame::HEADER + 4 + octets);
-    frame::begin(&mut out, MessageKind::Update);
-    body(&mut out);
-    frame::finish(&mut out);
-    out.into()
+/// Whole messages, one behind the other.
+#[derive(Debug, Default)]
+pub struct Messages {
+    octets: Vec<u8>,
+    count: u32,
+    /// Room to write in.
+    attributes: Vec<u8>,
+    list: Vec<u8>,
+}
+
+impl Messages {
+    /// All their octets.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Forgets them, keeps the memory.
+    pub fn clear(&mut self) {
+        self.octets.clear();
+        self.count = 0;
+    }
+
+    fn each(&self, out: impl FnMut(Bytes)) {
+        let mut rest = self.octets.as_slice();
+        let message = || {
+            let [high, low] = *rest.get(frame::LENGTH)?.first_chunk()?;
+            let length = u16::from_be_bytes([high, low]).into();
+            let (message, behind) = rest.split_at_checked(length)?;
+            rest = behind;
+            Some(Bytes::copy_from_slice(message))
+        };
+        core::iter::from_fn(message).for_each(out);
+    }
+}
+
+/// Appends a message with this body.
+fn message(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    frame::begin(out, MessageKind::Update);
+    body(out);
+    frame::finish(out.get_mut(start..).unwrap_or_default());
 }
 
 fn push_length(out: &mut Vec<u8>, length: usize) {
@@ -165,18 +242,24 @@ fn put_length(out: &mut [u8], place: usize, length: usize) {
     }
 }
 
-fn classic_message(attributes: &[u8], list: &[u8]) -> Bytes {
-    message(attributes.len() + list.len(), |out| {
+fn classic_message(attributes: &[u8], list: &[u8], out: &mut Vec<u8>) {
+    message(out, |out| {
         push_length(out, 0);
         push_length(out, attributes.len());
         out.extend_from_slice(attributes);
         out.extend_from_slice(list);
-    })
+    });
 }
 
 /// `MP_REACH_NLRI` stands in front (RFC 7606 §5.1).
-fn reach_message(family: Family, next_hop: NextHop, attributes: &[u8], list: &[u8]) -> Bytes {
-    message(attributes.len() + list.len() + 48, |out| {
+fn reach_message(
+    family: Family,
+    next_hop: NextHop,
+    attributes: &[u8],
+    list: &[u8],
+    out: &mut Vec<u8>,
+) {
+    message(out, |out| {
         push_length(out, 0);
         let total = out.len();
         push_length(out, 0);
@@ -187,19 +270,19 @@ fn reach_message(family: Family, next_hop: NextHop, attributes: &[u8], list: &[u
         out.extend_from_slice(attributes);
         let length = out.len() - total - 2;
         put_length(out, total, length);
-    })
+    });
 }
 
-fn withdrawn_message(list: &[u8]) -> Bytes {
-    message(list.len(), |out| {
+fn withdrawn_message(list: &[u8], out: &mut Vec<u8>) {
+    message(out, |out| {
         push_length(out, list.len());
         out.extend_from_slice(list);
         push_length(out, 0);
-    })
+    });
 }
 
-fn unreach_message(family: Family, list: &[u8]) -> Bytes {
-    message(list.len() + 7, |out| {
+fn unreach_message(family: Family, list: &[u8], out: &mut Vec<u8>) {
+    message(out, |out| {
         push_length(out, 0);
         push_length(out, list.len() + 7);
         out.extend_from_slice(&[OPTIONAL | EXTENDED_LENGTH, MP_UNREACH]);
@@ -207,5 +290,5 @@ fn unreach_message(family: Family, list: &[u8]) -> Bytes {
         out.extend_from_slice(&family.afi.0.to_be_bytes());
         out.push(family.safi.0);
         out.extend_from_slice(list);
-    })
+    });
 }

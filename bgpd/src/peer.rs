@@ -27,7 +27,7 @@ pub use restart::Staleness;
 pub use settings::{PeerSettings, PrefixLimit};
 
 /// Routes gathered before they are handed to the RIB, at most.
-const ROUTES_PER_BATCH: usize = 4096;
+const ROUTES_PER_BATCH: usize = 1024;
 
 /// One neighbour.
 #[derive(Debug)]
@@ -226,9 +226,10 @@ impl Peer {
         self.up.as_ref().map(|up| &up.negotiated)
     }
 
-    /// An UPDATE of the RIB's went out.
-    pub fn sent_update(&mut self, octets: usize) {
-        self.counts.sent.add(MessageKind::Update, octets);
+    /// So many UPDATEs of the RIB's went out, with so many octets together.
+    pub fn sent_updates(&mut self, count: u32, octets: usize) {
+        self.counts.sent.update += u64::from(count);
+        self.counts.sent.bytes += octets as u64;
     }
 
     /// Our address on the session's connection.
@@ -302,7 +303,7 @@ impl Peer {
         let event = match &mut self.up {
             Some(up) if up.connection == connection => match Update::decode(body, &up.negotiated) {
                 Ok(update) => {
-                    self.routes(&update, now);
+                    self.routes(update, now);
                     Event::Update { connection }
                 }
                 Err(error) => Event::Fault {
@@ -316,7 +317,7 @@ impl Peer {
         self.session.step(event, now);
     }
 
-    fn routes(&mut self, update: &Update<'_>, now: Instant) {
+    fn routes(&mut self, update: Update<'_>, now: Instant) {
         if update.verdict() == Verdict::Withdraw {
             self.counts.treated_as_withdraw += 1;
         }
@@ -327,10 +328,11 @@ impl Peer {
         for block in update.withdrawn() {
             self.batch_withdrawals(&block);
         }
-        for (attributes, block) in update.announced() {
+        let end_of_rib = update.end_of_rib();
+        for (attributes, block) in update.into_announced() {
             self.batch_announcements(attributes, &block);
         }
-        if let Some(family) = update.end_of_rib() {
+        if let Some(family) = end_of_rib {
             self.end_of_rib(family);
         } else if self.batch.len() >= ROUTES_PER_BATCH {
             self.flush();
@@ -346,9 +348,9 @@ impl Peer {
         }
     }
 
-    fn batch_announcements(&mut self, attributes: &PathAttributes, block: &NlriBlock<'_>) {
+    fn batch_announcements(&mut self, attributes: PathAttributes, block: &NlriBlock<'_>) {
         let disposition = self.disposition(attributes.next_hop);
-        let path = self.batch.push_path(attributes.clone(), disposition);
+        let path = self.batch.push_path(attributes, disposition);
         for (path_id, prefix) in block.ipv4() {
             self.batch.announce(prefix.into(), path_id, path);
         }

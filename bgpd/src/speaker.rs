@@ -159,9 +159,10 @@ impl Speaker {
                 if let Some(neighbour) = self.peers.get_mut(&id)
                     && let Some(connection) = neighbour.established
                 {
-                    neighbour.peer.sent_update(transmit.message.len());
+                    let messages = transmit.messages.clone();
+                    neighbour.peer.sent_updates(transmit.count, messages.len());
                     self.orders
-                        .push(SpeakerOrder::Send(id, connection, transmit.message.clone()));
+                        .push(SpeakerOrder::Send(id, connection, messages));
                 }
             }
         }

@@ -69,13 +69,15 @@ pub enum Input {
     PathsSent(PeerId, Vec<(Family, PathsSent)>),
 }
 
-/// A message for some neighbours.
+/// Messages for some neighbours.
 #[derive(Clone, Debug)]
 pub struct Transmit {
     /// For these.
     pub recipients: Recipients,
-    /// A whole UPDATE.
-    pub message: Bytes,
+    /// Whole UPDATEs, one behind the other.
+    pub messages: Bytes,
+    /// How many.
+    pub count: u32,
 }
 
 /// Neighbours that are sent the same message: a list that many messages share, and perhaps one that is left out.
@@ -88,6 +90,11 @@ pub struct Recipients {
 impl Recipients {
     pub(crate) fn new(peers: Arc<[PeerId]>, but: Option<PeerId>) -> Self {
         Self { peers, but }
+    }
+
+    /// Whether they are the same, by the list that they share.
+    pub(crate) fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.peers, &other.peers) && self.but == other.but
     }
 
     /// Each of them, in order.

@@ -28,6 +28,8 @@ pub(super) struct Connection {
     /// Read and not yet understood: at most a message and a chunk.
     pub(super) received: BytesMut,
     outgoing: VecDeque<Bytes>,
+    /// Octets in it.
+    waiting: usize,
     closing: bool,
 }
 
@@ -53,6 +55,7 @@ impl Connection {
             stream,
             received: BytesMut::new(),
             outgoing: VecDeque::new(),
+            waiting: 0,
             closing: false,
         })
     }
@@ -60,6 +63,7 @@ impl Connection {
     /// Queues a message of the session itself, or one from the outbox.
     pub(super) fn send(&mut self, message: Bytes) {
         if !self.closing {
+            self.waiting += message.len();
             self.outgoing.push_back(message);
         }
     }
@@ -69,9 +73,9 @@ impl Connection {
         self.closing = true;
     }
 
-    /// Messages handed over and not yet taken by the kernel.
+    /// Octets handed over and not yet taken by the kernel.
     pub(super) fn waiting(&self) -> usize {
-        self.outgoing.len()
+        self.waiting
     }
 
     fn poll(&mut self, may_read: bool, context: &mut Context<'_>) -> Poll<Happened> {
@@ -115,6 +119,7 @@ impl Connection {
     }
 
     fn written(&mut self, mut count: usize) {
+        self.waiting -= count;
         while let Some(front) = self.outgoing.front_mut() {
             if count < front.len() {
                 front.advance(count);

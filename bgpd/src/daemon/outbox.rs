@@ -26,8 +26,8 @@ pub(super) const LOW_WATER: usize = 256 << 10;
 /// One thing for the peer's task to do.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// Send this message.
-    Message(Bytes),
+    /// Send these messages, and how many they are.
+    Messages(Bytes, u32),
     /// This shard has sent its initial table of this family.
     Fed(Family),
     /// The peer is allowed so many prefixes, and this shard has so many of it.
@@ -183,7 +183,7 @@ impl Outbox {
 impl Item {
     fn octets(&self) -> usize {
         match self {
-            Self::Message(bytes) => bytes.len(),
+            Self::Messages(octets, _) => octets.len(),
             Self::Fed(_) | Self::Prefixes { .. } | Self::Dropped { .. } => 0,
         }
     }
@@ -198,9 +198,9 @@ mod tests {
         let outbox = Outbox::default();
         let message = Bytes::from(vec![0; 1 << 20]);
         for _ in 0..4 {
-            assert_eq!(outbox.push(Item::Message(message.clone())), Flow::Open);
+            assert_eq!(outbox.push(Item::Messages(message.clone(), 1)), Flow::Open);
         }
-        assert_eq!(outbox.push(Item::Message(message)), Flow::Congested);
+        assert_eq!(outbox.push(Item::Messages(message, 1)), Flow::Congested);
         outbox.mark_congested();
         assert!(!outbox.has_caught_up());
         while outbox.octets() > LOW_WATER {
@@ -229,9 +229,9 @@ mod tests {
     #[test]
     fn a_closed_outbox_keeps_nothing() {
         let outbox = Outbox::default();
-        outbox.push(Item::Message(Bytes::from_static(b"x")));
+        outbox.push(Item::Messages(Bytes::from_static(b"x"), 1));
         outbox.close();
-        outbox.push(Item::Message(Bytes::from_static(b"y")));
+        outbox.push(Item::Messages(Bytes::from_static(b"y"), 1));
         assert!(outbox.pop().is_none());
         assert_eq!(outbox.octets(), 0);
     }
@@ -243,7 +243,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for number in 0..MESSAGES {
-                    outbox.push(Item::Message(Bytes::from_static(b"message")));
+                    outbox.push(Item::Messages(Bytes::from_static(b"message"), 1));
                     while taken.load(Ordering::Acquire) == number {
                         std::hint::spin_loop();
                     }

@@ -41,8 +41,8 @@ use crate::{
 /// Commands that wait for a peer's task.
 const COMMANDS: usize = 16;
 
-/// Messages handed from the outbox to a connection before the kernel has taken them.
-const WRITE_AHEAD: usize = 128;
+/// Octets handed from the outbox to a connection before the kernel has taken them, and a piece.
+const WRITE_AHEAD: usize = 64 << 10;
 
 /// A question is a function of the peer and the number of octets that wait for it.
 type Question = Box<dyn FnOnce(&Peer, usize) + Send>;
@@ -467,9 +467,9 @@ impl PeerTask {
         };
         while connection.waiting() < WRITE_AHEAD {
             match outbox.pop() {
-                Some(Item::Message(message)) => {
-                    self.peer.sent_update(message.len());
-                    connection.send(message);
+                Some(Item::Messages(messages, count)) => {
+                    self.peer.sent_updates(count, messages.len());
+                    connection.send(messages);
                 }
                 Some(Item::Fed(family)) => {
                     self.peer

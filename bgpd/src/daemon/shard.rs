@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Inputs that wait for a shard. A peer whose routes find the queue full is not read until there is room.
-const QUEUE: usize = 256;
+const QUEUE: usize = 32;
 
 /// Inputs taken in one turn, before what changed is sent.
 const TURN: usize = 64;
@@ -311,7 +311,8 @@ impl<S: Sink> Worker<S> {
                 let Some(outbox) = self.outboxes.get(&id) else {
                     continue;
                 };
-                if outbox.push(Item::Message(transmit.message.clone())) == Flow::Congested
+                if outbox.push(Item::Messages(transmit.messages.clone(), transmit.count))
+                    == Flow::Congested
                     && self.congested.insert(id)
                 {
                     late.push(id);

@@ -552,8 +552,9 @@ fn start_shards(
     changes: Option<&Coalescer>,
     board: &Arc<RwLock<Board>>,
 ) -> anyhow::Result<Vec<Shard>> {
+    // The other half reads and writes.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = config.global.shards.unwrap_or(cores).max(1);
+    let count = config.global.shards.unwrap_or(cores / 2).max(1);
     (0..count)
         .map(|number| {
             let sink = ShardSink {

@@ -3,7 +3,8 @@
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use bgp_proto::{Family, PathAttributes, UpdateWriter};
+use bgp_proto::{Family, Messages, PathAttributes, UpdateWriter};
+use bytes::Bytes;
 
 use super::adj_out::{Nlri, Told};
 use crate::{Output, PeerId, Recipients, Transmit};
@@ -82,8 +83,9 @@ impl Pack {
         mut members: impl FnMut(Family) -> Arc<[PeerId]>,
         out: &mut Output,
     ) {
+        let mut stream = Stream::new(writer);
         for ((family, to), list) in self.withdraw {
-            withdraw(writer, family, &list, &to.resolve(&members(family)), out);
+            stream.withdraw(family, &list, to.resolve(&members(family)), out);
         }
         // Mostly it is in order: sets have the numbers in which they came.
         self.announce.sort_by_key(Announcement::shared);
@@ -97,39 +99,66 @@ impl Pack {
             let Some(attributes) = made(&first.told, family) else {
                 continue;
             };
+            stream.to(recipients, out);
             let nlri = list.iter().map(|route| written(&route.nlri));
-            let sent = writer.announce(&attributes, family, nlri, |message| {
-                out.transmit.push(Transmit {
-                    recipients: recipients.clone(),
-                    message,
-                });
-            });
+            let sent = writer.announce_into(&attributes, family, nlri, &mut stream.messages);
             if sent.is_err() {
                 // Others keep it; these had something older, or nothing.
                 out.too_large += list.len() as u64;
                 let list: Vec<Nlri> = list.iter().map(|route| route.nlri).collect();
-                withdraw(writer, family, &list, &recipients, out);
+                stream.withdraw(family, &list, first.to.resolve(&members(family)), out);
             }
         }
+        stream.flush(out);
     }
 }
 
-fn withdraw(
-    writer: &UpdateWriter,
-    family: Family,
-    list: &[Nlri],
-    to: &Recipients,
-    out: &mut Output,
-) {
-    if to.is_empty() {
-        return;
+/// Messages for the same neighbours, up to so many octets, are handed over in one piece.
+const PIECE: usize = 16 << 10;
+
+/// Messages that are written one behind the other.
+struct Stream<'a> {
+    writer: &'a UpdateWriter,
+    recipients: Recipients,
+    messages: Messages,
+}
+
+impl<'a> Stream<'a> {
+    fn new(writer: &'a UpdateWriter) -> Self {
+        Self {
+            writer,
+            recipients: Recipients::default(),
+            messages: Messages::default(),
+        }
     }
-    writer.withdraw(family, list.iter().map(written), |message| {
-        out.transmit.push(Transmit {
-            recipients: to.clone(),
-            message,
-        });
-    });
+
+    /// Who gets the next message.
+    fn to(&mut self, recipients: Recipients, out: &mut Output) {
+        let is_full = self.messages.octets().len() >= PIECE;
+        if is_full || !self.recipients.are(&recipients) {
+            self.flush(out);
+            self.recipients = recipients;
+        }
+    }
+
+    fn flush(&mut self, out: &mut Output) {
+        if self.messages.count() > 0 {
+            out.transmit.push(Transmit {
+                recipients: self.recipients.clone(),
+                messages: Bytes::copy_from_slice(self.messages.octets()),
+                count: self.messages.count(),
+            });
+            self.messages.clear();
+        }
+    }
+
+    fn withdraw(&mut self, family: Family, list: &[Nlri], to: Recipients, out: &mut Output) {
+        if !to.is_empty() {
+            self.to(to, out);
+            let nlri = list.iter().map(written);
+            self.writer.withdraw_into(family, nlri, &mut self.messages);
+        }
+    }
 }
 
 /// In the order of the wire: the identifier comes first.

@@ -120,7 +120,7 @@ impl World {
                 let neighbour = self.neighbours.get_mut(&id);
                 neighbour
                     .expect("a message for one who is not there")
-                    .hear(&transmit.message);
+                    .hear(&transmit.messages, transmit.count);
             }
         }
         for change in output.remove.drain(..) {
@@ -240,14 +240,20 @@ impl World {
 }
 
 impl Neighbour {
-    fn hear(&mut self, message: &bytes::Bytes) {
+    fn hear(&mut self, messages: &bytes::Bytes, count: u32) {
         assert!(!self.is_congested, "sent to a neighbour that does not read");
-        self.messages += 1;
         let mut framer = Framer::default();
         framer.set_max_message(self.session.max_message);
-        let mut buffer = BytesMut::from(&message[..]);
-        let frame = framer.next(&mut buffer).unwrap().expect("a whole message");
-        assert!(buffer.is_empty(), "more than one message in one");
+        let mut buffer = BytesMut::from(&messages[..]);
+        for _ in 0..count {
+            let frame = framer.next(&mut buffer).unwrap().expect("a whole message");
+            self.hear_one(&frame);
+        }
+        assert!(buffer.is_empty(), "more messages than were said");
+    }
+
+    fn hear_one(&mut self, frame: &bgp_proto::Frame) {
+        self.messages += 1;
         assert_eq!(frame.kind, MessageKind::Update);
         let update = Update::decode(frame.body(), &self.session).expect("a valid UPDATE");
         assert_eq!(update.verdict(), Verdict::Accept, "{:?}", update.faults());
