@@ -213,6 +213,18 @@ fn encode_with(attributes: &PathAttributes, context: Context, flags: u8, out: &m
     }
 }
 
+/// Appends items of so many octets: all at once, as an iterator over octets would go one by one.
+pub(crate) fn append<T, const N: usize>(
+    out: &mut Vec<u8>,
+    items: &[T],
+    write: impl Fn(&T) -> [u8; N],
+) {
+    out.reserve(items.len() * N);
+    for item in items {
+        out.extend_from_slice(&write(item));
+    }
+}
+
 /// Appends one attribute with this value.
 fn encode_octets(out: &mut Vec<u8>, flags: u8, code: u8, value: &[u8]) {
     encode_one(out, flags, code, |out| {

@@ -257,7 +257,7 @@ impl Group {
         if let Some(told) = &told {
             self.counts.add(family, told);
         }
-        if entry.is_dirty {
+        if entry.is_dirty() {
             self.said.insert(prefix, told);
         }
     }

@@ -159,7 +159,7 @@ impl Rib {
             let Some(entry) = self.table.at_mut(dirty.place) else {
                 continue;
             };
-            entry.is_dirty = false;
+            entry.make_clean();
             let around = around!(self);
             if !out.without_forwarding {
                 forward(prefix, entry, before, around, out);
@@ -480,7 +480,7 @@ fn touch(
     dirty: &mut VecDeque<Dirty>,
     around: Around<'_>,
 ) {
-    if !core::mem::replace(&mut entry.is_dirty, true) {
+    if entry.make_dirty() {
         let before = entry.best().map(|best| {
             Box::new(Before {
                 best: best.clone(),

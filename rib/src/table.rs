@@ -284,7 +284,7 @@ mod tests {
                 let key = prefix(number);
                 if add || ascending {
                     let (place, entry) = table.entry(key).unwrap();
-                    entry.best = Some(number);
+                    entry.last_id = number;
                     let known = *model.entry(key).or_insert((place, number));
                     prop_assert_eq!(known, (place, number));
                 } else {
@@ -294,7 +294,7 @@ mod tests {
             }
             let read = |from| -> Vec<_> {
                 let all = table.range_from(from);
-                all.map(|(prefix, entry)| (prefix, entry.best.unwrap())).collect()
+                all.map(|(prefix, entry)| (prefix, entry.last_id)).collect()
             };
             for from in [Bound::Unbounded, Bound::Included(prefix(700)), Bound::Excluded(prefix(700))] {
                 let all = model.range((from, Bound::Unbounded));
@@ -302,7 +302,7 @@ mod tests {
                 prop_assert_eq!(read(from), expected);
             }
             for number in 0..1500 {
-                let found = table.get(prefix(number)).map(|entry| entry.best.unwrap());
+                let found = table.get(prefix(number)).map(|entry| entry.last_id);
                 prop_assert_eq!(found, model.get(&prefix(number)).map(|(_, number)| *number));
             }
         }

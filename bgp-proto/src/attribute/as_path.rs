@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Context, Draft};
+use super::{Context, Draft, append};
 use crate::{
     AsPath, Asn, Negotiated, PathAttributes, PeerKind, Reason, SegmentKind, reader::Reader,
 };
@@ -31,12 +31,9 @@ pub(super) fn encode(attributes: &PathAttributes, context: Context, out: &mut Ve
     for (kind, asns) in attributes.as_path.segments() {
         out.extend_from_slice(&[kind as u8, u8::try_from(asns.len()).unwrap_or(u8::MAX)]);
         if context.four_octet_as {
-            out.extend(asns.iter().flat_map(|asn| asn.0.to_be_bytes()));
+            append(out, asns, |asn| asn.0.to_be_bytes());
         } else {
-            out.extend(
-                asns.iter()
-                    .flat_map(|asn| asn.to_two_octets().to_be_bytes()),
-            );
+            append(out, asns, |asn| asn.to_two_octets().to_be_bytes());
         }
     }
     true
@@ -77,7 +74,7 @@ pub(super) fn encode_as4(attributes: &PathAttributes, context: Context, out: &mu
     }
     for (kind, asns) in carried() {
         out.extend_from_slice(&[kind as u8, u8::try_from(asns.len()).unwrap_or(u8::MAX)]);
-        out.extend(asns.iter().flat_map(|asn| asn.0.to_be_bytes()));
+        append(out, asns, |asn| asn.0.to_be_bytes());
     }
     true
 }

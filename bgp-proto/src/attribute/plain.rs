@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Context, Draft, internal_only, list, whole};
+use super::{Context, Draft, append, internal_only, list, whole};
 use crate::{
     Aggregator, Asn, ClusterId, Community, ExtendedCommunity, LargeCommunity, Negotiated, NextHop,
     Origin, PathAttributes, Reason, RouterId,
@@ -192,12 +192,9 @@ pub(super) fn encode_communities(
     _: Context,
     out: &mut Vec<u8>,
 ) -> bool {
-    out.extend(
-        attributes
-            .communities
-            .iter()
-            .flat_map(|community| community.0.to_be_bytes()),
-    );
+    append(out, &attributes.communities, |community| {
+        community.0.to_be_bytes()
+    });
     !attributes.communities.is_empty()
 }
 
@@ -234,12 +231,9 @@ pub(super) fn encode_cluster_list(
     _: Context,
     out: &mut Vec<u8>,
 ) -> bool {
-    out.extend(
-        attributes
-            .cluster_list
-            .iter()
-            .flat_map(|cluster| cluster.0.to_be_bytes()),
-    );
+    append(out, &attributes.cluster_list, |cluster| {
+        cluster.0.to_be_bytes()
+    });
     !attributes.cluster_list.is_empty()
 }
 
@@ -253,12 +247,9 @@ pub(super) fn decode_extended(
 }
 
 pub(super) fn encode_extended(attributes: &PathAttributes, _: Context, out: &mut Vec<u8>) -> bool {
-    out.extend(
-        attributes
-            .extended_communities
-            .iter()
-            .flat_map(|community| community.0),
-    );
+    append(out, &attributes.extended_communities, |community| {
+        community.0
+    });
     !attributes.extended_communities.is_empty()
 }
 
@@ -335,6 +326,8 @@ pub(super) fn encode_otc(attributes: &PathAttributes, _: Context, out: &mut Vec<
 }
 
 fn number(value: Option<u32>, out: &mut Vec<u8>) -> bool {
-    out.extend(value.into_iter().flat_map(u32::to_be_bytes));
+    if let Some(value) = value {
+        out.extend_from_slice(&value.to_be_bytes());
+    }
     value.is_some()
 }

@@ -53,7 +53,7 @@ impl PathsSent {
             }
             Self::Best(limit) => {
                 let mut left = entry.paths.clone();
-                let mut best = entry.best.map(|place| place as usize);
+                let mut best = entry.best_place();
                 while let Some(place) = best.take().filter(|place| *place < left.len()) {
                     if enough(&left.remove(place), limit) {
                         return;

@@ -73,7 +73,7 @@ impl Rib {
         if entry.paths.is_empty() {
             return None;
         }
-        let best = entry.best.map(|place| place as usize);
+        let best = entry.best_place();
         let reasons = decision::reasons(&entry.paths, best, &self.around());
         let views = self.views(prefix, entry);
         let mut routes: Vec<_> = views.into_iter().zip(reasons).collect();
@@ -197,7 +197,7 @@ impl Rib {
         } else {
             SmallVec::<[usize; 4]>::new()
         };
-        let best = entry.best.map(|place| place as usize);
+        let best = entry.best_place();
         let view = |(place, path): (usize, &Path)| RouteView {
             prefix,
             path_id: path.path_id,
