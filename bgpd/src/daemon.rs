@@ -3,6 +3,8 @@
 //!
 //! Which task owns what is drawn in ARCHITECTURE.md. Nothing here decides about BGP.
 
+#[doc(hidden)]
+pub mod advertisement;
 mod bfd;
 mod clock;
 mod connection;

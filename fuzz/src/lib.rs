@@ -9,4 +9,12 @@
 //! cargo +nightly fuzz run --features libfuzzer update -- -max_total_time=60
 //! ```
 
+// What the tests of `rib` compare with: neighbours that decode what they are sent, and an interpreter of policies.
+#[allow(dead_code, reason = "the tests of rib use the rest")]
+#[path = "../../rib/tests/behaviour/world.rs"]
+mod world;
+
+#[path = "../../rib/tests/behaviour/interpreter.rs"]
+mod interpreter;
+
 pub mod targets;

@@ -5,12 +5,14 @@
     reason = "to panic is what a target is for"
 )]
 
+pub mod advertisement;
 pub mod api;
 pub mod bfd;
 pub mod config;
 pub mod frame;
 pub mod netlink;
 pub mod open;
+pub mod policy;
 pub mod session;
 pub mod update;
 
@@ -19,12 +21,14 @@ pub type Target = fn(&[u8]);
 
 /// All of them; the names are those of the binaries and of the corpus directories.
 pub static TARGETS: &[(&str, Target)] = &[
+    ("advertisement", advertisement::advertisement),
     ("api", api::api),
     ("bfd", bfd::bfd),
     ("config", config::config),
     ("frame", frame::frame),
     ("netlink", netlink::netlink),
     ("open", open::open),
+    ("policy", policy::policy),
     ("session", session::session),
     ("update", update::update),
 ];

@@ -16,10 +16,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{
-    peer_task::Notice,
-    ra::{Heard, RouterSocket},
-};
+use super::{advertisement::Heard, peer_task::Notice, ra::RouterSocket};
 use crate::config::Interface;
 
 /// Between our advertisements. The neighbour learns by the first.

@@ -14,6 +14,7 @@ mod confederation;
 mod decision;
 mod feed;
 mod imported_only;
+mod interpreter;
 mod long_lived;
 mod model;
 mod next_hops;
