@@ -278,14 +278,7 @@ impl Rib {
         let imports_only = self.imports_only(id);
         let mut known = Arrivals::default();
         for prefix in prefixes {
-            // Choosing may move them about in the list.
-            let paths = self.table.get(*prefix).map(|entry| &*entry.paths);
-            let paths = paths.unwrap_or_default().iter();
-            let old: SmallVec<[Path; 1]> = paths
-                .filter(|path| path.source == source)
-                .cloned()
-                .collect();
-            for path in old {
+            for path in self.paths_at(*prefix, source) {
                 let received = received(&mut self.interner, &path);
                 let (values, disposition) = (received.unpack(), path.arrived_as());
                 let mut arrival = self.without_policy(source, &received, &values, disposition);
@@ -301,6 +294,38 @@ impl Rib {
                 }
             }
         }
+    }
+
+    /// Changes the attributes of a neighbour's paths as import has left them.
+    pub(super) fn change_imported(
+        &mut self,
+        id: PeerId,
+        prefixes: &[Prefix],
+        change: impl Fn(&mut Interner, &Path) -> Attributes,
+    ) {
+        for prefix in prefixes {
+            for path in self.paths_at(*prefix, Source::Bgp(id)) {
+                let attributes = change(&mut self.interner, &path);
+                let imported = path.imported().map(|imported| Imported {
+                    received: attributes.clone(),
+                    ..imported.clone()
+                });
+                let new = Arrival {
+                    rare: Rare::of(&attributes, path.disposition(), imported),
+                    refused: path.refused,
+                    attributes,
+                };
+                self.replace(*prefix, &path, new);
+            }
+        }
+    }
+
+    /// What a source says of a prefix. It is a copy: choosing may move paths about in the list.
+    fn paths_at(&self, prefix: Prefix, source: Source) -> SmallVec<[Path; 1]> {
+        let paths = self.table.get(prefix).map(|entry| &*entry.paths);
+        let paths = paths.unwrap_or_default().iter();
+        let of_source = paths.filter(|path| path.source == source);
+        of_source.cloned().collect()
     }
 
     /// Puts a path that was imported again in its place.

@@ -4,7 +4,7 @@
 use bgp_proto::{Community, Family};
 
 use super::Rib;
-use crate::PeerId;
+use crate::{PeerId, attributes::Interner, path::Path};
 
 impl Rib {
     /// Marks the stale paths of a neighbour, as if it had sent them so, and lets go of those that are not to be kept
@@ -21,7 +21,7 @@ impl Rib {
         });
         let mut prefixes = self.prefixes_of(id);
         prefixes.retain(|prefix| prefix.family() == family);
-        self.reimport_as(id, &prefixes, |interner, path| {
+        let mark = |interner: &mut Interner, path: &Path| {
             let received = path.received();
             if !path.stale || received.hot().is_long_lived_stale {
                 return received.clone();
@@ -29,6 +29,11 @@ impl Rib {
             let mut marked = received.unpack();
             marked.communities.push(Community::LLGR_STALE);
             interner.intern(&marked)
-        });
+        };
+        if self.imports_only(id) {
+            self.change_imported(id, &prefixes, mark);
+        } else {
+            self.reimport_as(id, &prefixes, mark);
+        }
     }
 }

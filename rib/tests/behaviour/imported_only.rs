@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bgp_proto::PathAttributes;
+use bgp_proto::{Community, Family, PathAttributes};
 use rib::{
     Disposition, Input, PeerId, PeerInfo, Policy, Relation, RouteBatch, RouteQuery, Table, Terms,
     Verdict,
@@ -150,4 +150,24 @@ fn stale_routes_are_not_imported_twice() {
     world.settle();
     assert_eq!(path(&world).as_deref(), Some("64512 65001"));
     assert_eq!(heard(&world), [Some(300), None, Some(100)]);
+}
+
+#[test]
+fn long_lived_stale_routes_are_marked_and_not_imported_twice() {
+    let mut info = first(policy(300), true);
+    info.terms.prepend_received = true;
+    let mut world = world(info);
+    world.step(Input::PeerLost(PeerId(1)));
+    world.step(Input::LongLivedStale(PeerId(1), Family::IPV4_UNICAST));
+    world.settle();
+    let heard = world.heard_of(2, PLAIN).unwrap();
+    assert_eq!(heard.as_path.to_string(), "64512 65001");
+    assert!(heard.communities.contains(&Community::LLGR_STALE));
+    let changed = &adj_in(&world)[0];
+    assert_eq!(
+        changed.local_pref,
+        Some(300),
+        "what policy made of it stays"
+    );
+    assert_eq!(changed.next_hop.to_string(), "192.0.2.77");
 }
