@@ -90,11 +90,28 @@ fn two_neighbours_share_the_traffic_and_one_takes_over() -> Result<()> {
     let lab = Lab::new("ecmp")?;
     let (a, b, c) = lab.three()?;
     let several = "use-multiple-paths = { enabled = true }\n[fib]\n";
-    let us = Bgpd::start(&a, &ours(several, ""))?;
+    let us = Bgpd::start(&a, &ours("[fib]\n", ""))?;
     let _first = Bird::start(&b, &theirs(0))?;
     let second = Bird::start(&c, &theirs(1))?;
     let both = "10.9.0.0/16 proto bird nexthop via 10.0.0.2 dev eth0 weight 1 nexthop via 10.0.1.2 dev eth1 weight 1";
+    until("both are known", SOON, || {
+        let routes = us.json(&["route", "10.9.0.0/16"])?;
+        ensure!(routes.as_array().is_some_and(|routes| routes.len() == 2));
+        Ok(())
+    })?;
+    let one = "10.9.0.0/16 via 10.0.0.2 dev eth0 proto bird";
+    a.wait_route("10.9.0.0/16", one)?;
+    let said = us.reload(&ours(several, ""))?;
+    ensure!(said.contains("at most 16 paths in use"), "{said}");
     a.wait_route("10.9.0.0/16", both)?;
+    us.reload(&ours("[fib]\n", ""))?;
+    a.wait_route("10.9.0.0/16", one)?;
+    us.reload(&ours(several, ""))?;
+    a.wait_route("10.9.0.0/16", both)?;
+    for neighbor in ["10.0.0.2", "10.0.1.2"] {
+        let neighbor = us.json(&["neighbor", neighbor])?;
+        ensure!(neighbor["established_count"] == 1, "{neighbor}");
+    }
     let routes = us.json(&["route", "10.9.0.0/16"])?;
     ensure!(
         routes[0]["best"] == true && routes[1]["multipath"] == true,
@@ -103,10 +120,7 @@ fn two_neighbours_share_the_traffic_and_one_takes_over() -> Result<()> {
 
     // An end that is announced, and one that nobody announces: the way through the other stays.
     second.ctl("disable ours")?;
-    a.wait_route(
-        "10.9.0.0/16",
-        "10.9.0.0/16 via 10.0.0.2 dev eth0 proto bird",
-    )?;
+    a.wait_route("10.9.0.0/16", one)?;
     second.ctl("enable ours")?;
     a.wait_route("10.9.0.0/16", both)?;
     b.ip("link set eth0 down")?;

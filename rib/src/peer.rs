@@ -127,11 +127,7 @@ pub struct RibConfig {
     pub preferences: Preferences,
     /// Next hops are usable when [`crate::Input::NextHops`] says so. Without it all are, at no cost.
     pub next_hop_tracking: bool,
-    /// Most paths of a prefix in use at once (ECMP).
-    pub max_paths: usize,
-    /// The same of prefixes whose best path is internal.
-    pub max_internal_paths: usize,
-    /// How the best path is chosen.
+    /// How the best path is chosen, and those that are used beside it.
     pub selection: Selection,
     /// What goes into the forwarding table. It can change what [`crate::FibPath::kernel`] says, and nothing else.
     pub kernel_export: Policy,
@@ -147,8 +143,6 @@ impl RibConfig {
             cluster_id: ClusterId(router_id.as_u32()),
             preferences: Preferences::default(),
             next_hop_tracking: false,
-            max_paths: 1,
-            max_internal_paths: 1,
             selection: Selection::default(),
             kernel_export: Policy::accept_all(),
         }

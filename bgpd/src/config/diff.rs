@@ -80,7 +80,16 @@ impl fmt::Display for ConfigChange {
             Self::RemoveStatic(route) => write!(f, "static route {route} removed"),
             Self::PoolsChanged(pools) => write!(f, "pools changed (now {})", pools.len()),
             Self::SelectionChanged(selection) => {
-                write!(f, "route selection changed (profile {})", selection.profile)
+                let rib::Selection {
+                    profile,
+                    max_paths: most,
+                    max_internal_paths: internal,
+                    ..
+                } = selection;
+                write!(
+                    f,
+                    "route selection changed (profile {profile}, at most {most} paths in use, {internal} internal)"
+                )
             }
             Self::FibChanged(_) => f.write_str("kernel routing (fib) changed"),
             Self::KernelPolicyChanged(policy) => {
@@ -299,10 +308,6 @@ fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         (was.bind_device == is.bind_device, "global.bind-to-device"),
         (was.shards == is.shards, "global.shards"),
-        (
-            (was.max_paths, was.max_internal_paths) == (is.max_paths, is.max_internal_paths),
-            "global.use-multiple-paths",
-        ),
         (old.api == new.api, "api"),
         (old.fib.is_some() == new.fib.is_some(), "fib"),
     ])

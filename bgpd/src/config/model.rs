@@ -62,11 +62,7 @@ pub struct Global {
     pub bind_device: Option<String>,
     /// Threads that share the routes; as many as cores if not given.
     pub shards: Option<usize>,
-    /// Most paths of a prefix that are used at once.
-    pub max_paths: usize,
-    /// The same where the best path is of iBGP.
-    pub max_internal_paths: usize,
-    /// How the best path is chosen.
+    /// How the best path is chosen, and those that are used beside it.
     pub selection: rib::Selection,
     /// The confederation that we are in (RFC 5065).
     pub confederation: Option<Confederation>,

@@ -245,10 +245,11 @@ pub(super) fn endpoint(neighbor: &Neighbor) -> Endpoint {
         Some(LocalAddress::Address(address)) => Some(*address),
         Some(LocalAddress::Interface(_)) | None => None,
     };
+    let is_any = neighbor.peer_as == Asn(0) && neighbor.any_as == AnyAs::Every;
     let distance = match (neighbor.ttl_security, neighbor.multihop) {
         (Some(minimum), _) => Distance::MinimumTtl(minimum),
         (None, Some(hops)) => Distance::Hops(hops),
-        (None, None) if neighbor.is_internal() || neighbor.peer_as.0 == 0 => Distance::Hops(64),
+        (None, None) if neighbor.is_internal() || is_any => Distance::Hops(64),
         (None, None) => Distance::Connected,
     };
     Endpoint {
@@ -303,8 +304,6 @@ pub(super) fn rib_config(config: &Config) -> RibConfig {
         cluster_id: global.cluster_id(),
         confederation: global.confederation.as_ref().map(|all| all.identifier),
         next_hop_tracking: config.fib.is_some(),
-        max_paths: global.max_paths,
-        max_internal_paths: global.max_internal_paths,
         selection: global.selection,
         kernel_export: kernel_policy(config),
         ..RibConfig::new(global.asn, global.router_id())

@@ -193,6 +193,10 @@ pub struct Selection {
     pub ignore_next_hop_igp_metric: bool,
     /// Equally good paths need not come from one neighbour AS (external) or have the same AS path (internal).
     pub multipath_relax: bool,
+    /// Most paths of a prefix in use at once (ECMP).
+    pub max_paths: usize,
+    /// The same of prefixes whose best path is internal.
+    pub max_internal_paths: usize,
 }
 
 impl Default for Selection {
@@ -213,6 +217,8 @@ impl Selection {
             external_compare_router_id: matches!(profile, Profile::Rfc | Profile::Bird),
             ignore_next_hop_igp_metric: false,
             multipath_relax: !matches!(profile, Profile::Frr),
+            max_paths: 1,
+            max_internal_paths: 1,
         }
     }
 

@@ -150,9 +150,9 @@ impl Around<'_> {
     pub(crate) fn max_paths(&self, best: &Path) -> usize {
         let is_internal = best.source.peer().is_some() && !self.is_external(best);
         if is_internal {
-            self.config.max_internal_paths
+            self.config.selection.max_internal_paths
         } else {
-            self.config.max_paths
+            self.config.selection.max_paths
         }
     }
 

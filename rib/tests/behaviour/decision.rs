@@ -22,6 +22,14 @@ fn relation(number: u32) -> Relation {
     }
 }
 
+fn several(selection: Selection) -> Selection {
+    Selection {
+        max_paths: 4,
+        max_internal_paths: 4,
+        ..selection
+    }
+}
+
 fn tell(order: &[usize], said: &Said, config: RibConfig) -> World {
     let mut world = World::new(config, 1);
     for number in 1..=5 {
@@ -121,9 +129,9 @@ proptest! {
     fn the_order_of_arrival_never_matters(paths in prop::collection::vec(path(), 2..5)) {
         let said = external_ones_without_internal_attributes(paths);
         let orders = permutations(said.len());
-        let first = tell(&orders[0], &said, RibConfig { max_paths: 4, max_internal_paths: 4, ..config() });
+        let first = tell(&orders[0], &said, RibConfig { selection: several(Selection::default()), ..config() });
         for order in &orders[1..] {
-            let other = tell(order, &said, RibConfig { max_paths: 4, max_internal_paths: 4, ..config() });
+            let other = tell(order, &said, RibConfig { selection: several(Selection::default()), ..config() });
             prop_assert_eq!(verdict(&first), verdict(&other));
             prop_assert_eq!(&first.forwarding, &other.forwarding);
             prop_assert_eq!(first.heard(5), other.heard(5));
@@ -147,7 +155,7 @@ proptest! {
         };
         prop_assert!(selection.is_independent_of_arrival());
         let said = external_ones_without_internal_attributes(paths);
-        let config = || RibConfig { max_paths: 4, max_internal_paths: 4, selection, ..config() };
+        let config = || RibConfig { selection: several(selection), ..config() };
         let orders = permutations(said.len());
         let first = tell(&orders[0], &said, config());
         for order in &orders[1..] {
@@ -169,15 +177,22 @@ proptest! {
     fn a_changed_selection_is_as_if_it_had_been_so_from_the_start(
         paths in prop::collection::vec(path(), 2..5),
         profile in profile(),
+        (before, most) in (1_usize..4, 1_usize..4),
     ) {
-        let selection = Selection {
+        let in_use = |most: usize, selection: Selection| Selection {
+            max_paths: most,
+            max_internal_paths: 4 - most,
+            ..selection
+        };
+        let selection = in_use(most, Selection {
             deterministic_med: true,
             external_compare_router_id: true,
             ..Selection::of(profile)
-        };
+        });
         let said = external_ones_without_internal_attributes(paths);
         let order: Vec<usize> = (0..said.len()).collect();
-        let mut changed = tell(&order, &said, config());
+        let usual = in_use(before, Selection::default());
+        let mut changed = tell(&order, &said, RibConfig { selection: usual, ..config() });
         changed.step(Input::Selection(selection));
         changed.settle();
         let there = tell(&order, &said, RibConfig { selection, ..config() });

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use rib::{
     Disposition, FibRoute, Input, NextHopMode, NextHopState, PathsSent, PeerId, PeerInfo, Policy,
-    Relation, RibConfig, RouteBatch, Source,
+    Relation, RibConfig, RouteBatch, Selection, Source,
 };
 
 use crate::{
@@ -522,8 +522,11 @@ fn used(route: &FibRoute) -> Vec<(Source, PathAttributes)> {
 fn run(ops: &[Op], tracking: bool, max_paths: (usize, usize)) {
     let config = RibConfig {
         next_hop_tracking: tracking,
-        max_paths: max_paths.0,
-        max_internal_paths: max_paths.1,
+        selection: Selection {
+            max_paths: max_paths.0,
+            max_internal_paths: max_paths.1,
+            ..Selection::default()
+        },
         ..config()
     };
     let mut run = Run::new(&config);

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use rib::{Disposition, Input, NextHopState, PeerId, Relation, RibConfig, RouteBatch};
+use rib::{Disposition, Input, NextHopState, PeerId, Relation, RibConfig, RouteBatch, Selection};
 
 use crate::world::{World, address, attributes, config, from, peer};
 
@@ -12,8 +12,11 @@ const UP: NextHopState = NextHopState::Reachable { metric: 1 };
 fn tracking(max_paths: usize) -> World {
     let config = RibConfig {
         next_hop_tracking: true,
-        max_paths,
-        max_internal_paths: max_paths,
+        selection: Selection {
+            max_paths,
+            max_internal_paths: max_paths,
+            ..Selection::default()
+        },
         ..config()
     };
     let mut world = World::new(config, 1);

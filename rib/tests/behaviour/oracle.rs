@@ -44,7 +44,10 @@ impl Oracle {
     pub(crate) fn new(config: &RibConfig) -> Self {
         Self {
             is_tracking: config.next_hop_tracking,
-            max_paths: (config.max_paths, config.max_internal_paths),
+            max_paths: (
+                config.selection.max_paths,
+                config.selection.max_internal_paths,
+            ),
             known: BTreeMap::new(),
             up: BTreeMap::new(),
             paths: BTreeMap::new(),

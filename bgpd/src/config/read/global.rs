@@ -16,7 +16,6 @@ use super::{
 const SEVERAL_PATHS: usize = 16;
 
 pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
-    let (max_paths, max_internal_paths) = max_paths(notes, root);
     Global {
         asn: asn(notes, root),
         router_id: router_id(notes, root),
@@ -25,8 +24,6 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
         listen_addresses: listen_addresses(notes, root),
         bind_device: notes.name(root.get("global.bind-to-device")),
         shards: notes.number(root.get("global.shards"), 1..=1024),
-        max_paths,
-        max_internal_paths,
         selection: selection(notes, root),
         confederation: confederation(notes, root),
         ebgp_requires_policy: notes
@@ -181,6 +178,7 @@ fn selection<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Selection {
     if let Some(value) = notes.boolean(relax) {
         selection.multipath_relax = value;
     }
+    (selection.max_paths, selection.max_internal_paths) = max_paths(notes, root);
     selection
 }
 
