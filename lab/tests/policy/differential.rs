@@ -178,11 +178,72 @@ name = "out"
     route-disposition = "accept-route"
 "#;
 
+/// The same policies in IPv6; an IPv4 prefix stands there behind `fd00`, 16 bits longer.
+const SIX: [(&str, &str); 8] = [
+    ("\"10.0.N.2\"", "\"fd0N::2\""),
+    ("\"10.0.M.2\"", "\"fd0M::2\""),
+    ("10.0.N.0/24", "fd0N::/64"),
+    ("10.0.M.99", "fd0M::99"),
+    ("10.33.0.0/16", "fd00:a21::/32"),
+    ("21..23", "37..39"),
+    ("10.33.128.0/17", "fd00:a21:8000::/33"),
+    ("17..22", "33..38"),
+];
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Family {
+    Four,
+    Six,
+}
+
+impl Family {
+    fn channel(self) -> &'static str {
+        match self {
+            Self::Four => "ipv4",
+            Self::Six => "ipv6",
+        }
+    }
+
+    /// How the addresses of a network begin.
+    fn network(self, number: u8) -> String {
+        match self {
+            Self::Four => format!("10.0.{number}."),
+            Self::Six => format!("fd0{number}::"),
+        }
+    }
+
+    fn address(self, network: u8, host: u8) -> String {
+        self.network(network) + &host.to_string()
+    }
+
+    fn prefix(self, octets: [u8; 3], length: usize) -> String {
+        let [a, b, c] = octets;
+        match self {
+            Self::Four => format!("{a}.{b}.{c}.0/{length}"),
+            Self::Six => format!("fd00:{a:x}{b:02x}:{c:x}00::/{}", length + 16),
+        }
+    }
+
+    /// The file of a daemon between these networks.
+    fn file(self, n: u8, m: u8) -> String {
+        let file = match self {
+            Self::Four => FILE.to_owned(),
+            Self::Six => SIX
+                .iter()
+                .fold(FILE.to_owned(), |file, (four, six)| file.replace(four, six)),
+        };
+        let file = file.replace("10.0.N.", &format!("10.0.{n}."));
+        let file = file.replace("10.0.M.", &format!("10.0.{m}."));
+        file.replace("fd0N::", &self.network(n))
+            .replace("fd0M::", &self.network(m))
+    }
+}
+
 /// How many routes are fed.
 const ROUTES: usize = 64;
 
 /// Routes of several lengths, paths and communities, each as BIRD's static protocol has it.
-fn feed() -> String {
+fn feed(family: Family) -> String {
     let paths: [&[u32]; 8] = [
         &[],
         &[65100],
@@ -205,9 +266,13 @@ fn feed() -> String {
         let (path, marks) = (paths[number % 8], communities[number / 8 % 4]);
         let length = 21 + (number / 3) % 4;
         let prefix = match number {
-            0 => "10.33.0.0/16".to_owned(),
-            1 => "10.33.128.0/17".to_owned(),
-            number => format!("10.{}.{}.0/{length}", 33 + number / 32, 8 * (number % 32)),
+            0 => family.prefix([10, 33, 0], 16),
+            1 => family.prefix([10, 33, 128], 17),
+            number => {
+                let octet = |number: usize| u8::try_from(number).unwrap();
+                let octets = [10, 33 + octet(number / 32), 8 * octet(number % 32)];
+                family.prefix(octets, length)
+            }
         };
         let _ = write!(text, "route {prefix} blackhole {{ ");
         for asn in path {
@@ -229,24 +294,27 @@ fn feed() -> String {
 
 /// Two BIRDs: GoBGP tells a router nothing that it has from the same router. One feeds both daemons, the other one hears both, each
 /// into a table of its own.
-fn birds() -> [String; 2] {
+fn birds(family: Family) -> [String; 2] {
+    let channel = family.channel();
     let timers = "connect retry time 1; connect delay time 1; error wait time 1, 2;";
     let mut feeder = format!(
-        "router id 10.0.9.1;\nprotocol device {{}}\nipv4 table fed;\nprotocol static {{ ipv4 {{ table fed; }};\n{}}}\n",
-        feed()
+        "router id 10.0.9.1;\nprotocol device {{}}\n{channel} table fed;\nprotocol static {{ {channel} {{ table fed; }};\n{}}}\n",
+        feed(family)
     );
     let mut listener = "router id 10.0.9.2;\nprotocol device {}\n".to_owned();
     for (name, feeding, hearing) in [("ours", 0, 2), ("theirs", 1, 3)] {
+        let [we, daemon] = [2, 1].map(|host| family.address(feeding, host));
         let _ = writeln!(
             feeder,
-            "protocol bgp {name} {{ local 10.0.{feeding}.2 as 64513; neighbor 10.0.{feeding}.1 as 64512; {timers}\n\
-             ipv4 {{ table fed; import none; export all; next hop self; }}; }}"
+            "protocol bgp {name} {{ local {we} as 64513; neighbor {daemon} as 64512; {timers}\n\
+             {channel} {{ table fed; import none; export all; next hop self; }}; }}"
         );
+        let [we, daemon] = [2, 1].map(|host| family.address(hearing, host));
         let _ = writeln!(
             listener,
-            "ipv4 table {name};\n\
-             protocol bgp {{ local 10.0.{hearing}.2 as 64514; neighbor 10.0.{hearing}.1 as 64512; {timers}\n\
-             ipv4 {{ table {name}; import all; export none; }}; }}"
+            "{channel} table {name};\n\
+             protocol bgp {{ local {we} as 64514; neighbor {daemon} as 64512; {timers}\n\
+             {channel} {{ table {name}; import all; export none; }}; }}"
         );
     }
     [feeder, listener]
@@ -258,7 +326,7 @@ fn heard(bird: &Bird, table: &str, network: &str) -> Result<BTreeMap<String, Vec
     let mut routes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut prefix = "";
     for line in text.lines() {
-        if line.starts_with("10.") {
+        if line.contains('/') && !line.starts_with(char::is_whitespace) {
             prefix = line.split_whitespace().next().unwrap_or_default();
             routes.entry(prefix.to_owned()).or_default();
         } else if let Some((key, value)) = line.trim().split_once(": ")
@@ -266,7 +334,15 @@ fn heard(bird: &Bird, table: &str, network: &str) -> Result<BTreeMap<String, Vec
         {
             let mut words: Vec<&str> = value.split('(').map(str::trim).collect();
             words.sort_unstable();
-            let value = words.join(" (").replace(network, "10.0.M.");
+            let mut value = words.join(" (").replace(network, "M-");
+            if key == "BGP.next_hop" {
+                // Ours has a link-local address beside the global one (RFC 2545 §3).
+                value = value
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+            }
             routes
                 .entry(prefix.to_owned())
                 .or_default()
@@ -279,7 +355,17 @@ fn heard(bird: &Bird, table: &str, network: &str) -> Result<BTreeMap<String, Vec
 #[test]
 #[ignore = "needs netns"]
 fn gobgp_and_we_make_the_same_of_the_same_file() -> Result<()> {
-    let lab = Lab::new("pold")?;
+    both_make_the_same("pold", Family::Four)
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn gobgp_and_we_make_the_same_of_ipv6_routes() -> Result<()> {
+    both_make_the_same("pol6", Family::Six)
+}
+
+fn both_make_the_same(name: &str, family: Family) -> Result<()> {
+    let lab = Lab::new(name)?;
     let (a, c) = (lab.netns("a")?, lab.netns("c")?);
     let (feeder, listener) = (lab.netns("feed")?, lab.netns("hear")?);
     for (netns, end, networks) in [(&a, "eth0", [0, 2]), (&c, "eth1", [1, 3])] {
@@ -290,26 +376,27 @@ fn gobgp_and_we_make_the_same_of_the_same_file() -> Result<()> {
             lab.cable((netns, device), (other, end))?;
             netns.ip(&format!("addr add 10.0.{network}.1/24 dev {device}"))?;
             other.ip(&format!("addr add 10.0.{network}.2/24 dev {end}"))?;
+            netns.ip(&format!(
+                "-6 addr add fd0{network}::1/64 dev {device} nodad"
+            ))?;
+            other.ip(&format!("-6 addr add fd0{network}::2/64 dev {end} nodad"))?;
         }
     }
-    let file = |n: u8, m: u8| {
-        FILE.replace("10.0.N.", &format!("10.0.{n}."))
-            .replace("10.0.M.", &format!("10.0.{m}."))
-    };
-    let us = Bgpd::start(&a, &file(0, 2))?;
-    let gobgp = GoBgp::start(&c, &file(1, 3))?;
-    let [feeding, hearing] = birds();
+    let us = Bgpd::start(&a, &family.file(0, 2))?;
+    let gobgp = GoBgp::start(&c, &family.file(1, 3))?;
+    let [feeding, hearing] = birds(family);
     let _feeder = Bird::start(&feeder, &feeding)?;
     let bird = Bird::start(&listener, &hearing)?;
-    for neighbor in ["10.0.0.2", "10.0.2.2"] {
-        us.wait_established(neighbor)?;
+    for network in [0, 2] {
+        us.wait_established(&family.address(network, 2))?;
     }
+    let fed = family.address(1, 2);
     // They have told all when nothing comes for a while.
     let (mut last, mut same) = (0, 0);
     let (ours, theirs) = until("both have told everything", Duration::from_secs(60), || {
-        let ours = heard(&bird, "ours", "10.0.2.")?;
-        let theirs = heard(&bird, "theirs", "10.0.3.")?;
-        let fed = gobgp.ctl("neighbor 10.0.1.2 adj-in")?;
+        let ours = heard(&bird, "ours", &family.network(2))?;
+        let theirs = heard(&bird, "theirs", &family.network(3))?;
+        let fed = gobgp.ctl(&format!("neighbor {fed} adj-in -a {}", family.channel()))?;
         ensure!(fed.lines().count() > ROUTES, "GoBGP is not fed yet");
         let seen = ours.len() + theirs.len();
         same = if seen == last { same + 1 } else { 0 };
@@ -334,7 +421,7 @@ fn gobgp_and_we_make_the_same_of_the_same_file() -> Result<()> {
         "(64512,1)",
         "65005 65005",
         "64512, 7, 7",
-        "10.0.M.99",
+        "M-99",
         "BGP.med: 77",
         "BGP.med: 10",
         "(rt, 64512, 1)",

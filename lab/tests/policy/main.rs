@@ -3,6 +3,7 @@
 
 mod differential;
 mod kept;
+mod next_hop;
 
 use std::time::Duration;
 
