@@ -16,8 +16,15 @@ use tokio::net::TcpStream;
 /// Octets read from one connection before its routes are handed on.
 const READ_CHUNK: usize = 256 << 10;
 
+/// Octets asked for in one call: few while there is little, so that a quiet session holds nothing.
+const READ_LEAST: usize = 2 << 10;
+const READ_MOST: usize = 64 << 10;
+
 /// Buffers given to the kernel in one write.
 const WRITE_BATCH: usize = 64;
+
+/// Room for so many messages is kept when all are written.
+const WRITTEN: usize = 16;
 
 /// One TCP connection with what has been read and what is to be written.
 #[derive(Debug)]
@@ -27,6 +34,8 @@ pub(super) struct Connection {
     stream: TcpStream,
     /// Read and not yet understood: at most a message and a chunk.
     pub(super) received: BytesMut,
+    /// How much is read next.
+    ask: usize,
     outgoing: VecDeque<Bytes>,
     /// Octets in it.
     waiting: usize,
@@ -54,6 +63,7 @@ impl Connection {
             local,
             stream,
             received: BytesMut::new(),
+            ask: READ_LEAST,
             outgoing: VecDeque::new(),
             waiting: 0,
             closing: false,
@@ -71,6 +81,13 @@ impl Connection {
     /// Writes what waits and then closes; nothing is read any more.
     pub(super) fn close_when_flushed(&mut self) {
         self.closing = true;
+    }
+
+    /// What has been read is understood as far as it goes: a buffer that is empty is given back.
+    pub(super) fn understood(&mut self) {
+        if self.received.is_empty() {
+            self.received = BytesMut::new();
+        }
     }
 
     /// Octets handed over and not yet taken by the kernel.
@@ -128,6 +145,7 @@ impl Connection {
             count -= front.len();
             self.outgoing.pop_front();
         }
+        self.outgoing.shrink_to(WRITTEN);
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -141,11 +159,18 @@ impl Connection {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(ready) => ready?,
             }
-            self.received.reserve(READ_CHUNK / 4);
+            self.received.reserve(self.ask);
             match self.stream.try_read_buf(&mut self.received) {
                 // What arrived before the end is handed on first; the end is seen again.
                 Ok(0) => return Poll::Ready(Ok(total)),
-                Ok(count) => total += count,
+                Ok(count) => {
+                    total += count;
+                    self.ask = if count >= self.ask {
+                        (self.ask * 4).min(READ_MOST)
+                    } else {
+                        READ_LEAST.max(self.ask / 2)
+                    };
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if total == 0 => return Poll::Ready(Err(error)),
                 Err(_) => return Poll::Ready(Ok(total)),
@@ -215,6 +240,41 @@ mod tests {
         assert!(matches!(next(slice, true).await.1, Happened::Read));
         assert!(matches!(next(slice, true).await.1, Happened::Closed(None)));
         assert_eq!(&connection.received[..], b"last words");
+    }
+
+    #[tokio::test]
+    async fn a_quiet_connection_holds_no_memory() {
+        let (mut connection, mut other) = pair().await;
+        let stream = vec![7; 1 << 20];
+        let sent = async {
+            other.write_all(&stream).await.unwrap();
+            other
+        };
+        let read = async {
+            let mut count = 0;
+            while count < 1 << 20 {
+                let slice = std::slice::from_mut(&mut connection);
+                assert!(matches!(next(slice, true).await.1, Happened::Read));
+                count += connection.received.len();
+                connection.received.advance(connection.received.len());
+                connection.understood();
+            }
+        };
+        let (mut other, ()) = tokio::join!(sent, read);
+        for _ in 0..1000 {
+            connection.send(Bytes::from_static(b"message"));
+        }
+        let mut all = [0; 7000];
+        let written = async {
+            while connection.waiting() > 0 {
+                let slice = std::slice::from_mut(&mut connection);
+                assert!(matches!(next(slice, true).await.1, Happened::Wrote));
+            }
+        };
+        let (read, ()) = tokio::join!(other.read_exact(&mut all), written);
+        read.unwrap();
+        assert_eq!(connection.received.capacity(), 0);
+        assert!(connection.outgoing.capacity() <= 2 * WRITTEN);
     }
 
     #[tokio::test]

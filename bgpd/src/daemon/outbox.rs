@@ -23,6 +23,9 @@ pub(super) const HIGH_WATER: usize = 4 << 20;
 /// Octets waiting below which a congested peer takes part again.
 pub(super) const LOW_WATER: usize = 256 << 10;
 
+/// Room for so many items is kept when all are taken.
+const KEPT: usize = 32;
+
 /// One thing for the peer's task to do.
 #[derive(Debug)]
 pub(super) enum Item {
@@ -143,6 +146,9 @@ impl Outbox {
         let mut queue = self.lock();
         let item = queue.items.pop_front()?;
         queue.octets -= item.octets();
+        if queue.items.is_empty() && queue.items.capacity() > KEPT {
+            queue.items = VecDeque::new();
+        }
         Some(item)
     }
 
@@ -209,6 +215,16 @@ mod tests {
         assert!(outbox.has_caught_up());
         assert!(!outbox.has_caught_up());
         assert_eq!(outbox.push(Item::Fed(Family::IPV4_UNICAST)), Flow::Open);
+    }
+
+    #[test]
+    fn an_outbox_that_is_empty_again_holds_no_memory() {
+        let outbox = Outbox::default();
+        for _ in 0..1000 {
+            outbox.push(Item::Message(Bytes::from_static(b"message")));
+        }
+        while outbox.pop().is_some() {}
+        assert!(outbox.lock().items.capacity() <= KEPT);
     }
 
     #[test]

@@ -311,6 +311,7 @@ impl PeerTask {
                     .find(|connection| connection.id == id)
                 {
                     self.peer.read(id, &mut connection.received, now);
+                    connection.understood();
                 }
             }
             Happened::Wrote => self.event(PeerEvent::Progress(id)),
