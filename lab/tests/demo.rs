@@ -43,6 +43,17 @@ fn a_full_mesh_with_a_bird_node() -> Result<()> {
 
 #[test]
 #[ignore = "needs netns"]
+fn a_reflector_with_a_bird_node() -> Result<()> {
+    run(Options {
+        encap: Encap::Never,
+        family: Family::V4,
+        foreign: Some(Foreign::Bird),
+        ..USUAL
+    })
+}
+
+#[test]
+#[ignore = "needs netns"]
 fn a_reflector_with_an_frr_node() -> Result<()> {
     run(Options {
         encap: Encap::Never,

@@ -199,7 +199,8 @@ pub(super) fn gobgp_reflector() -> String {
 /// Whom a node has iBGP sessions with.
 pub(super) fn peers(options: Options, node: &Node) -> Vec<(&'static str, &'static str)> {
     match options.mode {
-        Mode::RouteReflector => vec![("rr", REFLECTOR)],
+        // `rr` is a word of BIRD's language.
+        Mode::RouteReflector => vec![("reflector", REFLECTOR)],
         Mode::FullMesh => NODES
             .iter()
             .filter(|other| other.name != node.name)
