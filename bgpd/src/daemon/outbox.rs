@@ -221,7 +221,7 @@ mod tests {
     fn an_outbox_that_is_empty_again_holds_no_memory() {
         let outbox = Outbox::default();
         for _ in 0..1000 {
-            outbox.push(Item::Message(Bytes::from_static(b"message")));
+            outbox.push(Item::Messages(Bytes::from_static(b"message"), 1));
         }
         while outbox.pop().is_some() {}
         assert!(outbox.lock().items.capacity() <= KEPT);
