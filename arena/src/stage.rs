@@ -51,6 +51,7 @@ pub struct Stage {
 /// There are no namespaces, or the daemon does not start. That it does not finish is no error but an [`Outcome`].
 pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) -> Result<Outcome> {
     let lab = Lab::new("arena")?;
+    lab.remove_on_interrupt()?;
     let (host, others) = (lab.netns("d")?, lab.netns("n")?);
     cable(&lab, &host, &others)?;
     let mut setup = (case.setup)(case, size);

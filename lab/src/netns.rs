@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -23,6 +23,11 @@ use nix::{
 use crate::process::{Process, run_words};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// What an interrupt removes: of each lab the namespaces that it has then, and the folder.
+static ON_INTERRUPT: OnceLock<Mutex<Vec<Rubbish>>> = OnceLock::new();
+
+type Rubbish = (Arc<Mutex<Vec<String>>>, PathBuf);
 
 /// A set of namespaces with a folder for files and logs. All of it goes when this is dropped.
 #[derive(Debug)]
@@ -70,16 +75,25 @@ impl Lab {
         let mut interrupt = SigSet::empty();
         interrupt.add(Signal::SIGINT);
         interrupt.thread_block()?;
-        let (names, folder) = (Arc::clone(&self.names), self.folder.clone());
+        let this = (Arc::clone(&self.names), self.folder.clone());
+        let is_watched = ON_INTERRUPT.get().is_some();
+        let labs = ON_INTERRUPT.get_or_init(Mutex::default);
+        labs.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(this);
+        if is_watched {
+            return Ok(());
+        }
         thread::spawn(move || {
             if interrupt.wait().is_ok() {
                 eprintln!("interrupted: removing everything");
-                let names = names.lock().unwrap_or_else(PoisonError::into_inner);
-                for name in names.iter() {
-                    end_processes(name);
-                    let _ = run_words("ip", ["netns", "del", name]);
+                for (names, folder) in &*labs.lock().unwrap_or_else(PoisonError::into_inner) {
+                    for name in &*names.lock().unwrap_or_else(PoisonError::into_inner) {
+                        end_processes(name);
+                        let _ = run_words("ip", ["netns", "del", name]);
+                    }
+                    let _ = fs::remove_dir_all(folder);
                 }
-                let _ = fs::remove_dir_all(&folder);
                 std::process::exit(130);
             }
         });
@@ -189,15 +203,12 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for name in self
-            .names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names.drain(..) {
             // What is gone already needs no removing.
-            let _ = run_words("ip", ["netns", "del", name]);
+            let _ = run_words("ip", ["netns", "del", &name]);
         }
+        drop(names);
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.folder);
         }
