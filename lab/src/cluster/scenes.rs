@@ -423,6 +423,11 @@ impl Cluster {
                     let found = routes.contains(&block);
                     ensure!(found == wanted, "{block} {wanted}:\n{routes}");
                 }
+                // Nor is one that is gone still half of the way to others: BIRD changes its routes one by one.
+                for address in [node.address, node.address6] {
+                    let via = format!("via {address} ");
+                    ensure!(wanted || !routes.contains(&via), "{via}:\n{routes}");
+                }
             }
             Ok(())
         })
