@@ -263,6 +263,7 @@ impl Cluster {
     /// The power fails: no good-bye on any connection.
     pub(super) fn loses_a_node(&mut self, story: &mut Story) -> Result<()> {
         scene("node2 loses its power");
+        let changes = self.watch_routes()?;
         self.router.ip("link set node2 down")?;
         match self.daemons.get_mut(1).context("node2 has a daemon")? {
             Daemon::Ours(bgpd) => bgpd.process().kill()?,
@@ -288,7 +289,10 @@ impl Cluster {
         if self.options.is_dual() {
             plans.push(self.flow6_between(0, 2)?);
         }
-        let sent = self.all_arrive(&plans)?;
+        let sent = self.all_arrive(&plans).with_context(|| {
+            let changes: String = changes.iter().map(Process::log).collect();
+            format!("kernel routes meanwhile:\n{changes}")
+        })?;
         story.claim(&format!(
             "what is left carries traffic: {sent} packets, none lost"
         ));
@@ -461,21 +465,21 @@ impl Cluster {
         )
     }
 
-    /// Twenty packets of each, there and back.
+    /// Twenty packets of each, there and back, one flow behind the other.
     fn all_arrive(&self, plans: &[Plan]) -> Result<u32> {
-        let flows = plans.iter().map(|plan| plan.start(RATE));
-        let flows = flows.collect::<Result<Vec<_>>>()?;
-        std::thread::sleep(Duration::from_millis(200));
         let mut sent = 0;
-        for (plan, flow) in plans.iter().zip(flows) {
+        for plan in plans {
+            let flow = plan.start(RATE)?;
+            std::thread::sleep(Duration::from_millis(200));
             let report = flow.finish()?;
             ensure!(
                 report.lost.is_empty() && report.sent > 0,
-                "{} ({}): {} of {} packets lost",
+                "{} ({}): {} of {} packets lost: {:?}",
                 plan.name,
                 self.options.describe(),
                 report.lost.len(),
-                report.sent
+                report.sent,
+                report.lost
             );
             sent += report.sent;
         }
