@@ -4,10 +4,12 @@
 mod arena;
 mod cluster;
 mod dependencies;
+mod instructions;
 mod packages;
 mod purity;
 mod test;
 mod tidy;
+mod tools;
 mod vm;
 
 use std::process::{Command, ExitCode};
@@ -35,6 +37,8 @@ enum Task {
     Tidy,
     /// Licences and origins of the crates we build upon
     Dependencies,
+    /// What the hot path costs in instructions, beside what is written down
+    Instructions(instructions::Arguments),
     /// The pure crates build without std, bgpd embeds without a runtime
     Purity,
 }
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Tidy => tidy::run(),
         Task::Dependencies => dependencies::run(),
+        Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Purity => purity::run(),
     };
     match result {

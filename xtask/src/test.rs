@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `cargo xtask test`: everything that CI runs, in the order in which it fails soonest.
 
-use std::{path::Path, process::Command, time::Instant};
+use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{cargo, cargo_with, cluster, dependencies, packages, purity, tidy};
+use crate::{
+    cargo, cargo_with, cluster, dependencies, instructions, packages, purity, tidy, tools::Tool,
+};
 
 /// Debian packages that the tests run against or with.
 const PACKAGES: &[&str] = &[
@@ -21,8 +23,11 @@ const PACKAGES: &[&str] = &[
     "tcpdump",
 ];
 
-/// The version that is installed where there is none.
-const NEXTEST: &str = "0.9.143";
+const NEXTEST: Tool = Tool {
+    name: "cargo-nextest",
+    version: "0.9.143",
+    probe: &["nextest", "--version"],
+};
 
 /// A stage: what it is called, and what it does.
 type Stage = (&'static str, fn() -> Result<()>);
@@ -57,6 +62,9 @@ const STAGES: &[Stage] = &[
     ("doctests", || {
         cargo(&["test", "--quiet", "--workspace", "--doc"])
     }),
+    ("instructions", || {
+        instructions::run(&instructions::Arguments::default())
+    }),
     ("vm", cluster::test_in_machines),
     // The last, so that its summary is what one sees at the end.
     ("tests", tests),
@@ -83,33 +91,12 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn tests() -> Result<()> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools");
+    let nextest = NEXTEST.ensure()?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}/bin:{path}", tools.display());
-    let found = Command::new(env!("CARGO"))
-        .args(["nextest", "--version"])
-        .env("PATH", &path)
-        .output()?;
-    if !found.status.success() {
-        println!(
-            "   cargo-nextest is not installed: it is built into {}",
-            tools.display()
-        );
-        let root = tools.to_str().context("a path in UTF-8")?;
-        cargo(&[
-            "install",
-            "--quiet",
-            "--locked",
-            "cargo-nextest",
-            "--version",
-            NEXTEST,
-            "--root",
-            root,
-        ])?;
-    }
+    let folder = nextest.parent().unwrap_or(Path::new("")).display();
     // Tests that need root or namespaces are `ignored` for `cargo test`; here they run.
     cargo_with(
         &["nextest", "run", "--workspace", "--run-ignored", "all"],
-        &[("PATH", &path)],
+        &[("PATH", &format!("{folder}:{path}"))],
     )
 }

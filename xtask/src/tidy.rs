@@ -39,6 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sim", &["bgp-proto", "bgp-fsm", "rib", "bgpd"]),
     ("lab", &[]),
     ("arena", &["bgp-proto", "lab"]),
+    ("benches", &["bgp-proto", "rib", "fib-netlink"]),
 ];
 
 const OURS: &[&str] = &[
