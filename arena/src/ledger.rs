@@ -1,57 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What a receiver has: one bit a prefix, a count, and a sum that does not depend on the order.
 
-use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use bgp_proto::Prefix;
 
-use crate::random::mix;
+use crate::{
+    effect::{Effect, Word, key},
+    random::mix,
+};
 
 /// Any neighbour's path will do.
-const ANYBODY: u32 = 0;
+pub(crate) const ANYBODY: u32 = 0;
 
-/// All prefixes there are, with a place for each. Shared by all receivers.
+/// No prefix has this number.
+const NONE: u32 = u32::MAX;
+
+/// All prefixes there are, numbered in the order of the table that is sent. Shared by all receivers.
 #[derive(Debug)]
 pub struct Index {
-    /// Prefixes as keys, at a place that follows from their hash or behind it; 0 is free.
+    /// By number, as keys.
     keys: Box<[u64]>,
-    /// For each, the AS from which the best path comes.
+    /// By number, the AS from which the best path comes.
     from: Box<[u32]>,
-    mask: usize,
+    /// Numbers, at a place that follows from the hash of the key or behind it.
+    places: Box<[u32]>,
 }
 
 impl Index {
     /// Of prefixes, with the AS that the best path comes from; `None` if it does not matter.
     pub fn new(prefixes: impl IntoIterator<Item = (Prefix, Option<u32>)>) -> Arc<Self> {
-        let prefixes: Vec<_> = prefixes.into_iter().collect();
-        let places = (prefixes.len() * 2).next_power_of_two().max(64);
+        let (keys, from): (Vec<u64>, Vec<u32>) = prefixes
+            .into_iter()
+            .map(|(prefix, from)| (key(prefix), from.unwrap_or(ANYBODY)))
+            .unzip();
+        let count = (keys.len() * 2).next_power_of_two().max(64);
         let mut index = Self {
-            keys: vec![0; places].into(),
-            from: vec![ANYBODY; places].into(),
-            mask: places - 1,
+            places: vec![NONE; count].into(),
+            from: from.into(),
+            keys: keys.into(),
         };
-        for (prefix, from) in prefixes {
-            let key = key(prefix);
-            let mut place = mix(key) as usize & index.mask;
-            while index.keys[place] != 0 && index.keys[place] != key {
-                place = (place + 1) & index.mask;
-            }
-            index.keys[place] = key;
-            index.from[place] = from.unwrap_or(ANYBODY);
+        for number in 0..index.keys.len() {
+            let place = index.place(index.keys[number]);
+            index.places[place] = number as u32;
         }
         Arc::new(index)
     }
 
-    fn place(&self, key: u64) -> Option<usize> {
-        let mut place = mix(key) as usize & self.mask;
-        loop {
-            match self.keys[place] {
-                0 => return None,
-                found if found == key => return Some(place),
-                _ => place = (place + 1) & self.mask,
-            }
+    /// Where the number of a key is, or would be.
+    fn place(&self, key: u64) -> usize {
+        let mask = self.places.len() - 1;
+        let mut place = mix(key) as usize & mask;
+        while self.places[place] != NONE && self.keys[self.places[place] as usize] != key {
+            place = (place + 1) & mask;
         }
+        place
     }
+
+    /// The number of a key. Who writes a table mostly writes it in order, so that it is looked for at `guess` first.
+    pub(crate) fn number(&self, key: u64, guess: u32) -> Option<u32> {
+        if self.keys.get(guess as usize) == Some(&key) {
+            return Some(guess);
+        }
+        Some(self.places[self.place(key)]).filter(|number| *number != NONE)
+    }
+
+    /// The AS from which the best path comes.
+    pub(crate) fn from(&self, number: u32) -> u32 {
+        self.from[number as usize]
+    }
+
+    /// What a prefix adds to a sum.
+    pub(crate) fn hash(&self, number: u32) -> u64 {
+        hash(self.keys[number as usize])
+    }
+}
+
+fn hash(key: u64) -> u64 {
+    mix(key ^ 0x5bd1)
 }
 
 /// Which prefixes a receiver must have: how many, and their sum.
@@ -68,7 +94,8 @@ impl Expected {
     pub fn of(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
         let mut all = Self::default();
         for prefix in prefixes {
-            all.add(key(prefix));
+            all.count += 1;
+            all.sum = all.sum.wrapping_add(hash(key(prefix)));
         }
         all
     }
@@ -90,16 +117,6 @@ impl Expected {
             sum: self.sum.wrapping_add(other.sum),
         }
     }
-
-    fn add(&mut self, key: u64) {
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(mix(key ^ 0x5bd1));
-    }
-
-    fn remove(&mut self, key: u64) {
-        self.count -= 1;
-        self.sum = self.sum.wrapping_sub(mix(key ^ 0x5bd1));
-    }
 }
 
 /// What one receiver has been told.
@@ -109,7 +126,7 @@ pub struct Ledger {
     seen: Box<[u64]>,
     has: Expected,
     /// What it has announced itself; a reflector may send it back (RFC 4456 §8 has the client find that out).
-    own: RangeInclusive<u64>,
+    own: Range<u32>,
     /// What it is to have.
     pub expected: Expected,
     /// Announced prefixes that nobody had sent.
@@ -127,9 +144,9 @@ impl Ledger {
     pub fn new(index: &Arc<Index>, expected: Expected) -> Self {
         Self {
             index: Arc::clone(index),
-            seen: vec![0; index.keys.len() / 64].into(),
+            seen: vec![0; index.keys.len().div_ceil(64)].into(),
             has: Expected::default(),
-            own: RangeInclusive::new(1, 0),
+            own: 0..0,
             expected,
             strange: 0,
             broken: 0,
@@ -139,11 +156,16 @@ impl Ledger {
     }
 
     /// Does not look at what comes back of these, which are in a row.
+    ///
+    /// # Panics
+    /// One of them is not in the index.
     #[must_use]
     pub fn without_own(mut self, prefixes: impl IntoIterator<Item = Prefix>) -> Self {
-        let keys: Vec<u64> = prefixes.into_iter().map(key).collect();
-        if let (Some(first), Some(last)) = (keys.iter().min(), keys.iter().max()) {
-            self.own = *first..=*last;
+        let number = |prefix| self.index.number(key(prefix), 0);
+        let numbers: Option<Vec<u32>> = prefixes.into_iter().map(number).collect();
+        let numbers = numbers.expect("what is announced is in the index");
+        if let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) {
+            self.own = *first..last + 1;
         }
         self
     }
@@ -158,165 +180,64 @@ impl Ledger {
         self.has.count
     }
 
+    /// All prefixes that there are.
+    pub(crate) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
     /// Forgets all: the session is over.
     pub fn clear(&mut self) {
         self.seen.fill(0);
         self.has = Expected::default();
     }
 
-    /// Takes an UPDATE, without its header. Only what a prefix is told with is looked at: the second AS of the path, that is, the
-    /// neighbour that it came from.
-    pub fn update(&mut self, body: &[u8]) {
-        if self.read(body).is_none() {
-            self.broken += 1;
-        }
-    }
-
-    fn read(&mut self, body: &[u8]) -> Option<()> {
-        let (withdrawn, rest) = counted(body)?;
-        let (mut attributes, announced) = counted(rest)?;
-        self.withdraw(withdrawn, 4)?;
-        let mut from = ANYBODY;
-        while !attributes.is_empty() {
-            let [flags, code, ..] = *attributes else {
-                return None;
-            };
-            let (value, rest) = if flags & 0x10 != 0 {
-                counted(attributes.get(2..)?)?
+    /// Takes what an UPDATE does.
+    pub(crate) fn apply(&mut self, effect: &Effect, words: &[Word]) {
+        self.announced += u64::from(effect.announced);
+        self.withdrawn += u64::from(effect.withdrawn);
+        self.strange += u64::from(effect.strange);
+        self.broken += u64::from(effect.is_broken);
+        for word in words {
+            let foreign = !self.own_of(word.place);
+            let seen = &mut self.seen[word.place as usize];
+            let before = *seen;
+            *seen = (before | word.set & foreign) & !(word.clear & foreign);
+            let changed = before ^ *seen;
+            if changed == word.set && word.clear == 0 {
+                self.has.count += u64::from(changed.count_ones());
+                self.has.sum = self.has.sum.wrapping_add(word.sum);
             } else {
-                let length = usize::from(*attributes.get(2)?);
-                attributes.get(3..)?.split_at_checked(length)?
-            };
-            attributes = rest;
-            match code {
-                2 => {
-                    // The head of a segment, our own neighbour, and the one behind.
-                    from = value
-                        .get(6..10)
-                        .and_then(|octets| octets.try_into().ok())
-                        .map_or(ANYBODY, u32::from_be_bytes);
-                }
-                14 => {
-                    let hop = usize::from(*value.get(3)?);
-                    let list = value.get(5 + hop..)?;
-                    // AS_PATH stands behind MP_REACH_NLRI in what some daemons write.
-                    let from = if from == ANYBODY {
-                        path(attributes)
-                    } else {
-                        from
-                    };
-                    self.announce(list, octets(value)?, from)?;
-                }
-                15 => self.withdraw(value.get(3..)?, octets(value)?)?,
-                _ => {}
+                let after = *seen;
+                self.each(word.place, changed, after);
             }
         }
-        self.announce(announced, 4, from)
     }
 
-    fn announce(&mut self, mut list: &[u8], octets: usize, from: u32) -> Option<()> {
-        while !list.is_empty() {
-            let key;
-            (key, list) = next(list, octets)?;
-            self.announced += 1;
-            if self.own.contains(&key) {
-                continue;
-            }
-            let Some(place) = self.index.place(key) else {
-                self.strange += 1;
-                continue;
-            };
-            let (word, bit) = (place / 64, 1 << (place % 64));
-            let best = self.index.from[place];
-            let is_seen = self.seen[word] & bit != 0;
-            let is_right = best == ANYBODY || best == from;
-            if is_right && !is_seen {
-                self.seen[word] |= bit;
-                self.has.add(key);
-            } else if !is_right && is_seen {
-                self.seen[word] &= !bit;
-                self.has.remove(key);
+    /// Counts changed bits of a word one by one.
+    fn each(&mut self, place: u32, mut changed: u64, after: u64) {
+        while changed != 0 {
+            let bit = changed.trailing_zeros();
+            changed &= changed - 1;
+            let hash = self.index.hash(place * 64 + bit);
+            if after & (1 << bit) == 0 {
+                self.has.count -= 1;
+                self.has.sum = self.has.sum.wrapping_sub(hash);
+            } else {
+                self.has.count += 1;
+                self.has.sum = self.has.sum.wrapping_add(hash);
             }
         }
-        Some(())
     }
 
-    fn withdraw(&mut self, mut list: &[u8], octets: usize) -> Option<()> {
-        while !list.is_empty() {
-            let key;
-            (key, list) = next(list, octets)?;
-            self.withdrawn += 1;
-            if let Some(place) = self.index.place(key) {
-                let (word, bit) = (place / 64, 1 << (place % 64));
-                if self.seen[word] & bit != 0 {
-                    self.seen[word] &= !bit;
-                    self.has.remove(key);
-                }
-            }
+    /// The bits of its own prefixes in a word.
+    fn own_of(&self, place: u32) -> u64 {
+        let first = place * 64;
+        if self.own.end <= first || first + 64 <= self.own.start {
+            return 0;
         }
-        Some(())
-    }
-}
-
-/// The second AS of the path among these attributes.
-fn path(mut attributes: &[u8]) -> u32 {
-    while let [flags, code, length, ..] = *attributes {
-        let head = if flags & 0x10 != 0 { 4 } else { 3 };
-        let length = match attributes.get(2..4) {
-            Some(&[high, low]) if head == 4 => usize::from(u16::from_be_bytes([high, low])),
-            _ => usize::from(length),
-        };
-        let value = attributes.get(head..).unwrap_or_default();
-        if code == 2 {
-            let octets = value.get(6..10).and_then(|octets| octets.try_into().ok());
-            return octets.map_or(ANYBODY, u32::from_be_bytes);
-        }
-        attributes = value.get(length..).unwrap_or_default();
-    }
-    ANYBODY
-}
-
-/// Octets of an address of the family at the beginning of a value.
-fn octets(value: &[u8]) -> Option<usize> {
-    match value.get(..2)? {
-        [0, 1] => Some(4),
-        [0, 2] => Some(16),
-        _ => None,
-    }
-}
-
-/// What has its length in front, and what is behind.
-fn counted(octets: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = octets.split_first_chunk::<2>()?;
-    rest.split_at_checked(u16::from_be_bytes(*length).into())
-}
-
-/// The next prefix of a list, as a key.
-fn next(list: &[u8], octets: usize) -> Option<(u64, &[u8])> {
-    let (length, rest) = list.split_first()?;
-    let bytes = usize::from(length.div_ceil(8));
-    if bytes > octets {
-        return None;
-    }
-    let (address, rest) = rest.split_at_checked(bytes)?;
-    let mut word = [0; 8];
-    // Of an IPv6 address, what is behind 56 bits is not used here.
-    let kept = bytes.min(7);
-    word[..kept].copy_from_slice(&address[..kept]);
-    let high = u64::from_be_bytes(word);
-    let key = if octets == 4 {
-        (high >> 32 << 8) | u64::from(*length)
-    } else {
-        high | u64::from(*length)
-    };
-    Some((key, rest))
-}
-
-fn key(prefix: Prefix) -> u64 {
-    let length = u64::from(prefix.length());
-    match prefix.addr() {
-        IpAddr::V4(address) => (u64::from(u32::from(address)) << 8) | length,
-        IpAddr::V6(address) => ((u128::from(address) >> 64) as u64 & !0xff) | length,
+        let begin = self.own.start.saturating_sub(first);
+        let end = (self.own.end - first).min(64);
+        (u64::MAX >> (64 - (end - begin))) << begin
     }
 }
 
@@ -327,7 +248,7 @@ mod tests {
     use bgp_proto::Family;
 
     use super::*;
-    use crate::{Table, load::Voice};
+    use crate::{Table, load::Voice, memo::Memo};
 
     fn voice() -> Voice {
         Voice {
@@ -341,7 +262,7 @@ mod tests {
     fn feed(ledger: &mut Ledger, mut stream: &[u8]) {
         while let Some(length) = stream.get(16..18) {
             let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
-            ledger.update(&stream[19..length]);
+            Memo::default().tell(ledger, &stream[19..length]);
             stream = &stream[length..];
         }
     }
@@ -411,7 +332,7 @@ mod tests {
         let index = Index::new(table.prefixes().map(|prefix| (prefix, None)));
         let mut ledger = Ledger::new(&index, Expected::of(table.prefixes()));
         let stream = table.stream(&voice(), 0, 1);
-        ledger.update(&stream[19..40]);
+        Memo::default().tell(&mut ledger, &stream[19..40]);
         assert_eq!(ledger.broken, 1);
     }
 }

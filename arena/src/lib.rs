@@ -13,9 +13,11 @@
 mod case;
 mod contestant;
 mod drive;
+mod effect;
 mod language;
 mod ledger;
 mod load;
+mod memo;
 mod meter;
 mod plot;
 mod policy;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! All neighbours of the daemon under test, in one thread: non-blocking sockets, ready-made streams, and a [`Ledger`] each.
+//! All neighbours of the daemon under test, in one thread: non-blocking sockets, ready-made streams, and a [`Ledger`] each
+//! that receives. Messages that many of them get are read once ([`Memo`]).
 
 use std::{
     collections::VecDeque,
@@ -15,13 +16,20 @@ use bytes::Bytes;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{ledger::Ledger, table::end_of_rib};
+use crate::{
+    ledger::Ledger,
+    memo::{Last, Memo},
+    table::end_of_rib,
+};
 
 /// Octets that are read at once.
 const CHUNK: usize = 512 << 10;
 
 /// Between attempts to connect.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// So many receivers are likely to get the same messages.
+const MANY: usize = 8;
 
 /// Proposed by us; a daemon that is busy is not to lose sessions by it.
 const HOLD: u16 = 240;
@@ -63,6 +71,7 @@ struct Speaker {
     unsent: VecDeque<Bytes>,
     wants_to_write: bool,
     ledger: Option<Ledger>,
+    last: Last,
     is_complete: bool,
 }
 
@@ -74,6 +83,8 @@ pub struct Load {
     family: Family,
     speakers: Vec<Speaker>,
     buffer: Box<[u8]>,
+    memo: Memo,
+    receivers: usize,
     established: usize,
     complete: usize,
     next_keepalive: Instant,
@@ -99,6 +110,8 @@ impl Load {
             family,
             speakers: Vec::new(),
             buffer: vec![0; CHUNK].into(),
+            memo: Memo::default(),
+            receivers: 0,
             established: 0,
             complete: 0,
             next_keepalive: Instant::now() + KEEPALIVE,
@@ -111,6 +124,7 @@ impl Load {
 
     /// One more neighbour; it does nothing yet. With a ledger it is a receiver.
     pub fn add(&mut self, voice: Voice, ledger: Option<Ledger>) -> usize {
+        self.receivers += usize::from(ledger.is_some());
         self.speakers.push(Speaker {
             voice,
             state: State::Off,
@@ -119,6 +133,7 @@ impl Load {
             unsent: VecDeque::new(),
             wants_to_write: false,
             ledger,
+            last: Last::default(),
             is_complete: false,
         });
         self.speakers.len() - 1
@@ -361,8 +376,14 @@ impl Load {
             let (from, to) = (begin + frame::HEADER, begin + length);
             begin += length;
             if kind == MessageKind::Update as u8 {
-                if let Some(ledger) = &mut self.speakers[who].ledger {
-                    ledger.update(&self.buffer[from..to]);
+                let speaker = &mut self.speakers[who];
+                let body = &self.buffer[from..to];
+                match &mut speaker.ledger {
+                    Some(ledger) if self.receivers >= MANY => {
+                        self.memo.tell_one(ledger, &mut speaker.last, body);
+                    }
+                    Some(ledger) => self.memo.tell(ledger, body),
+                    None => {}
                 }
             } else if !self.message(who, kind, from, to) {
                 return;
