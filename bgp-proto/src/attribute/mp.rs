@@ -94,6 +94,13 @@ pub(crate) fn encode_reach_head(out: &mut Vec<u8>, family: Family, next_hop: Nex
     out.extend_from_slice(&[0, 0]);
     out.extend_from_slice(&family.afi.0.to_be_bytes());
     out.push(family.safi.0);
+    push_next_hop(out, next_hop);
+    out.push(0);
+    place
+}
+
+/// Appends the octets of a next hop, with how many they are in front (RFC 4760 §3).
+pub(super) fn push_next_hop(out: &mut Vec<u8>, next_hop: NextHop) {
     match next_hop {
         NextHop::V4(address) => {
             out.push(4);
@@ -109,6 +116,4 @@ pub(crate) fn encode_reach_head(out: &mut Vec<u8>, family: Family, next_hop: Nex
             out.extend_from_slice(&link_local.octets());
         }
     }
-    out.push(0);
-    place
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Context, Draft, EXTENDED_LENGTH, encode_with, find};
+use super::{Context, Draft, EXTENDED_LENGTH, encode_with, find, mp::push_next_hop};
 use crate::{
     HoldTime, Negotiated, NextHop, PathAttributes, PeerKind, UnknownAttribute, frame,
     reader::{Reader, Short},
@@ -37,21 +37,7 @@ static SESSION: Negotiated = Negotiated {
 impl PathAttributes {
     /// Appends the octets of [`PackedAttributes`].
     pub fn pack(&self, out: &mut Vec<u8>) {
-        match self.next_hop {
-            NextHop::V4(address) => {
-                out.push(4);
-                out.extend_from_slice(&address.octets());
-            }
-            NextHop::V6(address) => {
-                out.push(16);
-                out.extend_from_slice(&address.octets());
-            }
-            NextHop::V6LinkLocal { global, link_local } => {
-                out.push(32);
-                out.extend_from_slice(&global.octets());
-                out.extend_from_slice(&link_local.octets());
-            }
-        }
+        push_next_hop(out, self.next_hop);
         encode_with(self, CONTEXT, 0, out);
     }
 }
