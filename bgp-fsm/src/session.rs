@@ -122,7 +122,7 @@ impl Session {
             (_, E::Stop(reason)) => self.stop(&reason, now),
             (_, E::Bfd { up }) => self.bfd(up, now),
             (S::Idle, E::Tick) => self.idle_hold_expiry(now),
-            (S::Idle, E::Connected { connection: id, .. }) => self.close(id),
+            (S::Idle, E::Connected { connection: id, direction }) => self.called_in_idle(id, direction, now),
             // RFC 4271 §8.2.2: in Idle all else is ignored, and outside of it that we are to start.
             (S::Idle, _) | (_, E::Start) => {}
             (_, E::Connected { connection: id, direction }) => self.connected(id, direction, now),

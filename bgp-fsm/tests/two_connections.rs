@@ -6,7 +6,9 @@ mod rig;
 
 use std::time::Duration;
 
-use bgp_fsm::{Action, ConnectionId, Direction, DownReason, Event, SessionConfig, State};
+use bgp_fsm::{
+    Action, ConnectionId, Direction, DownReason, Event, SessionConfig, State, StopReason,
+};
 use bgp_proto::{Capability, Code, GracefulRestart, HoldTime, Notification, Open};
 use rig::{
     FIRST, Rig, SECOND, THIRD, closes, codes, config, down, keepalives, notifications, open,
@@ -267,4 +269,30 @@ fn there_is_never_more_than_one_attempt_to_connect() {
     rig.closed(FIRST);
     assert_eq!(rig.state(), State::Active);
     assert_eq!(rig.tick()[..2], [Action::AbortConnect, Action::Connect]);
+}
+
+/// A peer that restarts may be back before we have looked up.
+#[test]
+fn a_peer_that_is_back_at_once_is_taken_at_once() {
+    let mut rig = Rig::established(config(), open(1));
+    rig.closed(FIRST);
+    assert_eq!(rig.state(), State::Idle);
+    assert!(sent_open(&rig.connected(SECOND, Direction::Incoming)).is_some());
+    assert_eq!(rig.state(), State::OpenSent);
+    rig.open(SECOND, open(1));
+    assert_eq!(up(&rig.keepalive(SECOND)).unwrap().0, SECOND);
+}
+
+/// Whoever breaks sessions again and again is damped, and an operator's word holds.
+#[test]
+fn in_idle_for_another_reason_connections_are_refused() {
+    let mut rig = Rig::established(config(), open(1));
+    rig.closed(FIRST);
+    rig.connected(SECOND, Direction::Incoming);
+    rig.open(SECOND, open(1));
+    rig.keepalive(SECOND);
+    rig.closed(SECOND);
+    assert_eq!(closes(&rig.connected(THIRD, Direction::Incoming)), [THIRD]);
+    rig.step(Event::Stop(StopReason::Deconfigured));
+    assert_eq!(closes(&rig.connected(THIRD, Direction::Incoming)), [THIRD]);
 }

@@ -45,6 +45,17 @@ impl Session {
         }
     }
 
+    /// In Idle connections are refused, unless we are about to listen: then the peer that dials already starts us (event 5),
+    /// and need not come a second time.
+    pub(super) fn called_in_idle(&mut self, id: ConnectionId, direction: Direction, now: Instant) {
+        if self.restart == Restart::Listening && direction == Direction::Incoming {
+            self.begin(Mode::Passive, now);
+            self.connected(id, direction, now);
+        } else {
+            self.close(id);
+        }
+    }
+
     /// There are two connections at most. A peer that dials again has given up a connection of its own on which it never
     /// spoke.
     pub(super) fn has_room(&mut self, direction: Direction, now: Instant) -> bool {

@@ -6,11 +6,16 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     net::SocketAddr,
+    os::fd::{AsFd as _, AsRawFd as _},
     task::{Context, Poll, ready},
 };
 
 use bgp_fsm::ConnectionId;
 use bytes::{Buf as _, Bytes, BytesMut};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{MsgFlags, recv},
+};
 use tokio::net::TcpStream;
 
 /// Octets read from one connection before its routes are handed on.
@@ -25,6 +30,9 @@ const WRITE_BATCH: usize = 64;
 
 /// Room for so many messages is kept when all are written.
 const WRITTEN: usize = 16;
+
+/// The other side writes no more (or, always told, the connection broke).
+const READ_END: PollFlags = PollFlags::from_bits_retain(libc::POLLRDHUP);
 
 /// One TCP connection with what has been read and what is to be written.
 #[derive(Debug)]
@@ -88,6 +96,31 @@ impl Connection {
         if self.received.is_empty() {
             self.received = BytesMut::new();
         }
+    }
+
+    /// What the other side, which has closed the connection, had still to say, and in the end that. `None` while it has not.
+    /// Asks the kernel: the runtime may not have heard of it yet.
+    pub(super) fn last_words(&mut self) -> Option<Happened> {
+        if self.closing || !self.has_ended() {
+            return None;
+        }
+        let mut octets = vec![0; READ_MOST];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        Some(match recv(self.stream.as_raw_fd(), &mut octets, flags) {
+            Ok(0) => Happened::Closed(None),
+            Ok(count) => {
+                self.received.extend_from_slice(&octets[..count]);
+                Happened::Read
+            }
+            Err(error) => Happened::Closed(Some(error.into())),
+        })
+    }
+
+    fn has_ended(&self) -> bool {
+        let mut asked = [PollFd::new(self.stream.as_fd(), READ_END)];
+        // A question that fails leaves no answer.
+        let _ = poll(&mut asked, PollTimeout::ZERO);
+        asked[0].revents().is_some_and(|answer| !answer.is_empty())
     }
 
     /// Octets handed over and not yet taken by the kernel.
@@ -239,6 +272,21 @@ mod tests {
         let slice = std::slice::from_mut(&mut connection);
         assert!(matches!(next(slice, true).await.1, Happened::Read));
         assert!(matches!(next(slice, true).await.1, Happened::Closed(None)));
+        assert_eq!(&connection.received[..], b"last words");
+    }
+
+    #[tokio::test]
+    async fn an_end_is_known_before_the_runtime_looks() {
+        let (mut connection, mut other) = pair().await;
+        other.write_all(b"last words").await.unwrap();
+        assert!(connection.last_words().is_none());
+        // Nothing waits from here on: the runtime hears nothing.
+        drop(other);
+        assert!(matches!(connection.last_words(), Some(Happened::Read)));
+        assert!(matches!(
+            connection.last_words(),
+            Some(Happened::Closed(None))
+        ));
         assert_eq!(&connection.received[..], b"last words");
     }
 

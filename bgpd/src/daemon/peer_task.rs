@@ -239,6 +239,7 @@ impl PeerTask {
                     info!(%obstacle, "connection refused");
                     return;
                 }
+                self.hear_last_words();
                 match socket::adopt(&stream, self.endpoint.remote.ip(), self.endpoint.distance) {
                     Ok(()) => self.connected(stream, Direction::Incoming),
                     Err(error) => warn!(%error, "socket options refused, connection closed"),
@@ -260,6 +261,22 @@ impl PeerTask {
                 question(&self.peer, queued);
             }
             Command::Finish(..) => unreachable!("taken by the loop"),
+        }
+    }
+
+    /// A neighbour that is back has closed its old connection before it made the new one. Heard in that order, even if we
+    /// come to look at both at the same time, the old session is over and does not stand against the new one.
+    fn hear_last_words(&mut self) {
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|known| known.id).collect();
+        for id in ids {
+            while let Some(happened) = self
+                .connections
+                .iter_mut()
+                .find(|known| known.id == id)
+                .and_then(Connection::last_words)
+            {
+                self.happened(id, happened);
+            }
         }
     }
 
