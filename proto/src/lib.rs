@@ -30,5 +30,33 @@ pub mod v1 {
     tonic::include_proto!("bgpd.v1");
 }
 
+/// Package `apipb`: GoBGP's API as its versions 2.x to 3.37 speak it.
+///
+/// Only what is not the same on the wire in [`v4`]: the rest are the types of that module.
+pub mod v3 {
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        missing_docs,
+        unreachable_pub,
+        reason = "generated code"
+    )]
+    tonic::include_proto!("apipb");
+}
+
+/// Package `api`: GoBGP's API as its version 4 speaks it.
+pub mod v4 {
+    #![allow(
+        clippy::all,
+        clippy::pedantic,
+        missing_docs,
+        unreachable_pub,
+        reason = "generated code"
+    )]
+    tonic::include_proto!("api");
+}
+
+pub mod versions;
+
 /// The compiled description of all packages, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
