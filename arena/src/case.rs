@@ -40,6 +40,8 @@ pub struct Case {
     pub limit: Duration,
     /// Who can not do it, or not as it is configured here.
     pub without: &'static [Kind],
+    /// What is no daemon, and is measured beside them as their limit.
+    pub limits: &'static [Kind],
     /// The family of the routes.
     pub family: Family,
     pub(crate) setup: fn(&Self, Size) -> Setup,
@@ -70,9 +72,19 @@ const SPREAD: Case = Case {
     quick: size(0, 0, 0),
     limit: Duration::from_secs(120),
     without: &[],
+    limits: &[],
     family: Family::IPV4_UNICAST,
     setup: drive::spread::setup,
     drive: drive::spread::run,
+};
+
+/// Routes into the kernel.
+const FIB: Case = Case {
+    without: &[Kind::GoBgp, Kind::OpenBgpd],
+    limits: &[Kind::Netlink],
+    setup: drive::fib::setup,
+    drive: drive::fib::run,
+    ..SPREAD
 };
 
 /// Clients of a reflector, each with blocks of its own.
@@ -131,13 +143,17 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "fib",
-        what: "one neighbour sends 100 000 prefixes, all of which become routes of the kernel, and withdraws them",
+        what: "one neighbour sends 100 000 prefixes, all of which become routes of the kernel; then all with another next hop; then withdraws them",
         size: size(100_000, 1, 0),
         quick: size(1000, 1, 0),
-        without: &[Kind::GoBgp, Kind::OpenBgpd],
-        setup: drive::fib::setup,
-        drive: drive::fib::run,
-        ..SPREAD
+        ..FIB
+    },
+    Case {
+        name: "fib-1m",
+        what: "the same with a million prefixes",
+        size: size(1_000_000, 1, 0),
+        quick: size(2000, 1, 0),
+        ..FIB
     },
     Case {
         name: "reflect-200",

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bgp_proto::Family;
 use lab::{Netns, Process, until};
 
@@ -35,6 +35,8 @@ pub enum Kind {
     GoBgp,
     /// OpenBGPD.
     OpenBgpd,
+    /// No daemon, but a loop that writes the routes into the kernel: the limit of all.
+    Netlink,
 }
 
 /// A daemon and where its program is.
@@ -97,7 +99,7 @@ impl Setup {
 }
 
 impl Kind {
-    /// All.
+    /// All daemons.
     pub const ALL: [Self; 5] = [
         Self::Bgpd,
         Self::Bird,
@@ -114,6 +116,7 @@ impl Kind {
             Self::Frr => "frr",
             Self::GoBgp => "gobgp",
             Self::OpenBgpd => "openbgpd",
+            Self::Netlink => "bare netlink",
         }
     }
 
@@ -128,6 +131,7 @@ impl Kind {
             Self::Frr => "/usr/lib/frr/bgpd".into(),
             Self::GoBgp => "/usr/bin/gobgpd".into(),
             Self::OpenBgpd => "/usr/sbin/bgpd".into(),
+            Self::Netlink => std::env::current_exe()?,
         })
     }
 
@@ -171,6 +175,7 @@ impl Contestant {
                 command.arg("-d").arg("-f").arg(&file)
             }
             Kind::Frr => return self.start_frr(netns, setup, &file),
+            Kind::Netlink => bail!("it is no daemon"),
         };
         let daemon = netns.start(&mut command, self.kind.name())?;
         Ok(Running {

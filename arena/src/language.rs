@@ -22,6 +22,7 @@ pub(crate) fn write(kind: Kind, setup: &Setup, socket: &Path) -> Result<String, 
         Kind::Frr => frr(setup),
         Kind::GoBgp => gobgp(setup),
         Kind::OpenBgpd => openbgpd(setup, socket),
+        Kind::Netlink => Ok(String::new()),
     }
 }
 

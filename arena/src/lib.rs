@@ -19,6 +19,7 @@ mod ledger;
 mod load;
 mod memo;
 mod meter;
+mod netlink;
 mod plot;
 mod policy;
 mod random;

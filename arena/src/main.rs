@@ -90,7 +90,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         let limit = if arguments.quick { QUICK } else { case.limit };
         let mut results = Results::default();
         let able = |contestant: &&Contestant| !case.without.contains(&contestant.kind);
-        for contestant in contestants.iter().filter(able) {
+        let limits = case.limits.iter().map(|kind| limit_of(*kind));
+        let limits = limits.collect::<Result<Vec<_>>>()?;
+        for contestant in contestants.iter().filter(able).chain(&limits) {
             let mut runs = Vec::new();
             let begun = Instant::now();
             for number in 1..=arguments.runs {
@@ -149,6 +151,11 @@ fn cases(arguments: &Arguments) -> Result<Vec<&'static Case>> {
     Ok(all)
 }
 
+fn limit_of(kind: Kind) -> Result<Contestant> {
+    let program = kind.program()?;
+    Ok(Contestant { kind, program })
+}
+
 fn contestants(arguments: &Arguments) -> Result<Vec<Contestant>> {
     let mut kinds = vec![Kind::Bgpd];
     for word in arguments.against.iter().filter(|word| *word != "none") {
@@ -165,6 +172,7 @@ fn contestants(arguments: &Arguments) -> Result<Vec<Contestant>> {
             Kind::Frr => &arguments.frr_bin,
             Kind::GoBgp => &arguments.gobgp_bin,
             Kind::OpenBgpd => &arguments.openbgpd_bin,
+            Kind::Netlink => &None,
         };
         let program = given.clone().map_or_else(|| kind.program(), Ok)?;
         Ok(Contestant { kind, program })

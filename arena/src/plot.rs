@@ -73,6 +73,7 @@ fn colour(kind: Kind) -> &'static str {
         Kind::Frr => "#5a9e6f",
         Kind::GoBgp => "#8e7cc3",
         Kind::OpenBgpd => "#d9a441",
+        Kind::Netlink => "#7f8c8d",
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Figure {
     Established,
     /// From the first octet until the last receiver has everything.
     Time,
+    /// Until all routes have another next hop.
+    Moved,
     /// Until all routes have left the kernel again.
     Gone,
     /// Half of the changes were known everywhere by then.
@@ -42,6 +44,7 @@ impl Figure {
         match self {
             Self::Established => "up, s",
             Self::Time => "time, s",
+            Self::Moved => "moved, s",
             Self::Gone => "withdrawn, s",
             Self::Median => "p50, ms",
             Self::Slow => "p99, ms",

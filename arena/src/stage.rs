@@ -14,9 +14,11 @@ use lab::{Lab, Netns, Process, until};
 
 use crate::{
     case::{Case, Size},
-    contestant::{Contestant, DAEMON, GATEWAY, Setup},
+    contestant::{Contestant, DAEMON, GATEWAY, Kind, Setup},
+    drive,
     load::{Load, Voice},
     meter::{self, Usage},
+    netlink::Routing,
     report::{Figure, Outcome},
 };
 
@@ -39,6 +41,8 @@ pub struct Stage {
     /// Octets that it had before it had any neighbours; 0 if not asked.
     pub(crate) bare: u64,
     pids: Vec<u32>,
+    /// The routing of the daemon's namespace, if it writes routes there.
+    routing: Option<Routing>,
     limit: Duration,
     end: Instant,
     mark: (Duration, Duration),
@@ -54,6 +58,9 @@ pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) ->
     lab.remove_on_interrupt()?;
     let (host, others) = (lab.netns("d")?, lab.netns("n")?);
     cable(&lab, &host, &others)?;
+    if contestant.kind == Kind::Netlink {
+        return drive::fib::bare(size, &host);
+    }
     let mut setup = (case.setup)(case, size);
     let neighbors = std::mem::take(&mut setup.neighbors);
     let bare = bare(&host, contestant, &setup)?;
@@ -69,6 +76,12 @@ pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) ->
     if setup.kernel {
         pids.extend(running.helper.as_ref().map(Process::pid));
     }
+    let routing = if setup.kernel {
+        let opened = host.enter(Routing::open)?.join();
+        Some(opened.map_err(|_| anyhow!("the kernel can not be asked"))??)
+    } else {
+        None
+    };
     let (drive, family) = (case.drive, case.family);
     let joined = others.enter(move || -> Result<Outcome> {
         let daemon = if family == Family::IPV4_UNICAST {
@@ -82,6 +95,7 @@ pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) ->
             setup,
             bare,
             pids,
+            routing,
             limit,
             end: Instant::now() + limit,
             mark: Default::default(),
@@ -242,18 +256,12 @@ impl Stage {
         bail!(words)
     }
 
-    /// How many prefixes the kernel has routes for, where the daemon is.
+    /// The routing of the daemon's namespace.
     ///
     /// # Errors
-    /// The daemon has ended.
-    pub fn kernel_prefixes(&self) -> Result<u64> {
-        let file = format!("/proc/{}/net/fib_triestat", self.pids[0]);
-        let text = fs::read_to_string(file)?;
-        let lines = text
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("Prefixes:"));
-        let counts = lines.filter_map(|count| count.trim().parse::<u64>().ok());
-        counts.max().context("the kernel counts prefixes")
+    /// The daemon is not to write there.
+    pub(crate) fn routing(&mut self) -> Result<&mut Routing> {
+        self.routing.as_mut().context("the kernel is left alone")
     }
 
     /// There is time left.
@@ -285,6 +293,16 @@ impl Stage {
             }
             before = now;
         }
+    }
+
+    /// The most memory that the daemon had so far.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn note_peak(&mut self) -> Result<()> {
+        let usage = Usage::of(&self.pids).context("the daemon is there")?;
+        self.note(Figure::Peak, usage.peak as f64 / f64::from(1 << 20));
+        Ok(())
     }
 
     /// What the daemon has used since the mark, and what we have.

@@ -14,7 +14,7 @@ use crate::{
 const FIRST: u32 = 64_601;
 
 /// Of the table.
-const SEED: u64 = 1;
+pub(crate) const SEED: u64 = 1;
 
 /// Senders first, then receivers, each with an AS of its own.
 pub(crate) fn setup(case: &Case, size: Size) -> Setup {

@@ -8,9 +8,8 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::route::{RouteMessage, RouteNextHop, RouteScope, RouteType};
+use netlink_packet_route::route::{RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use rtnetlink::{RouteMessageBuilder, RouteNextHopBuilder};
 
 use crate::kernel::{Held, KernelHop, Kind};
 use crate::plan::{Operation, Verb};
@@ -58,29 +57,32 @@ pub(crate) fn dump(dump: Dump, sequence: u32) -> Vec<u8> {
 
 /// Appends an operation, numbered; the kernel acknowledges it if it is the last of its buffer, and complains in any case.
 /// Returns false, and appends nothing, if it makes no sense (an IPv4 gateway of an IPv6 route).
+///
+/// Written by hand: routes come by the hundred thousand, and the packet library makes several allocations for each.
 pub(crate) fn operation(
     out: &mut Vec<u8>,
     operation: &Operation,
     sequence: u32,
     last: bool,
 ) -> bool {
-    let Some(message) = route(operation) else {
+    let (kind, flags) = match operation.verb {
+        Verb::Add => (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL),
+        Verb::Replace => (RTM_NEWROUTE, NLM_F_REPLACE),
+        Verb::Delete => (RTM_DELROUTE, 0),
+    };
+    let ack = if last { NLM_F_ACK } else { 0 };
+    let begin = out.len();
+    let mut head = [0; HEADER];
+    head[4..6].copy_from_slice(&kind.to_ne_bytes());
+    head[6..8].copy_from_slice(&(flags | ack | NLM_F_REQUEST).to_ne_bytes());
+    head[8..12].copy_from_slice(&sequence.to_ne_bytes());
+    out.extend_from_slice(&head);
+    if route(out, operation).is_none() {
+        out.truncate(begin);
         return false;
-    };
-    let (message, flags) = match operation.verb {
-        Verb::Add => (
-            RouteNetlinkMessage::NewRoute(message),
-            NLM_F_CREATE | NLM_F_EXCL,
-        ),
-        Verb::Replace => (RouteNetlinkMessage::NewRoute(message), NLM_F_REPLACE),
-        Verb::Delete => (RouteNetlinkMessage::DelRoute(message), 0),
-    };
-    append(
-        out,
-        message,
-        if last { flags | NLM_F_ACK } else { flags },
-        sequence,
-    );
+    }
+    let length = u32::try_from(out.len() - begin).unwrap_or(u32::MAX);
+    out[begin..begin + 4].copy_from_slice(&length.to_ne_bytes());
     true
 }
 
@@ -96,7 +98,8 @@ pub(crate) fn probe(sequence: u32) -> Vec<u8> {
     out
 }
 
-fn route(operation: &Operation) -> Option<RouteMessage> {
+/// `struct rtmsg` and its attributes.
+fn route(out: &mut Vec<u8>, operation: &Operation) -> Option<()> {
     let Held {
         table,
         metric,
@@ -105,67 +108,114 @@ fn route(operation: &Operation) -> Option<RouteMessage> {
     } = &operation.route.held;
     let prefix = operation.route.prefix;
     let is_deletion = operation.verb == Verb::Delete;
-    let mut route = RouteMessageBuilder::<IpAddr>::new()
-        .destination_prefix(prefix.ip(), prefix.prefix())
-        .ok()?
-        .table_id(*table)
-        .protocol((*protocol).into())
-        .kind(kind(way.kind))
-        .scope(match () {
-            () if is_deletion => RouteScope::NoWhere,
-            () if way.object.is_none() && way.hops.iter().any(|hop| hop.gateway.is_none()) => {
-                RouteScope::Link
-            }
-            () => RouteScope::Universe,
-        });
+    let scope = match () {
+        () if is_deletion => RT_SCOPE_NOWHERE,
+        () if way.object.is_none() && way.hops.iter().any(|hop| hop.gateway.is_none()) => {
+            RT_SCOPE_LINK
+        }
+        () => RT_SCOPE_UNIVERSE,
+    };
+    let on_link = matches!(way.hops.as_slice(), [hop] if hop.onlink);
+    let flags = if on_link { RTNH_F_ONLINK } else { 0 };
+    let family = if prefix.is_ipv6() { AF_INET6 } else { AF_INET };
+    // A number of one octet has its place here, one that is greater says so.
+    let short_table = u8::try_from(*table).unwrap_or(RT_TABLE_COMPAT);
+    let kind = u8::from(kind(way.kind));
+    out.extend_from_slice(&[
+        family,
+        prefix.prefix(),
+        0,
+        0,
+        short_table,
+        *protocol,
+        scope,
+        kind,
+    ]);
+    out.extend_from_slice(&u32::from(flags).to_ne_bytes());
+    address(out, RTA_DST, prefix.ip());
+    if u32::from(short_table) != *table {
+        attribute(out, RTA_TABLE, &table.to_ne_bytes());
+    }
     if *metric != 0 {
-        route = route.priority(*metric);
+        attribute(out, RTA_PRIORITY, &metric.to_ne_bytes());
     }
     if let Some(source) = way.source {
-        route = route.pref_source(source).ok()?;
+        if source.is_ipv6() != prefix.is_ipv6() {
+            return None;
+        }
+        address(out, RTA_PREFSRC, source);
     }
     if let Some(id) = way.object {
-        route = route.nhid(id);
+        attribute(out, RTA_NH_ID, &id.to_ne_bytes());
     }
     match way.hops.as_slice() {
         // A group of IPv6 hops goes as a whole if none is named.
         [_, _, ..] if is_deletion && prefix.is_ipv6() => {}
         [] => {}
         [hop] => {
-            if let Some(gateway) = hop.gateway {
-                route = route.gateway(gateway).ok()?;
-            }
+            gateway(out, hop, family)?;
             if hop.ifindex != 0 {
-                route = route.output_interface(hop.ifindex);
-            }
-            if hop.onlink {
-                route = route.onlink();
+                attribute(out, RTA_OIF, &hop.ifindex.to_ne_bytes());
             }
         }
         hops => {
-            let family = if prefix.is_ipv6() {
-                AddressFamily::Inet6
-            } else {
-                AddressFamily::Inet
-            };
-            let hops = hops.iter().map(|hop| next_hop(hop, family));
-            route = route.multipath(hops.collect::<Option<Vec<_>>>()?);
+            let begin = out.len();
+            attribute(out, RTA_MULTIPATH, &[]);
+            for hop in hops {
+                next_hop(out, hop, family)?;
+            }
+            put_length(out, begin);
         }
     }
-    Some(route.build())
+    Some(())
 }
 
-fn next_hop(hop: &KernelHop, family: AddressFamily) -> Option<RouteNextHop> {
-    let mut next_hop = RouteNextHopBuilder::new(family)
-        .interface(hop.ifindex)
-        .weight(hop.weight.saturating_sub(1));
-    if let Some(gateway) = hop.gateway {
-        next_hop = next_hop.via(gateway).ok()?;
+/// `struct rtnexthop` and its attributes.
+fn next_hop(out: &mut Vec<u8>, hop: &KernelHop, family: u8) -> Option<()> {
+    let begin = out.len();
+    let flags = if hop.onlink { RTNH_F_ONLINK } else { 0 };
+    out.extend_from_slice(&[0, 0, flags, hop.weight.saturating_sub(1)]);
+    out.extend_from_slice(&hop.ifindex.to_ne_bytes());
+    gateway(out, hop, family)?;
+    put_length(out, begin);
+    Some(())
+}
+
+/// An IPv6 gateway of an IPv4 route is something of its own (`RTA_VIA`); the other way round there is none.
+fn gateway(out: &mut Vec<u8>, hop: &KernelHop, family: u8) -> Option<()> {
+    match hop.gateway {
+        None => {}
+        Some(IpAddr::V6(gateway)) if family == AF_INET => {
+            let mut via = [0; 18];
+            via[..2].copy_from_slice(&u16::from(AF_INET6).to_ne_bytes());
+            via[2..].copy_from_slice(&gateway.octets());
+            attribute(out, RTA_VIA, &via);
+        }
+        Some(IpAddr::V4(_)) if family == AF_INET6 => return None,
+        Some(gateway) => address(out, RTA_GATEWAY, gateway),
     }
-    if hop.onlink {
-        next_hop = next_hop.onlink();
+    Some(())
+}
+
+fn address(out: &mut Vec<u8>, kind: u16, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => attribute(out, kind, &address.octets()),
+        IpAddr::V6(address) => attribute(out, kind, &address.octets()),
     }
-    Some(next_hop.build())
+}
+
+fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&length.to_ne_bytes());
+    out.extend_from_slice(&kind.to_ne_bytes());
+    out.extend_from_slice(value);
+    out.resize(out.len().next_multiple_of(4), 0);
+}
+
+/// What began there with a length of two octets has come to its end.
+fn put_length(out: &mut [u8], begin: usize) {
+    let length = u16::try_from(out.len() - begin).unwrap_or(u16::MAX);
+    out[begin..begin + 2].copy_from_slice(&length.to_ne_bytes());
 }
 
 fn kind(kind: Kind) -> RouteType {
@@ -178,6 +228,27 @@ fn kind(kind: Kind) -> RouteType {
         Kind::Other => RouteType::Unspec,
     }
 }
+
+// linux/netlink.h, linux/rtnetlink.h
+const HEADER: usize = 16;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
+const RT_SCOPE_UNIVERSE: u8 = 0;
+const RT_SCOPE_LINK: u8 = 253;
+const RT_SCOPE_NOWHERE: u8 = 255;
+const RT_TABLE_COMPAT: u8 = 252;
+const RTNH_F_ONLINK: u8 = 4;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
+const RTA_VIA: u16 = 18;
+const RTA_NH_ID: u16 = 30;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 
 #[cfg(test)]
 mod tests {
