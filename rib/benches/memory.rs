@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Octets and allocations for each route of a table like the public one: one eBGP neighbour sends it, another one is told.
-//! Counted by the allocator, so the figures are the same on every machine and under any load.
+//! Octets and allocations for each route of a table like the public one: one eBGP neighbour sends it (or ten do, each with
+//! attributes of its own), another one is told. Counted by the allocator, so the figures are the same on every machine and
+//! under any load.
 //!
 //! ```text
-//! cargo bench -p rib --bench memory -- 1000000
+//! cargo bench -p rib --bench memory -- 1000000 full
+//! cargo bench -p rib --bench memory -- 200000 full six ten policy
 //! ```
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    net::Ipv4Addr,
-    sync::atomic::{AtomicI64, Ordering::Relaxed},
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 
 use bgp_proto::{
-    AsPath, Asn, Community, HoldTime, Instant, Ipv4Prefix, Negotiated, NextHop, Origin,
-    PathAttributes, Prefix, RouterId,
+    AsPath, Asn, Community, Family, HoldTime, Instant, Ipv4Prefix, Ipv6Prefix, Negotiated, NextHop,
+    Origin, PathAttributes, Prefix, RouterId,
 };
 use rib::{
     Disposition, Input, NextHopMode, Output, PeerId, PeerInfo, Policy, Relation, Rib, RibConfig,
-    RouteBatch, Source,
+    RouteBatch, Source, Verdict,
+    policy::{Action, AsPathSet, Condition, Edit, MatchOption, PrefixSet, Statement},
 };
 
 /// The system's allocator, and what was asked of it.
@@ -60,49 +66,87 @@ const BATCH: u32 = 1024;
 fn main() {
     let wanted = std::env::args().find_map(|text| text.parse().ok());
     let routes: u32 = wanted.unwrap_or(200_000);
-    let router_id = RouterId::new(Ipv4Addr::new(10, 0, 0, 1)).expect("not zero");
-    let mut rib = Rib::new(RibConfig::new(Asn(64512), router_id));
-    for number in 1..=2 {
-        rib.step(Input::PeerUp(Box::new(peer(number))), Instant::ZERO);
-    }
-    let mut output = Output::default();
-    rib.drain(&mut output);
-    println!("{routes} routes, four with the same attributes; for each route:");
-    let start = OCTETS.load(Relaxed);
-    for first in (0..routes).step_by(BATCH as usize) {
-        rib.step(Input::Routes(batch(first, routes)), Instant::ZERO);
-    }
-    say("stored and decided", routes, start);
-    loop {
-        rib.drain(&mut output);
-        output.clear();
-        if !rib.has_work() {
-            break;
+    let named = |name: &str| std::env::args().any(|text| text == name);
+    let all = !["full", "six", "ten", "policy"].into_iter().any(named);
+    println!("{routes} prefixes, four with the same attributes; for each prefix:");
+    for (name, senders, is_v6, policy) in [
+        ("full", 1, false, None),
+        ("six", 1, true, None),
+        ("ten", 10, false, None),
+        ("policy", 10, false, Some(statements(routes))),
+    ] {
+        if all || named(name) {
+            println!("{name}");
+            let load = Load {
+                routes,
+                senders,
+                is_v6,
+            };
+            run(&load, &policy.unwrap_or(Policy::accept_all()));
         }
     }
-    drop(output);
-    say("told to one group", routes, start);
-    rib.step(Input::PeerUp(Box::new(peer(3))), Instant::ZERO);
-    let mut more = peer(4);
+}
+
+/// What is sent.
+struct Load {
+    routes: u32,
+    senders: u32,
+    is_v6: bool,
+}
+
+fn run(load: &Load, policy: &Policy) {
+    let router_id = RouterId::new(Ipv4Addr::new(10, 0, 0, 1)).expect("not zero");
+    let mut rib = Rib::new(RibConfig::new(Asn(64512), router_id));
+    let peer = |number| {
+        let mut info = peer(number);
+        (info.import, info.export) = (policy.clone(), policy.clone());
+        if load.is_v6 {
+            for family in &mut info.negotiated.families {
+                family.family = Family::IPV6_UNICAST;
+            }
+        }
+        info
+    };
+    for number in 1..=load.senders + 1 {
+        rib.step(Input::PeerUp(Box::new(peer(number))), Instant::ZERO);
+    }
+    drained(&mut rib);
+    let start = (OCTETS.load(Relaxed), PIECES.load(Relaxed));
+    for sender in 1..=load.senders {
+        for first in (0..load.routes).step_by(BATCH as usize) {
+            rib.step(Input::Routes(load.batch(sender, first)), Instant::ZERO);
+        }
+    }
+    say("stored and decided", load.routes, start);
+    drained(&mut rib);
+    say("told to one group", load.routes, start);
+    rib.step(
+        Input::PeerUp(Box::new(peer(load.senders + 2))),
+        Instant::ZERO,
+    );
+    let mut more = peer(load.senders + 3);
     more.relation = Relation::Client;
     rib.step(Input::PeerUp(Box::new(more)), Instant::ZERO);
+    drained(&mut rib);
+    say("told to two groups", load.routes, start);
+}
+
+fn drained(rib: &mut Rib) {
     let mut output = Output::default();
     while rib.has_work() {
         rib.drain(&mut output);
         output.clear();
     }
-    drop(output);
-    say("told to two groups", routes, start);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
-fn say(what: &str, routes: u32, start: i64) {
+fn say(what: &str, routes: u32, (start, pieces): (i64, i64)) {
     let each = |number: i64| number as f64 / f64::from(routes);
     let (now, peak) = (OCTETS.load(Relaxed), PEAK.swap(0, Relaxed));
     println!(
         "{what:20} {:6.1} octets, {:5.2} pieces, {:6.1} octets at the peak",
         each(now - start),
-        each(PIECES.load(Relaxed)),
+        each(PIECES.load(Relaxed) - pieces),
         each(peak - start),
     );
 }
@@ -116,7 +160,7 @@ fn peer(number: u32) -> PeerInfo {
         local_as: Asn(64512),
         router_id: RouterId::new(Ipv4Addr::from(0x0a01_0000 + number)).expect("not zero"),
         local_v4: Some(Ipv4Addr::new(10, 0, 0, 1)),
-        local_v6: None,
+        local_v6: Some(Ipv6Addr::LOCALHOST),
         local_link_local: None,
         negotiated: Negotiated {
             four_octet_as: true,
@@ -134,39 +178,87 @@ fn peer(number: u32) -> PeerInfo {
     }
 }
 
-fn batch(first: u32, routes: u32) -> RouteBatch {
-    let mut batch = RouteBatch::new(Source::Bgp(PeerId(1)));
-    let end = routes.min(first + BATCH);
-    for four in (first..end).step_by(4) {
-        let attributes = attributes(four / 4);
-        let hop = Disposition::Via(attributes.next_hop);
-        let path = batch.push_path(attributes, hop);
-        for number in four..end.min(four + 4) {
-            batch.announce(prefix(number), 0, path);
+impl Load {
+    fn batch(&self, sender: u32, first: u32) -> RouteBatch {
+        let mut batch = RouteBatch::new(Source::Bgp(PeerId(sender)));
+        let end = self.routes.min(first + BATCH);
+        for four in (first..end).step_by(4) {
+            let mut attributes = attributes(sender, self.senders, four / 4);
+            if self.is_v6 {
+                attributes.next_hop =
+                    NextHop::V6(Ipv6Addr::from(0xfd00 << 112 | u128::from(sender)));
+            }
+            let hop = Disposition::Via(attributes.next_hop);
+            let path = batch.push_path(attributes, hop);
+            for number in four..end.min(four + 4) {
+                batch.announce(self.prefix(number), 0, path);
+            }
+        }
+        batch
+    }
+
+    /// Scattered over the address space, as routes come in no order.
+    fn prefix(&self, number: u32) -> Prefix {
+        let address = number.wrapping_mul(0x9e37_79b1) & 0x00ff_ffff;
+        if self.is_v6 {
+            let high = 0x2001_0000_0000_0000 | u64::from(address) << 16;
+            let prefix = Ipv6Prefix::new(Ipv6Addr::from(u128::from(high) << 64), 48);
+            prefix.expect("no host bits").into()
+        } else {
+            let prefix = Ipv4Prefix::new(Ipv4Addr::from(address << 8), 24);
+            prefix.expect("no host bits").into()
         }
     }
-    batch
 }
 
-/// Scattered over the address space, as routes come in no order.
-fn prefix(number: u32) -> Prefix {
-    let address = number.wrapping_mul(0x9e37_79b1) & 0x00ff_ffff;
-    let prefix = Ipv4Prefix::new(Ipv4Addr::from(address << 8), 24).expect("no host bits");
-    prefix.into()
-}
-
-/// Two to seven ASes and none to nine communities.
-fn attributes(set: u32) -> PathAttributes {
+/// Two to seven ASes and none to nine communities. Of several senders each has the shortest path of some.
+fn attributes(sender: u32, senders: u32, set: u32) -> PathAttributes {
     let path = (0..set % 6).map(|hop| 100_000 + set / 7 + hop);
-    let path = [65001].into_iter().chain(path).chain([200_000 + set]);
+    let more = if set % senders == sender - 1 { 0 } else { 2 };
+    let path = [65000 + sender]
+        .into_iter()
+        .chain((0..more).map(|hop| 30_000 + hop))
+        .chain(path);
+    let path = path.chain([200_000 + set]);
     let mut attributes = PathAttributes::new(
         Origin::Igp,
         AsPath::from_sequence(path.map(Asn)),
-        NextHop::V4(Ipv4Addr::new(10, 1, 0, 1)),
+        NextHop::V4(Ipv4Addr::new(10, 1, 0, u8::try_from(sender).expect("few"))),
     );
     let communities = 0..set % 10;
     attributes.communities = communities
         .map(|number| Community(65001 << 16 | (set + number) & 0xffff))
         .collect();
     attributes
+}
+
+/// Twenty statements, each with one of four sets of prefixes and an AS, that add a community.
+fn statements(routes: u32) -> Policy {
+    let load = Load {
+        routes,
+        senders: 1,
+        is_v6: false,
+    };
+    let set = |number: u32| {
+        let some = (number..routes).step_by(4).take(10_000);
+        Arc::new(PrefixSet::new(
+            some.map(|number| (load.prefix(number), 24..=24)),
+        ))
+    };
+    let sets: Vec<_> = (0..4).map(set).collect();
+    let statement = |number: u32| {
+        let text = format!("_{}_", 100_000 + number * 100);
+        let path = AsPathSet::new([text.parse().expect("a pattern")]);
+        let community = Community(65000 << 16 | number);
+        Statement::when(
+            Condition::All(vec![
+                Condition::Prefix(Arc::clone(&sets[number as usize % sets.len()])),
+                Condition::AsPath(MatchOption::Any, Arc::new(path)),
+            ]),
+            vec![Statement::Act(Action::Communities(Edit::Add(
+                [community].into(),
+            )))],
+        )
+    };
+    Policy::new((0..20).map(statement).collect(), Verdict::Accept).expect("not deep")
 }

@@ -170,6 +170,14 @@ impl Default for Interner {
 }
 
 impl Interner {
+    /// Forgets all sets. Those that come have other numbers than those that were here.
+    pub(crate) fn clear(&mut self) {
+        *self = Self {
+            next: self.next,
+            ..Self::default()
+        };
+    }
+
     /// The set with these contents.
     pub(crate) fn intern(&mut self, attributes: &PathAttributes) -> Attributes {
         self.octets.clear();

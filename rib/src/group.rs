@@ -10,27 +10,28 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::ops::Bound;
+use core::{cell::RefCell, ops::Bound};
 
 use bgp_proto::{Family, PathAttributes, Prefix, UpdateWriter};
 
 use crate::{
-    Attributes, Output, PeerId, Source,
+    Output, PeerId,
     attributes::Interner,
     export::GroupKey,
     path::{Entry, Path},
-    policy::Memo,
     rib::{Around, Before, Sender, View},
 };
 
 mod adj_out;
 mod pack;
 mod several;
+mod under_policy;
 
 use adj_out::{AdjOut, Counts, Form};
 pub(crate) use adj_out::{Nlri, Told};
 use pack::{Pack, To};
 pub use several::PathsSent;
+use under_policy::UnderPolicy;
 
 /// Routes that one feed looks at in one drain.
 const FEED_CHUNK: usize = 4096;
@@ -71,8 +72,8 @@ pub(crate) struct Group {
     counts: Counts,
     feeds: Vec<Feed>,
     pack: Pack,
-    /// What policy makes of attribute sets, by number, preference and source, within one drain.
-    under_policy: Memo<(u64, u16, Source), Option<Attributes>>,
+    /// What policy makes of attribute sets, within one drain.
+    under_policy: RefCell<UnderPolicy>,
     /// Two things that the group was told, and whether it was sent the same.
     compared: Option<(Told, Told, bool)>,
     /// Who is in the stream of a family; empty when that has to be found anew.
@@ -91,7 +92,7 @@ impl Group {
             counts: Counts::default(),
             feeds: Vec::new(),
             pack: Pack::default(),
-            under_policy: Memo::default(),
+            under_policy: RefCell::default(),
             compared: None,
             live: BTreeMap::new(),
         }
@@ -232,9 +233,7 @@ impl Group {
 
     /// Whether what the group is told of a family has to be kept, because it does not follow from the best path.
     fn keeps(&self, family: Family) -> bool {
-        self.key.export.has_statements()
-            || self.key.chooses()
-            || self.key.paths_sent(family).is_some()
+        self.key.chooses() || self.key.paths_sent(family).is_some()
     }
 
     /// Counts in what the members are told from the beginning, with what is dirty as it is now: whoever comes from
@@ -283,10 +282,10 @@ impl Group {
         }
         let Some(paths) = self.key.paths_sent(family) else {
             let best = entry.best();
-            let mut told = best.and_then(|best| self.export(prefix, best, around, interner));
+            let mut told = best.and_then(|best| self.kept(prefix, best, around, interner));
             if told.is_none() && self.key.chooses() {
                 PathsSent::default().choose(entry, &around, |path| {
-                    told = self.export(prefix, path, around, interner);
+                    told = self.kept(prefix, path, around, interner);
                     told.is_some()
                 });
             }
@@ -295,7 +294,7 @@ impl Group {
         let before: Vec<u32> = self.told.identifiers(prefix).collect();
         let mut now: Vec<(u32, Told)> = Vec::new();
         paths.choose(entry, &around, |path| {
-            let told = self.export(prefix, path, around, interner);
+            let told = self.kept(prefix, path, around, interner);
             let is_told = told.is_some();
             now.extend(told.map(|told| (path.sent_id, told)));
             is_told
@@ -310,10 +309,11 @@ impl Group {
         }
     }
 
-    /// What the group is told of a prefix by its best path, without policy.
+    /// What the group is told of a prefix by its best path.
     fn best(&self, prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<Told> {
         let best = entry.best()?;
-        self.plainly(prefix, best, around.sender(best.source), around)
+        let sender = around.sender(best.source);
+        self.exported((prefix, best), sender, around, None)
     }
 
     /// What it was told before the prefix changed.
@@ -322,22 +322,35 @@ impl Group {
             return said.clone();
         }
         let before = before?;
-        self.plainly(prefix, &before.best, before.sender, around)
+        self.exported((prefix, &before.best), before.sender, around, None)
     }
 
-    /// How the group is told of a path without policy, if it is.
-    fn plainly(
+    /// How the group is told of a path, if it is.
+    fn exported(
         &self,
-        prefix: Prefix,
-        path: &Path,
+        (prefix, path): (Prefix, &Path),
         sender: Sender,
         around: Around<'_>,
+        interner: Option<&mut Interner>,
     ) -> Option<Told> {
         if !self.key.has_family(prefix.family()) {
             return None;
         }
         let reflection = around.telling(&self.key, path, sender).ok()?;
         let (attributes, source) = (&path.attributes, path.source);
+        if self.key.export.has_statements() {
+            let facts = around.export_facts(prefix, path, sender, &self.key);
+            let mut under_policy = self.under_policy.borrow_mut();
+            let attributes = under_policy.get(path, &facts, sender, |watch, made| {
+                let changed = self.key.under_policy(path, &facts, reflection, watch)?;
+                Some(interner.unwrap_or(made).intern(&changed))
+            });
+            return Some(Told {
+                attributes: attributes?,
+                source,
+                form: Form::Sent,
+            });
+        }
         self.key.next_hop(attributes, source, prefix.family())?;
         Some(Told {
             attributes: attributes.clone(),
@@ -346,30 +359,16 @@ impl Group {
         })
     }
 
-    /// How the group is told of a path, if it is.
-    fn export(
-        &mut self,
+    /// The same, to be kept: attributes that policy makes are shared with all others there are.
+    fn kept(
+        &self,
         prefix: Prefix,
         path: &Path,
         around: Around<'_>,
         interner: &mut Interner,
     ) -> Option<Told> {
         let sender = around.sender(path.source);
-        if !self.key.export.has_statements() {
-            return self.plainly(prefix, path, sender, around);
-        }
-        let reflection = around.telling(&self.key, path, sender).ok()?;
-        let facts = around.export_facts(prefix, path, &self.key);
-        let key = (path.attributes.hot().number, facts.preference, path.source);
-        let attributes = self.under_policy.get(key, &facts, |watch| {
-            let made = self.key.under_policy(path, &facts, reflection, watch);
-            made.map(|attributes| interner.intern(&attributes))
-        });
-        Some(Told {
-            attributes: attributes?,
-            source: path.source,
-            form: Form::Sent,
-        })
+        self.exported((prefix, path), sender, around, Some(interner))
     }
 
     /// The attributes as they are sent.
@@ -515,7 +514,7 @@ impl Group {
 
     /// Drops what was packed: the feed of whoever joins brings it.
     pub(crate) fn forget_messages(&mut self) {
-        self.under_policy.clear();
+        self.under_policy.get_mut().clear();
         self.pack = Pack::default();
     }
 
@@ -553,9 +552,9 @@ impl Group {
 
     /// Makes the messages about what has changed.
     pub(crate) fn drain(&mut self, out: &mut Output) {
-        self.under_policy.clear();
         self.compared = None;
         self.send(out);
+        self.under_policy.get_mut().clear();
     }
 
     /// Makes those for members that are to hear what others know already. Nothing is dirty.
@@ -572,6 +571,7 @@ impl Group {
             }
         }
         self.feeds.retain(|feed| feed.after.is_some());
+        self.under_policy.get_mut().clear();
     }
 
     /// Packs the next part of a feed. Its place is `None` when there is no more.

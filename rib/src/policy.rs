@@ -36,13 +36,14 @@ mod community;
 mod evaluate;
 mod memo;
 mod neighbor;
+mod order;
 mod prefix_set;
 mod regex;
 mod statement;
 mod trace;
 
 pub(crate) use evaluate::{Draft, Facts, Watch};
-pub(crate) use memo::Memo;
+pub(crate) use memo::{Memo, Questions};
 pub(crate) use neighbor::SeenNeighbor;
 
 pub use as_path::{AsPathPattern, AsPathSet, AsRange};
@@ -112,7 +113,7 @@ impl Policy {
             return Err(PolicyError::TooDeep);
         }
         Ok(Self {
-            program: (!body.is_empty()).then(|| Program::new(body)),
+            program: (!body.is_empty()).then(|| Program::new(order::ordered(body))),
             default,
             redistribute: false,
         })

@@ -9,7 +9,7 @@ use bgp_proto::{AsPath, Asn, Family, NextHop, PathAttributes, Prefix};
 use super::{
     Action, AsPathEdit, AsRange, AsSource, CommunityKind, Comparison, Condition, Edit,
     KernelAttributes, NextHopAction, Number, Policy, Protocol, RouteType, RpkiState, Statement,
-    Verdict,
+    Verdict, order::is_of_prefix,
 };
 use crate::{Relation, Source, attributes::DEFAULT_LOCAL_PREF};
 
@@ -232,16 +232,6 @@ fn compare(
 ) -> bool {
     let both = number(one, facts, draft).zip(number(other, facts, draft));
     both.is_some_and(|(one, other)| comparison.holds(one, other))
-}
-
-fn is_of_prefix(number: &Number) -> bool {
-    match number {
-        Number::PrefixLength => true,
-        Number::Sum(one, other) | Number::Difference(one, other) => {
-            is_of_prefix(one) || is_of_prefix(other)
-        }
-        _ => false,
-    }
 }
 
 fn number(wanted: &Number, facts: &Facts, draft: &Draft<'_>) -> Option<u32> {

@@ -5,7 +5,7 @@
 //! the prefix. So there is a tree of these questions for each set of attributes: a route walks down, asks only what is asked
 //! on its way, and finds at the end what was made. A policy that asks nothing of prefixes has trees of one leaf.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::hash::Hash;
 
 use foldhash::fast::FixedState;
@@ -43,12 +43,6 @@ impl<K, T> Default for Memo<K, T> {
 }
 
 impl<K: Eq + Hash, T: Clone> Memo<K, T> {
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.roots.clear();
-        self.nodes.clear();
-    }
-
     /// What is known for these attributes and this prefix, or what `make` makes of them.
     pub(crate) fn get(
         &mut self,
@@ -94,7 +88,15 @@ impl<K: Eq + Hash, T: Clone> Memo<K, T> {
     }
 }
 
-/// What a policy asked of a route, and the answers.
+/// Whether they are the same question. Sets are not looked into: statements that name the same one share it.
+fn is_same(one: &Condition, other: &Condition) -> bool {
+    match (one, other) {
+        (Condition::Prefix(one), Condition::Prefix(other)) => Arc::ptr_eq(one, other),
+        _ => one == other,
+    }
+}
+
+/// What a policy asked of a route, each question once, and the answers.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
     asked: SmallVec<[(Condition, bool); 4]>,
@@ -103,7 +105,10 @@ pub(crate) struct Questions {
 
 impl Watch for Questions {
     fn asked(&mut self, condition: &Condition, answer: bool) {
-        self.asked.push((condition.clone(), answer));
+        let mut known = self.asked.iter();
+        if !known.any(|(known, _)| is_same(known, condition)) {
+            self.asked.push((condition.clone(), answer));
+        }
     }
 
     fn unrepeatable(&mut self) {

@@ -65,20 +65,14 @@ impl Around<'_> {
         self.peers.get(&source.peer()?)
     }
 
-    /// What the neighbour is to us that something was learned from.
-    pub(crate) fn relation(&self, source: Source) -> Option<Relation> {
-        self.peer(source).map(|peer| peer.info.relation)
-    }
-
     /// What a policy can ask of a route that is in the table.
-    pub(crate) fn facts(&self, prefix: Prefix, source: Source, next_hop: NextHop) -> Facts {
-        let from = self.peer(source).map(|peer| peer.info.address);
+    fn facts(&self, prefix: Prefix, source: Source, sender: Sender, next_hop: NextHop) -> Facts {
         Facts {
             prefix,
             source,
-            relation: self.relation(source),
-            from,
-            neighbor: from,
+            relation: sender.relation(),
+            from: sender.address,
+            neighbor: sender.address,
             next_hop,
             own_as: self.config.local_as,
             own_next_hop: None,
@@ -106,19 +100,25 @@ impl Around<'_> {
             own_as: info.local_as,
             own_next_hop: info.own_next_hop(prefix.family()),
             member_as: self.member_as(info.relation),
-            ..self.facts(prefix, source, received.next_hop())
+            ..self.facts(prefix, source, self.sender(source), received.next_hop())
         })
     }
 
-    /// The same on export to a group, of a path that is in the table.
-    pub(crate) fn export_facts(&self, prefix: Prefix, path: &Path, key: &GroupKey) -> Facts {
+    /// The same on export to a group, of a path that is in the table, or was.
+    pub(crate) fn export_facts(
+        &self,
+        prefix: Prefix,
+        path: &Path,
+        sender: Sender,
+        key: &GroupKey,
+    ) -> Facts {
         Facts {
             neighbor: Some(key.neighbor.address),
             own_as: key.local_as(),
             own_next_hop: key.own(prefix.family()),
             member_as: self.member_as(key.relation),
             preference: self.preference(path),
-            ..self.facts(prefix, path.source, path.attributes.next_hop())
+            ..self.facts(prefix, path.source, sender, path.attributes.next_hop())
         }
     }
 
@@ -134,9 +134,10 @@ impl Around<'_> {
         let attributes = path.attributes.unpack();
         let mut draft = Draft::new(&attributes);
         draft.kernel = before.as_deref().cloned().unwrap_or_default();
+        let (sender, next_hop) = (self.sender(path.source), path.attributes.next_hop());
         let facts = Facts {
             preference: self.preference(path),
-            ..self.facts(prefix, path.source, path.attributes.next_hop())
+            ..self.facts(prefix, path.source, sender, next_hop)
         };
         match self.config.kernel_export.run(&facts, &mut draft, watch) {
             Verdict::Reject => Err(Rejected),
@@ -162,6 +163,7 @@ impl Around<'_> {
         Sender {
             learned: sender.map_or(Learned::Locally, |peer| Learned::From(peer.info.relation)),
             router_id: sender.map(|peer| peer.info.router_id),
+            address: sender.map(|peer| peer.info.address),
         }
     }
 
@@ -184,10 +186,21 @@ impl Around<'_> {
 }
 
 /// What export asks of whoever a path comes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Sender {
     learned: Learned,
     router_id: Option<RouterId>,
+    address: Option<IpAddr>,
+}
+
+impl Sender {
+    /// What it is to us, if it is a neighbour.
+    fn relation(self) -> Option<Relation> {
+        match self.learned {
+            Learned::From(relation) => Some(relation),
+            Learned::Locally => None,
+        }
+    }
 }
 
 /// Policy does not let it pass.

@@ -89,15 +89,14 @@ impl Rib {
     /// `None`: policy is not asked about this path, or there is nobody to tell.
     fn export_trace(&self, prefix: Prefix, path: &Path, group: &Group) -> Option<PolicyTrace> {
         let around = self.around();
-        let reflection = around
-            .telling(&group.key, path, around.sender(path.source))
-            .ok()?;
+        let sender = around.sender(path.source);
+        let reflection = around.telling(&group.key, path, sender).ok()?;
         let peers = group.peers().filter(|id| Some(*id) != path.source.peer());
         let peers: Vec<_> = peers.collect();
         if peers.is_empty() {
             return None;
         }
-        let facts = around.export_facts(prefix, path, &group.key);
+        let facts = around.export_facts(prefix, path, sender, &group.key);
         Some(PolicyTrace::of(PolicyPoint::Export, peers, |watch| {
             let sent = group.key.under_policy(path, &facts, reflection, watch);
             sent.map_or(Verdict::Reject, |_| Verdict::Accept)
