@@ -8,6 +8,7 @@ mod handle;
 mod lookup;
 mod nexthop;
 mod socket;
+mod writer;
 
 pub use decode::{Notice, notices};
 pub use handle::Fib;

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use ipnetwork::IpNetwork;
 
-use crate::kernel::{network, stored_metric};
+use crate::kernel::{KernelRoute, network, stored_metric};
 use crate::learn::Learned;
 use crate::links::Links;
 use crate::objects::Objects;
@@ -57,6 +57,10 @@ pub struct Reconciler {
     troubles: Troubles,
     objects: Objects,
     queue: VecDeque<IpNetwork>,
+    /// Operations that the kernel has not answered yet.
+    under_way: usize,
+    /// What was heard of prefixes with operations under way.
+    late: Vec<Late>,
     changes: Changes,
     news: News,
     /// Routes that go away around this time went with a link, not by theft.
@@ -77,6 +81,21 @@ struct Changes {
     links: bool,
     /// Devices that appeared, went or changed.
     devices: BTreeSet<String>,
+}
+
+/// A notification that came while an operation for its prefix was under way. Which of them the kernel did first is not
+/// known then.
+#[derive(Debug)]
+struct Late {
+    route: KernelRoute,
+    what: Heard,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Heard {
+    Appeared,
+    Replaced,
+    Gone,
 }
 
 /// What the caller was not told yet, beside what others keep.
@@ -109,6 +128,8 @@ impl Reconciler {
             links: Links::default(),
             troubles: Troubles::default(),
             queue: VecDeque::new(),
+            under_way: 0,
+            late: Vec::new(),
             changes: Changes::default(),
             news: News::default(),
             links_lost_at: None,
@@ -201,6 +222,8 @@ impl Reconciler {
         slot.marks = Marks {
             touched: true,
             queued: slot.marks.queued,
+            under_way: slot.marks.under_way,
+            again: slot.marks.again,
             ..Marks::default()
         };
         self.way_changed(&prefix);

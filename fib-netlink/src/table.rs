@@ -60,6 +60,10 @@ pub(crate) struct Marks {
     pub(crate) touched: bool,
     /// The route was there and went without our doing.
     pub(crate) stolen: bool,
+    /// Operations that the kernel has not answered yet.
+    pub(crate) under_way: u8,
+    /// Something changed meanwhile.
+    pub(crate) again: bool,
 }
 
 #[derive(Debug)]

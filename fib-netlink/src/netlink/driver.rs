@@ -11,16 +11,16 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use super::decode::{Notice, refusal};
-use super::encode::{self, Dump};
+use super::encode::Dump;
 use super::handle::Command;
-use super::nexthop;
 use super::socket::{Channel, Read};
-use crate::{FibConfig, FibEvent, Object, ObjectOperation, Reconciler};
+use super::writer::{Batch, Writer, Written};
+use crate::{FibConfig, FibEvent, Object, Reconciler, Refusal};
 
 pub(crate) struct Driver {
     reconciler: Reconciler,
     monitor: Channel,
-    writer: Channel,
+    writer: Writer,
     lister: Channel,
     inbox: mpsc::Receiver<Command>,
     /// `None` when the reader is gone: news is thrown away then.
@@ -32,9 +32,9 @@ pub(crate) struct Driver {
 }
 
 /// Messages in one write to the kernel.
-const BATCH: usize = 256;
-/// Batches before other things get a turn.
-const BATCHES: usize = 16;
+const BATCH: usize = 512;
+/// Batches of next-hop objects before other things get a turn.
+const OBJECTS: usize = 16;
 /// Datagrams read from the monitor before other things get a turn.
 const DATAGRAMS: usize = 1 << 16;
 /// Receive buffer of the sockets for answers and dumps.
@@ -53,8 +53,7 @@ impl Driver {
     ) -> io::Result<Self> {
         // The monitor first: what happens from here on is not missed.
         let monitor = Channel::monitor(config.receive_buffer)?;
-        let mut writer = Channel::open(ANSWERS, &[])?;
-        writer.probe()?;
+        let writer = Writer::start(ANSWERS)?;
         if let Err(error) = monitor.ignore(writer.port) {
             debug!(%error, "hearing our own writes");
         }
@@ -76,9 +75,10 @@ impl Driver {
             self.reconciler.tick(Instant::now());
             self.listen();
             if self.reconciler.wants_resync(Instant::now()) {
+                self.land().await;
                 self.resync().await;
             }
-            self.write(BATCHES).await;
+            self.write().await;
             self.report();
             if self.reconciler.is_settled() {
                 for waiting in self.waiting.drain(..) {
@@ -102,7 +102,8 @@ impl Driver {
 
     /// Waits for something to do; a command (or the end of commands) is returned.
     async fn rest(&mut self) -> Option<Option<Command>> {
-        if self.backlog || self.reconciler.is_ready(Instant::now()) {
+        let can_write = self.writer.has_room() && self.reconciler.is_ready(Instant::now());
+        if self.backlog || can_write {
             tokio::task::yield_now().await;
             return match self.inbox.try_recv() {
                 Ok(command) => Some(Some(command)),
@@ -122,6 +123,10 @@ impl Driver {
         let read = tokio::select! {
             command = self.inbox.recv() => return Some(command),
             read = self.monitor.read() => read,
+            written = self.writer.written(), if !self.writer.is_idle() => {
+                self.answered(written);
+                return None;
+            }
             () = sleep_until(wake.into()) => return None,
             () = room => return None,
         };
@@ -259,66 +264,82 @@ impl Driver {
         Ok(interrupted)
     }
 
-    /// Writes what is to be written, at most so many batches.
-    async fn write(&mut self, batches: usize) {
-        for _ in 0..batches {
-            let now = Instant::now();
-            self.write_objects(now).await;
+    /// Takes in what has been answered, and hands the writer as much as it takes.
+    async fn write(&mut self) {
+        while let Some(written) = self.writer.try_written() {
+            self.answered(written);
+        }
+        let now = Instant::now();
+        self.write_objects().await;
+        while self.writer.has_room() {
             let operations = self.reconciler.batch(BATCH, now);
             if operations.is_empty() {
                 break;
             }
-            let reconciler = &mut self.reconciler;
-            let answered = |operation: &_, answer: Result<(), _>| {
-                reconciler.answer(operation, answer, now);
-            };
-            if let Err(error) = self
-                .writer
-                .write(&operations, encode::operation, answered)
-                .await
-            {
-                warn!(%error, routes = operations.len(), "cannot write routes");
-                let errno = error.raw_os_error().unwrap_or(11);
-                let mut refusal = refusal(errno, None);
-                refusal.words = error.to_string();
-                self.reconciler.unanswered(&operations, &refusal, now);
-                break;
-            }
-            // Our own echoes must not crowd out what others do.
-            self.listen();
+            self.writer.write(Batch::Routes(operations));
         }
     }
 
-    /// Writes what routes will name, and deletes what none names any more.
-    async fn write_objects(&mut self, now: Instant) {
-        loop {
-            let operations = self.reconciler.object_batch();
-            let reconciler = &mut self.reconciler;
-            let answered = |operation: &ObjectOperation, answer: Result<(), crate::Refusal>| {
-                if let Err(refusal) = &answer {
-                    debug!(
-                        id = operation.id,
-                        error = refusal.words,
-                        "a next-hop object was refused"
-                    );
-                }
-                reconciler.object_answer(operation, &answer, now);
-            };
-            let Some(operations) = operations.chunks(BATCH).next() else {
-                return;
-            };
-            let written = self
-                .writer
-                .write(operations, nexthop::operation, answered)
-                .await;
-            if let Err(error) = written {
+    /// Waits until all that the writer has was answered.
+    async fn land(&mut self) {
+        while !self.writer.is_idle() {
+            let written = self.writer.written().await;
+            self.answered(written);
+        }
+    }
+
+    /// What came of a batch.
+    fn answered(&mut self, (batch, refused): Written) {
+        let now = Instant::now();
+        let reconciler = &mut self.reconciler;
+        match (batch, refused) {
+            (Batch::Routes(operations), Ok(refused)) => {
+                each(&operations, refused, |operation, answer| {
+                    reconciler.answer(operation, answer, now);
+                });
+            }
+            (Batch::Objects(operations), Ok(refused)) => {
+                each(&operations, refused, |operation, answer| {
+                    if let Err(refusal) = &answer {
+                        debug!(
+                            id = operation.id,
+                            error = refusal.words,
+                            "a next-hop object was refused"
+                        );
+                    }
+                    reconciler.object_answer(operation, &answer, now);
+                });
+            }
+            (Batch::Routes(operations), Err(error)) => {
+                warn!(%error, routes = operations.len(), "cannot write routes");
+                let mut refusal = refusal(error.raw_os_error().unwrap_or(11), None);
+                refusal.words = error.to_string();
+                reconciler.unanswered(&operations, &refusal, now);
+            }
+            (Batch::Objects(operations), Err(error)) => {
                 warn!(%error, "cannot write next-hop objects");
-                for operation in operations {
+                for operation in &operations {
                     let unknown = Err(refusal(error.raw_os_error().unwrap_or(11), None));
-                    self.reconciler.object_answer(operation, &unknown, now);
+                    reconciler.object_answer(operation, &unknown, now);
                 }
+            }
+        }
+    }
+
+    /// Writes what routes will name, and deletes what none names any more: nothing else is under way meanwhile.
+    async fn write_objects(&mut self) {
+        for _ in 0..OBJECTS {
+            if self.reconciler.object_batch().is_empty() {
                 return;
             }
+            self.land().await;
+            let mut operations = self.reconciler.object_batch();
+            operations.truncate(BATCH);
+            if operations.is_empty() {
+                return;
+            }
+            self.writer.write(Batch::Objects(operations));
+            self.land().await;
         }
     }
 
@@ -349,14 +370,34 @@ impl Driver {
         while Instant::now() < until {
             let now = Instant::now();
             self.reconciler.tick(now);
-            self.write(BATCHES).await;
+            self.write().await;
             match self.reconciler.deadline() {
+                _ if !self.writer.is_idle() => {
+                    let written = self.writer.written().await;
+                    self.answered(written);
+                }
                 _ if self.reconciler.is_ready(now) => {}
                 Some(at) if !self.reconciler.is_idle() => sleep_until(at.min(until).into()).await,
                 _ => return,
             }
         }
         warn!("some of our routes are left in the kernel");
+    }
+}
+
+/// Tells of each operation what came of it.
+fn each<T>(
+    operations: &[T],
+    refused: Vec<(usize, Refusal)>,
+    mut answered: impl FnMut(&T, Result<(), Refusal>),
+) {
+    let mut refused = refused.into_iter().peekable();
+    for (place, operation) in operations.iter().enumerate() {
+        let mut answer = Ok(());
+        while let Some((_, refusal)) = refused.next_if(|(at, _)| *at == place) {
+            answer = answer.and(Err(refusal));
+        }
+        answered(operation, answer);
     }
 }
 

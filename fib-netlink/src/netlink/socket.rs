@@ -7,14 +7,13 @@ use std::io;
 use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
+use netlink_sys::{AsyncSocket, Socket, SocketAddr, TokioSocket};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{SockFilter, SockRef};
 use tokio::time::timeout;
 
-use super::decode::{Message, Notice, messages, refusal};
+use super::decode::{Message, Notice, messages};
 use super::encode;
-use crate::Refusal;
 use crate::trouble::errno;
 
 /// A socket to the kernel's routing, in the network namespace in which it was opened.
@@ -22,8 +21,6 @@ pub(crate) struct Channel {
     socket: TokioSocket,
     buffer: Vec<u8>,
     sequence: u32,
-    /// The port by which the kernel knows the socket.
-    pub(crate) port: u32,
 }
 
 /// What reading once came to.
@@ -37,35 +34,18 @@ pub(crate) enum Read {
 }
 
 /// Room for one datagram: the kernel fills up to 32 KiB when it dumps.
-const DATAGRAM: usize = 64 << 10;
+pub(super) const DATAGRAM: usize = 64 << 10;
 /// The kernel answers within the system call; later means never.
-const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
 impl Channel {
     pub(crate) fn open(receive_buffer: usize, groups: &[u32]) -> io::Result<Self> {
-        let mut tokio_socket = TokioSocket::new(NETLINK_ROUTE)?;
-        let socket = tokio_socket.socket_mut();
-        let port = socket.bind_auto()?.port_number();
-        socket.set_cap_ack(true)?;
-        socket.set_ext_ack(true)?;
-        socket.set_netlink_get_strict_chk(true)?;
-        // Beyond the system's limit with the right to do so, up to it without.
-        setsockopt(socket, sockopt::RcvBufForce, &receive_buffer)
-            .or_else(|_| setsockopt(socket, sockopt::RcvBuf, &receive_buffer))?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        for group in groups {
-            match socket.add_membership(*group) {
-                Err(error) if *group == GROUP_NEXTHOP => {
-                    tracing::debug!(%error, "this kernel knows no next-hop objects");
-                }
-                result => result?,
-            }
-        }
+        let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+        configure(socket.socket_mut(), receive_buffer, groups)?;
         Ok(Self {
-            socket: tokio_socket,
+            socket,
             buffer: Vec::with_capacity(DATAGRAM),
             sequence: 0,
-            port,
         })
     }
 
@@ -90,22 +70,6 @@ impl Channel {
     fn next_sequence(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
         self.sequence
-    }
-
-    /// Fails with `PermissionDenied` if the kernel would refuse our writes.
-    pub(crate) fn probe(&mut self) -> io::Result<()> {
-        let request = encode::probe(self.next_sequence());
-        self.socket.socket_ref().send(&request, 0)?;
-        while let Read::Datagram = self.try_read()? {
-            let refused = messages(&self.buffer, None).any(|message| {
-                matches!(message.notice, Notice::Answer(Err(refusal)) if refusal.errno == errno::EPERM)
-            });
-            if refused {
-                let text = "the kernel refuses changes of its routes: needs CAP_NET_ADMIN";
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-            }
-        }
-        Ok(())
     }
 
     /// Reads a datagram if there is one.
@@ -197,64 +161,6 @@ impl Channel {
         }
     }
 
-    /// Writes operations in one go and gives the kernel's answer to each.
-    ///
-    /// # Errors
-    /// When it is not known what became of them.
-    pub(crate) async fn write<T>(
-        &mut self,
-        operations: &[T],
-        encode: impl Fn(&mut Vec<u8>, &T, u32, bool) -> bool,
-        mut answered: impl FnMut(&T, Result<(), Refusal>),
-    ) -> io::Result<()> {
-        let mut request = Vec::with_capacity(operations.len() * 72);
-        let first = self.sequence.wrapping_add(1);
-        let mut results: Vec<Result<(), Refusal>> = Vec::with_capacity(operations.len());
-        for (at, operation) in operations.iter().enumerate() {
-            let last = at + 1 == operations.len();
-            let sequence = self.next_sequence();
-            let makes_sense = encode(&mut request, operation, sequence, last);
-            results.push(if makes_sense {
-                Ok(())
-            } else {
-                Err(refusal(EAFNOSUPPORT, None))
-            });
-        }
-        if results.last().is_some_and(Result::is_err) {
-            // The one that asks for the acknowledgement is missing: something harmless asks in its place.
-            request.extend(encode::probe(self.sequence));
-        }
-        self.send(&request).await?;
-        while !self.collect(first, &mut results).await? {}
-        for (operation, result) in operations.iter().zip(results) {
-            answered(operation, result);
-        }
-        Ok(())
-    }
-
-    /// Reads answers. Returns whether that of the last request was among them.
-    async fn collect(
-        &mut self,
-        first: u32,
-        results: &mut [Result<(), Refusal>],
-    ) -> io::Result<bool> {
-        if let Read::Lost = self.read_answer().await? {
-            return Err(io::Error::other("the kernel dropped answers"));
-        }
-        let mut complete = false;
-        for message in messages(&self.buffer, None) {
-            let Notice::Answer(answer) = message.notice else {
-                continue;
-            };
-            let at = message.sequence.wrapping_sub(first) as usize;
-            complete |= at + 1 == results.len();
-            if let Some(result) = results.get_mut(at).filter(|result| result.is_ok()) {
-                *result = answer;
-            }
-        }
-        Ok(complete)
-    }
-
     async fn send(&mut self, request: &[u8]) -> io::Result<()> {
         loop {
             match timeout(
@@ -272,8 +178,33 @@ impl Channel {
     }
 }
 
+/// Sets a new socket up, and says by which port the kernel knows it.
+pub(super) fn configure(
+    socket: &mut Socket,
+    receive_buffer: usize,
+    groups: &[u32],
+) -> io::Result<u32> {
+    let port = socket.bind_auto()?.port_number();
+    socket.set_cap_ack(true)?;
+    socket.set_ext_ack(true)?;
+    socket.set_netlink_get_strict_chk(true)?;
+    // Beyond the system's limit with the right to do so, up to it without.
+    setsockopt(socket, sockopt::RcvBufForce, &receive_buffer)
+        .or_else(|_| setsockopt(socket, sockopt::RcvBuf, &receive_buffer))?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    for group in groups {
+        match socket.add_membership(*group) {
+            Err(error) if *group == GROUP_NEXTHOP => {
+                tracing::debug!(%error, "this kernel knows no next-hop objects");
+            }
+            result => result?,
+        }
+    }
+    Ok(port)
+}
+
 /// `ENOBUFS`: the receive buffer overflowed; `ENOMEM`: the kernel could not even queue it.
-fn is_shortage(error: &io::Error) -> bool {
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(12 | 105))
 }
 
@@ -282,7 +213,6 @@ const BPF_LD_W_ABS: u16 = 0x20;
 const BPF_JMP_JEQ: u16 = 0x15;
 const BPF_RET: u16 = 0x06;
 const NLMSG_PID_AT: u32 = 12;
-const EAFNOSUPPORT: i32 = 97;
 // linux/rtnetlink.h, enum rtnetlink_groups: link, IPv4 address and route, IPv6 address and route, next-hop objects
 const GROUP_NEXTHOP: u32 = 32;
 const GROUPS: [u32; 6] = [1, 5, 7, 9, 11, GROUP_NEXTHOP];

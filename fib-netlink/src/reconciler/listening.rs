@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
 
-use super::{Reconciler, view};
+use super::{Heard, Late, Reconciler, view};
 use crate::kernel::KernelRoute;
 use crate::links::{AddressUpdate, LinkUpdate};
-use crate::table::{MAIN, Outcome};
+use crate::table::{MAIN, Outcome, Slot};
 use crate::track::View;
 
 /// After news from the kernel, wait this long for the rest of the burst before writing.
@@ -20,6 +20,8 @@ const RESYNC: Duration = Duration::from_millis(20);
 const RESYNC_FAILED: Duration = Duration::from_secs(1);
 /// Losses this soon after a change of a link are not thefts.
 const LINK_LOSS: Duration = Duration::from_secs(1);
+/// Notifications that wait for operations to be answered; with more of them everything is read anew.
+const LATE: usize = 4096;
 
 impl Reconciler {
     /// A link appeared or changed.
@@ -87,19 +89,46 @@ impl Reconciler {
 
     /// A route appeared, perhaps in the place of another.
     pub fn route(&mut self, route: KernelRoute, replaces: bool, now: Instant) {
-        if self.is_relevant(route.held.table) {
-            let prefix = route.prefix;
-            let outcome = self.table.appeared(route, replaces);
-            self.follow(prefix, outcome, now);
-        }
+        let what = if replaces {
+            Heard::Replaced
+        } else {
+            Heard::Appeared
+        };
+        self.heard(route, what, now);
     }
 
     /// A route went.
     pub fn route_gone(&mut self, route: &KernelRoute, now: Instant) {
-        if self.is_relevant(route.held.table) {
-            let outcome = self.table.vanished(route);
-            self.follow(route.prefix, outcome, now);
+        self.heard(route.clone(), Heard::Gone, now);
+    }
+
+    fn heard(&mut self, route: KernelRoute, what: Heard, now: Instant) {
+        if !self.is_relevant(route.held.table) {
+            return;
         }
+        let late = Late { route, what };
+        let is_under_way = |slot: &Slot| slot.marks.under_way > 0;
+        if self.under_way == 0
+            || !self
+                .table
+                .slot(&late.route.prefix)
+                .is_some_and(is_under_way)
+        {
+            self.follow_late(late, now);
+        } else if self.late.len() < LATE {
+            self.late.push(late);
+        } else {
+            self.want_resync(now);
+        }
+    }
+
+    pub(super) fn follow_late(&mut self, late: Late, now: Instant) {
+        let prefix = late.route.prefix;
+        let outcome = match late.what {
+            Heard::Gone => self.table.vanished(&late.route),
+            what => self.table.appeared(late.route, what == Heard::Replaced),
+        };
+        self.follow(prefix, outcome, now);
     }
 
     fn follow(&mut self, prefix: IpNetwork, outcome: Outcome, now: Instant) {

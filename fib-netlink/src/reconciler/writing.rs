@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
 
-use super::Reconciler;
+use super::{Late, Reconciler};
 use crate::plan::{Decision, Operation, Verb, decide};
 use crate::trouble::{Cause, Refusal, errno};
 
@@ -64,17 +64,21 @@ impl Reconciler {
     pub fn is_settled(&self) -> bool {
         self.queue.is_empty()
             && self.changes.prefixes.is_empty()
+            && self.under_way == 0
             && self.resync_at.is_none()
             && self.object_batch().is_empty()
     }
 
     /// Whether nothing is left to write, not even later.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.troubles.next().is_none() && self.object_batch().is_empty()
+        self.queue.is_empty()
+            && self.under_way == 0
+            && self.troubles.next().is_none()
+            && self.object_batch().is_empty()
     }
 
     /// The next operations, at least one if there is any and about `limit` at most. Each wants its answer
-    /// ([`answer`](Self::answer)) before the next batch.
+    /// ([`answer`](Self::answer)), in order; until then nothing more is done about its prefix, but there may be other batches.
     pub fn batch(&mut self, limit: usize, now: Instant) -> Vec<Operation> {
         let mut out = Vec::new();
         if !self.has_routes_ready(now) {
@@ -87,22 +91,33 @@ impl Reconciler {
             };
             self.consider(prefix, now, &mut out);
         }
-        if self.queue.is_empty() && out.is_empty() {
+        self.under_way += out.len();
+        if self.queue.is_empty() && self.under_way == 0 {
             self.retired.clear();
         }
         out
     }
 
     fn consider(&mut self, prefix: IpNetwork, now: Instant, out: &mut Vec<Operation>) {
-        let goal = self.goal(&prefix);
         let Some(slot) = self.table.slot_mut(&prefix) else {
             return;
         };
         slot.marks.queued = false;
+        if slot.marks.under_way > 0 {
+            slot.marks.again = true;
+        } else if let Some(operations) = self.look_at(prefix) {
+            self.emit(prefix, operations, now, out);
+        }
+    }
+
+    /// Compares what is desired for a prefix with what is there. Returns what is to be done, if that is anything.
+    fn look_at(&mut self, prefix: IpNetwork) -> Option<Vec<Operation>> {
+        let goal = self.goal(&prefix);
+        let slot = self.table.slot_mut(&prefix)?;
         slot.marks.satisfied = false;
         let wanted = slot.wanted.is_some();
         if !wanted && !slot.marks.touched && !self.swept {
-            return;
+            return None;
         }
         let mut decision = decide(prefix, goal.as_ref(), slot.held(), &self.own);
         for old in &self.retired {
@@ -130,15 +145,16 @@ impl Reconciler {
                 self.troubles.clear(&prefix);
                 self.note_trouble(prefix);
             }
-            Decision::Write(operations) => self.emit(prefix, operations, now, out),
+            Decision::Write(operations) => return Some(operations),
         }
+        None
     }
 
     /// Passes operations on, unless it is too early for a prefix in trouble.
     fn emit(
         &mut self,
         prefix: IpNetwork,
-        operations: Vec<Operation>,
+        mut operations: Vec<Operation>,
         now: Instant,
         out: &mut Vec<Operation>,
     ) {
@@ -160,11 +176,29 @@ impl Reconciler {
             self.note_trouble(prefix);
             return;
         }
+        operations.truncate(usize::from(u8::MAX));
+        if let Some(slot) = self.table.slot_mut(&prefix) {
+            slot.marks.under_way = u8::try_from(operations.len()).unwrap_or(u8::MAX);
+        }
         out.extend(operations);
     }
 
-    /// The kernel's answer to an operation of the last batch.
+    /// The kernel's answer to the next operation that is without one.
     pub fn answer(&mut self, operation: &Operation, answer: Result<(), Refusal>, now: Instant) {
+        let prefix = operation.route.prefix;
+        let is_done = self.take_answer(operation, answer, now);
+        if self.landed(&prefix, now) && is_done && self.look_at(prefix).is_some() {
+            self.enqueue(prefix);
+        }
+    }
+
+    /// Returns whether the operation has had its effect, or needs none.
+    fn take_answer(
+        &mut self,
+        operation: &Operation,
+        answer: Result<(), Refusal>,
+        now: Instant,
+    ) -> bool {
         let prefix = operation.route.prefix;
         match (operation.verb, answer) {
             (Verb::Delete, Err(refusal)) if is_missing(&refusal) => self.table.done(operation),
@@ -185,7 +219,7 @@ impl Reconciler {
                     self.want_resync(now); // there is something that we do not know of, or is not any more
                 }
                 self.refused(prefix, refusal, now);
-                return;
+                return false;
             }
             (verb, Ok(())) => {
                 self.table.done(operation);
@@ -198,7 +232,33 @@ impl Reconciler {
                 }
             }
         }
-        self.enqueue(prefix);
+        true
+    }
+
+    /// An operation is under way no more. What was heard of its prefix meanwhile may have come before it or after it: only the
+    /// kernel knows. Returns whether nothing is under way for its prefix now.
+    fn landed(&mut self, prefix: &IpNetwork, now: Instant) -> bool {
+        self.under_way = self.under_way.saturating_sub(1);
+        let Some(slot) = self.table.slot_mut(prefix) else {
+            return true;
+        };
+        slot.marks.under_way = slot.marks.under_way.saturating_sub(1);
+        if slot.marks.under_way > 0 {
+            return false;
+        }
+        if std::mem::take(&mut slot.marks.again) {
+            // A refusal was of something else than what is desired now.
+            self.troubles.clear(prefix);
+            self.enqueue(*prefix);
+        }
+        if !self.late.is_empty() {
+            let concerned = |late: &mut Late| late.route.prefix == *prefix;
+            for late in self.late.extract_if(.., concerned).collect::<Vec<_>>() {
+                self.follow_late(late, now);
+                self.want_resync(now);
+            }
+        }
+        true
     }
 
     /// Nobody knows what became of a batch. It is tried again after a look at the kernel.
@@ -208,6 +268,7 @@ impl Reconciler {
                 slot.marks.written = true; // if it is there after all, that was us
             }
             self.refused(operation.route.prefix, refusal.clone(), now);
+            self.landed(&operation.route.prefix, now);
         }
         self.want_resync(now);
     }

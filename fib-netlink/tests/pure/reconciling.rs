@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The whole reconciler against the model, with thieves, foreign routes and lost notifications.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use fib_netlink::{
-    Change, FibConfig, FibEvent, Held, Hop, KernelRoute, LinkUpdate, Operation, Reconciler, Route,
-    Status, Target, Totals, Verb, stored_metric,
+    Change, FibConfig, FibEvent, Held, Hop, KernelRoute, LinkUpdate, Operation, Reconciler,
+    Refusal, Route, Status, Target, Totals, Verb, stored_metric,
 };
 use ipnetwork::IpNetwork;
 use proptest::prelude::*;
@@ -20,6 +20,10 @@ struct World {
     now: Instant,
     deaf: bool,
     writes: usize,
+    /// Operations that the kernel has not looked at yet.
+    asked: VecDeque<Operation>,
+    /// Its answers that were not heard yet.
+    unheard: VecDeque<(Operation, Result<(), Refusal>)>,
 }
 
 impl World {
@@ -32,6 +36,8 @@ impl World {
             now,
             deaf: false,
             writes: 0,
+            asked: VecDeque::new(),
+            unheard: VecDeque::new(),
         };
         world.resync();
         world
@@ -68,12 +74,36 @@ impl World {
         self.reconciler.settle(self.now);
     }
 
+    /// Writes a batch, whatever is under way.
+    fn write(&mut self) {
+        self.asked.extend(self.reconciler.batch(4, self.now));
+    }
+
+    /// The kernel does so much of what it was asked for.
+    fn execute(&mut self, count: usize) {
+        for operation in self.asked.drain(..count.min(self.asked.len())) {
+            self.writes += 1;
+            let answer = self.kernel.write(&operation).map(drop);
+            self.unheard.push_back((operation, answer));
+        }
+    }
+
+    /// So many answers are heard.
+    fn hear(&mut self, count: usize) {
+        for (operation, answer) in self.unheard.drain(..count.min(self.unheard.len())) {
+            self.reconciler.answer(&operation, answer, self.now);
+        }
+        self.reconciler.settle(self.now);
+    }
+
     /// Lets time pass, doing what the reconciler asks for.
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         for turn in 0.. {
             assert!(turn < 10_000, "it never comes to rest");
             self.reconciler.tick(self.now);
+            self.execute(usize::MAX);
+            self.hear(usize::MAX);
             if self.reconciler.wants_resync(self.now) {
                 self.resync();
             }
@@ -146,6 +176,9 @@ enum Step {
     Steal(IpNetwork),
     Deaf(Vec<(IpNetwork, u8)>),
     Pass(u64),
+    Write,
+    Execute(usize),
+    Hear(usize),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -157,6 +190,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any_prefix().prop_map(Step::Steal),
         1 => proptest::collection::vec((any_prefix(), 0..4u8), 1..4).prop_map(Step::Deaf),
         2 => (0..500u64).prop_map(Step::Pass),
+        2 => Just(Step::Write),
+        1 => (1..6usize).prop_map(Step::Execute),
+        1 => (1..6usize).prop_map(Step::Hear),
     ]
 }
 
@@ -202,6 +238,9 @@ proptest! {
                     world.deaf = false;
                     world.reconciler.want_resync(world.now);
                 }
+                Step::Write => world.write(),
+                Step::Execute(count) => world.execute(count),
+                Step::Hear(count) => world.hear(count),
                 Step::Pass(time) => world.pass(Duration::from_millis(time)),
             }
             world.count();
