@@ -30,7 +30,8 @@ use crate::{
     config::{PeerName, Policies},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder,
-        PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+        PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status, WatchEvent,
+        WatchFilter,
     },
 };
 
@@ -119,6 +120,15 @@ pub trait Control: Clone + Send + Sync + 'static {
 
     /// Reads the configuration again; says what changed, a line each.
     fn reload(&self) -> impl Future<Output = Result<Vec<String>, ControlError>> + Send;
+
+    /// What a configuration would change.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Invalid`]: what is wrong with it, with its places. [`ControlError::NotPossible`] while another one is
+    /// planned with.
+    fn plan(&self, request: PlanRequest)
+    -> impl Future<Output = Result<Plan, ControlError>> + Send;
 }
 
 /// Serves the API until `shutdown`: [`Listeners::bind`], then [`serve_on`].

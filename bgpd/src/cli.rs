@@ -15,13 +15,15 @@ mod fib;
 mod json;
 mod neighbors;
 mod nexthops;
+mod plan;
 mod policies;
+mod program;
 mod routes;
 mod status;
 mod terminal;
 mod watch;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, io, path::Path};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -32,12 +34,13 @@ use self::{
 pub use self::{
     client::{Client, Target},
     failure::Failure,
+    program::DaemonArguments,
     terminal::Terminal,
 };
 use crate::control::PrefixMatch;
 
 /// Runs one command; returns the exit status: 0 done, 1 the daemon refused or something broke, 2 wrong usage,
-/// 3 no daemon answers, 4 what was asked for does not exist.
+/// 3 no daemon answers, 4 what was asked for does not exist. Commands that compare say 2 if there are differences.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal<'_>) -> u8 {
     let grammar = Arguments::command();
     let grammar = match terminal.width {
@@ -54,8 +57,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut T
     let (json, done) = (arguments.json, execute(arguments, terminal).await);
     // Also what came before a failure is to be seen.
     let flushed = terminal.out.flush().map_err(Failure::from);
-    let Err(failure) = done.and(flushed) else {
-        return 0;
+    let failure = match (done, flushed) {
+        (Ok(status), Ok(())) => return status,
+        (Err(failure), _) | (_, Err(failure)) => failure,
     };
     // Who pipes us to `head` has seen enough: nothing went wrong.
     if failure.is_broken_pipe() {
@@ -69,12 +73,19 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut T
     failure.exit_status()
 }
 
-async fn execute(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+async fn execute(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<u8, Failure> {
     let command = arguments.command.ours();
-    if let Command::Completion { shell } = command {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Arguments::command(), "bgpctl", &mut script);
-        return Ok(terminal.out.write_all(&script)?);
+    match &command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "bgpctl", &mut script);
+            terminal.out.write_all(&script)?;
+            return Ok(0);
+        }
+        Command::Man { directory } => {
+            return man(directory, arguments.json, terminal).map(|()| 0);
+        }
+        _ => {}
     }
     // Wrong usage is wrong whether or not a daemon is there.
     match &command {
@@ -82,23 +93,56 @@ async fn execute(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<()
         Command::Neighbor(arguments) => arguments.check()?,
         _ => {}
     }
+    let planned = match &command {
+        Command::Plan(arguments) => Some(plan::request(arguments)?),
+        _ => None,
+    };
     let named = arguments.target.as_deref().or(terminal.target.as_deref());
     let mut client = Client::connect(&Target::candidates(named)?).await?;
     let mut print = Printer {
         out: &mut *terminal.out,
+        err: &mut *terminal.err,
+        progress: terminal.progress,
+        columns: terminal.columns,
         json: arguments.json,
         paint: Paint(arguments.color.decide(terminal.color)),
         clock: terminal.clock,
+        status: 0,
     };
-    answer(command, &mut client, &mut print).await
+    match planned {
+        Some(request) => plan::command(&request, &mut client, &mut print).await?,
+        None => answer(command, &mut client, &mut print).await?,
+    }
+    Ok(print.status)
+}
+
+/// Pages of the manual, a file for each command, and that of the daemon.
+fn man(directory: &Path, json: bool, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        let text = format!("{}: {error}", directory.display());
+        Failure::Output(io::Error::new(error.kind(), text))
+    };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    clap_mangen::generate_to(Arguments::command(), directory).map_err(failed)?;
+    let page = clap_mangen::Man::new(DaemonArguments::command()).section("8");
+    page.generate_to(directory).map_err(failed)?;
+    if json {
+        return json::document(terminal.out, &json::Done {});
+    }
+    Ok(())
 }
 
 /// How and where a command prints.
 struct Printer<'a> {
     out: &'a mut (dyn std::io::Write + Send),
+    err: &'a mut (dyn std::io::Write + Send),
+    progress: bool,
+    columns: Option<usize>,
     json: bool,
     paint: Paint,
     clock: fn() -> std::time::SystemTime,
+    /// The exit status of a command that has done what it was to do.
+    status: u8,
 }
 
 async fn answer(
@@ -139,7 +183,11 @@ async fn answer(
             Ok(())
         }
         // Resolved before a connection was made.
-        Command::Completion { .. } | Command::Show { .. } | Command::Global { .. } => Ok(()),
+        Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Plan(_)
+        | Command::Show { .. }
+        | Command::Global { .. } => Ok(()),
     }
 }
 

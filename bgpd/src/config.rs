@@ -64,6 +64,15 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     }
 }
 
+/// Reads a text as if it were the file at `path`: it may name the same files with passwords. `file` is its name in messages.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_beside(text: &str, file: &str, path: &Path) -> Result<Config, ConfigErrors> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    parse_with(text, file, &|name| password(&directory.join(name)))
+}
+
 /// A password is short, and is not waited for.
 fn password(path: &Path) -> io::Result<String> {
     const MOST: u64 = 4096;

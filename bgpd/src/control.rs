@@ -4,10 +4,15 @@
 //! Every front end (gRPC today; GoBGP's API and BIRD's control socket later) converts its own words to these and
 //! back. The daemon answers them; it never sees a front end's types.
 
+mod plan;
 mod policy;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+pub use plan::{
+    Effect, Example, Forecast, MAX_EXAMPLES, MAX_PLANNED_FILE, MAX_PLANNING, PeerForecast, Plan,
+    PlanRequest, PlannedChange, Tally, differences, in_words,
+};
 pub use policy::{PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, Verdict};
 
 use crate::config::PeerName;

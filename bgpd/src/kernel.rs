@@ -117,6 +117,14 @@ impl Kernel {
             .collect()
     }
 
+    /// How a best path is written, whether or not the kernel is to know it.
+    pub fn written(&self, prefix: Prefix, route: &FibRoute) -> Option<Route> {
+        match self.change(prefix, &Best::of(route)) {
+            Change::Install(route) => Some(route),
+            Change::Remove(_) => None,
+        }
+    }
+
     /// Whether our subnets or interfaces have a say in how a route is written.
     fn is_local(&self, prefix: Prefix, best: &Best) -> bool {
         let crosses = |pool: &Pool| pool.mode == EncapsulationMode::CrossSubnet;

@@ -31,6 +31,8 @@ pub(crate) struct NextHops {
     leaving: BTreeMap<u32, BTreeMap<Prefix, u32>>,
     /// Interfaces through which nothing gets. The others are usable, heard of or not.
     down: BTreeSet<u32>,
+    /// Addresses that nobody uses yet are taken to be reachable.
+    assumes: bool,
 }
 
 /// The address that a path depends on.
@@ -60,6 +62,22 @@ impl NextHops {
             tracked: BTreeSet::new(),
             leaving: BTreeMap::new(),
             down: BTreeSet::new(),
+            assumes: false,
+        }
+    }
+
+    /// What is known, without who uses it. Of what is not in use it is assumed that it can be reached.
+    pub(crate) fn assuming(&self) -> Self {
+        let known = self.known.iter().map(|(address, hop)| {
+            let state = hop.state;
+            let users = BTreeMap::new();
+            (*address, NextHop { state, users })
+        });
+        Self {
+            known: known.collect(),
+            down: self.down.clone(),
+            assumes: true,
+            ..Self::new(self.enabled)
         }
     }
 
@@ -167,7 +185,11 @@ impl NextHops {
     }
 
     fn state(&self, address: IpAddr) -> Option<NextHopState> {
-        self.known.get(&address).and_then(|hop| hop.state)
+        let hop = self.known.get(&address);
+        if hop.is_none() && self.assumes {
+            return Some(NextHopState::Reachable { metric: 0 });
+        }
+        hop.and_then(|hop| hop.state)
     }
 
     /// Says what to track and what no longer.

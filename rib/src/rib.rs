@@ -45,11 +45,14 @@ macro_rules! view {
 }
 
 mod context;
+mod forecast;
 mod import;
 mod long_lived;
 mod query;
 mod terms;
 mod trace;
+
+pub use forecast::{Difference, Forecast, Imported, Proposal, ProposedPeer, Sent};
 
 pub(crate) use context::{Around, Before, Reflection, Sender, View};
 

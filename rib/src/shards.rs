@@ -7,8 +7,8 @@ use core::net::IpAddr;
 use bgp_proto::{Family, Instant, Prefix};
 
 use crate::{
-    Explanation, FamilyCounts, Input, NextHopState, Output, PeerId, Rib, RibConfig, RoutePage,
-    RouteQuery, batch::shard_of,
+    Difference, Explanation, FamilyCounts, Forecast, Input, NextHopState, Output, PeerId, Proposal,
+    Rib, RibConfig, RoutePage, RouteQuery, batch::shard_of,
 };
 
 /// Some [`Rib`]s that divide the prefixes between them.
@@ -46,6 +46,33 @@ impl Shards {
             tracking: Tracking::default(),
             now: Instant::ZERO,
         }
+    }
+
+    /// What would be different under a proposal, so many prefixes at a time; how many prefixes were looked at. See
+    /// [`Forecast`].
+    pub fn forecast(
+        &self,
+        proposal: &Proposal,
+        piece: usize,
+        mut each: impl FnMut(Difference),
+    ) -> u64 {
+        let statics = proposal
+            .statics
+            .clone()
+            .map(|all| all.deal(self.ribs.len()));
+        let mut statics = statics.into_iter().flatten();
+        let mut looked_at = 0;
+        for rib in &self.ribs {
+            let proposal = Proposal {
+                statics: statics.next(),
+                ..proposal.clone()
+            };
+            let mut forecast = Forecast::new(rib, proposal);
+            while !forecast.is_done() {
+                looked_at += forecast.look(rib, piece, &mut each);
+            }
+        }
+        looked_at
     }
 
     /// Feeds one input: routes to the shards they belong to, anything else to all.

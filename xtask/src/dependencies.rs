@@ -27,7 +27,7 @@ const LICENCES: &[&str] = &[
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Crates of which there is more than one version, because others have not moved on yet.
-const TWICE: &[&str] = &["foldhash", "hashbrown", "itertools", "syn"];
+const TWICE: &[&str] = &["foldhash", "hashbrown", "itertools", "syn", "unicode-width"];
 
 /// Checks every package of the lock file.
 ///

@@ -9,6 +9,7 @@ mod bfd;
 mod capabilities;
 mod events;
 mod peers;
+mod plan;
 mod policies;
 mod policy;
 mod requests;

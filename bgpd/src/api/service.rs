@@ -24,7 +24,8 @@ use super::{
 use crate::{
     config::{DefinedSet, PolicyDefinition},
     control::{
-        BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, Route, WatchFilter,
+        BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, PlanRequest, Route,
+        WatchFilter,
     },
 };
 
@@ -305,6 +306,16 @@ impl<C: Control> Bgpd for Service<C> {
     ) -> Result<Response<v1::ReloadResponse>, Status> {
         let changes = self.control.reload().await?;
         Ok(Response::new(v1::ReloadResponse { changes }))
+    }
+
+    async fn plan(
+        &self,
+        request: Request<v1::PlanRequest>,
+    ) -> Result<Response<v1::PlanResponse>, Status> {
+        let request = PlanRequest::from_protobuf(request.into_inner())?;
+        Ok(Response::new(
+            self.control.plan(request).await?.to_protobuf(),
+        ))
     }
 }
 

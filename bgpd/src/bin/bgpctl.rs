@@ -4,7 +4,6 @@
 use std::{
     io::{BufWriter, stderr, stdout},
     process::ExitCode,
-    time::SystemTime,
 };
 
 use bgpd::cli::{Terminal, run};
@@ -13,14 +12,13 @@ use bgpd::cli::{Terminal, run};
 async fn main() -> ExitCode {
     let (mut out, mut err) = (BufWriter::new(stdout()), stderr());
     let mut terminal = Terminal {
-        out: &mut out,
-        err: &mut err,
         color: Terminal::colors_welcome(),
-        width: None,
+        columns: Terminal::columns_there(),
+        progress: Terminal::progress_welcome(),
         target: std::env::var("BGPD_TARGET")
             .ok()
             .filter(|target| !target.is_empty()),
-        clock: SystemTime::now,
+        ..Terminal::new(&mut out, &mut err)
     };
     let status = run(std::env::args_os(), &mut terminal).await;
     // What could not be written has been dealt with; a second try at exit would not do better.

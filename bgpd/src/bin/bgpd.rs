@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The daemon's command line.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use bgpd::{config, daemon};
+use bgpd::{cli::DaemonArguments, config, daemon};
 use clap::Parser;
 
-/// A BGP routing daemon for Linux hosts and route reflectors.
-#[derive(Debug, Parser)]
-#[command(name = "bgpd", version, about)]
-struct Arguments {
-    /// Configuration file (TOML)
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        default_value = "/etc/bgpd/bgpd.toml"
-    )]
-    config: PathBuf,
-    /// Read the configuration, say what is wrong with it, and exit
-    #[arg(long)]
-    check: bool,
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = DaemonArguments::parse();
     let config = match config::load(&arguments.config) {
         Ok(config) => config,
         Err(errors) => {

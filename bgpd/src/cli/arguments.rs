@@ -49,8 +49,8 @@ pub(super) struct Arguments {
 }
 
 const EPILOGUE: &str = "\
-Exit status: 0 done; 1 bgpd refused, or something broke; 2 wrong usage; 3 no bgpd answers;
-4 what was asked for does not exist.
+Exit status: 0 done; 1 bgpd refused, or something broke; 2 wrong usage, or `plan` has found
+differences; 3 no bgpd answers; 4 what was asked for does not exist.
 
 Words of other tools work too: `show protocols`, `show route [for ADDRESS]`, `global rib`.";
 
@@ -111,10 +111,19 @@ pub(super) enum Command {
     /// Read the configuration file again
     #[command(alias = "configure")]
     Reload,
+    /// What a configuration file would change, were it read now; exit status 2 if anything
+    Plan(PlanArgs),
     /// A script that completes these commands in a shell
-    Completion {
+    #[command(alias = "completion")]
+    Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+    /// Writes the pages of the manual
+    Man {
+        /// Where to
+        #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+        directory: std::path::PathBuf,
     },
     /// As in birdcl
     #[command(hide = true)]
@@ -488,6 +497,19 @@ impl AddArgs {
             blackhole: self.blackhole,
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PlanArgs {
+    /// The file; `-` is standard input
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub file: std::path::PathBuf,
+    /// How many routes of each kind are shown
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u16).range(..=1000))]
+    pub examples: u16,
+    /// How long routes are looked at
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(..=25))]
+    pub time_limit: u64,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

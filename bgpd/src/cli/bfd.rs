@@ -55,7 +55,9 @@ pub(super) async fn command(
         ">Downs",
         "Info",
     ];
-    Ok(Columns::new(headings).print(print.out, &rows)?)
+    Ok(Columns::new(headings)
+        .within(print.columns)
+        .print(print.out, &rows)?)
 }
 
 fn row(session: &BfdStatus, paint: Paint) -> [Cell; 8] {

@@ -23,8 +23,8 @@ use crate::{
     },
     config::{DefinedSet, PeerName, Policies, PolicyDefinition},
     control::{
-        BfdStatus, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus,
-        PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+        BfdStatus, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder, PeerStatus, Plan,
+        PlanRequest, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
     },
 };
 
@@ -361,6 +361,16 @@ impl Client {
     pub async fn reload(&mut self) -> Result<Vec<String>, Failure> {
         let answer = self.rpc.reload(v1::ReloadRequest {}).await;
         Ok(self.failed(answer)?.changes)
+    }
+
+    /// What a configuration would change.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn plan(&mut self, request: &PlanRequest) -> Result<Plan, Failure> {
+        let answer = self.rpc.plan(request.to_protobuf()).await;
+        Ok(Plan::from_protobuf(self.failed(answer)?)?)
     }
 
     async fn next<T>(&self, pages: &mut Streaming<T>) -> Result<Option<T>, Failure> {

@@ -5,14 +5,16 @@ use super::{
     Client, Failure, Printer,
     columns::{Cell, Columns},
     json,
-    terminal::Paint,
+    terminal::{Paint, Progress},
 };
 use crate::control::{FibRoute, FibState};
 
 pub(super) async fn print(client: &mut Client, print: &mut Printer<'_>) -> Result<(), Failure> {
+    let mut progress = Progress::new(print.progress.then_some(&mut *print.err), "kernel routes");
     if print.json {
         let mut array = json::Array::default();
         let each = |routes: Vec<FibRoute>| {
+            progress.add(routes.len());
             routes
                 .iter()
                 .try_for_each(|route| array.push(print.out, &json::FibView::from(route)))
@@ -20,14 +22,16 @@ pub(super) async fn print(client: &mut Client, print: &mut Printer<'_>) -> Resul
         client.fib(each).await?;
         return array.finish(print.out);
     }
-    let mut columns = Columns::new(["Network", "Target", ">Metric", "State"]);
+    let mut columns = Columns::new(["Network", "Target", ">Metric", "State"]).within(print.columns);
     let mut found = false;
     let each = |routes: Vec<FibRoute>| {
         found |= !routes.is_empty();
+        progress.add(routes.len());
         let rows: Vec<_> = routes.iter().map(|route| row(route, print.paint)).collect();
         Ok(columns.print(print.out, &rows)?)
     };
     client.fib(each).await?;
+    drop(progress);
     if !found {
         writeln!(print.out, "No kernel routes are wanted.")?;
     }

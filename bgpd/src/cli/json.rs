@@ -3,6 +3,7 @@
 
 mod bfd;
 mod peers;
+mod plan;
 mod policy;
 mod routes;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 pub(super) use self::{
     bfd::{BfdView, method as bfd_method},
     peers::{NeighborView, StatusView, state},
+    plan::PlanView,
     routes::{ExplanationView, FibView, RouteView, source},
 };
 use super::Failure;

@@ -127,7 +127,9 @@ async fn show(
         ">Advertised",
         "Info",
     ];
-    Ok(Columns::new(headings).print(print.out, &rows)?)
+    Ok(Columns::new(headings)
+        .within(print.columns)
+        .print(print.out, &rows)?)
 }
 
 fn row(peer: &PeerStatus, paint: Paint) -> [Cell; 8] {

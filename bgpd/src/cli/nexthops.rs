@@ -19,7 +19,7 @@ pub(super) fn print(next_hops: &[NextHopStatus], print: &mut Printer<'_>) -> Res
         writeln!(print.out, "No next hop is in use.")?;
         return Ok(());
     }
-    let mut columns = Columns::new(["Next Hop", "Way", ">Cost", ">Prefixes"]);
+    let mut columns = Columns::new(["Next Hop", "Way", ">Cost", ">Prefixes"]).within(print.columns);
     let rows: Vec<_> = next_hops
         .iter()
         .map(|next_hop| {

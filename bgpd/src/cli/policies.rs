@@ -106,7 +106,9 @@ fn print_sets(sets: &[&DefinedSet], kind: SetKind, print: &mut Printer<'_>) -> R
             rows.push([name.into(), "(empty)".into()]);
         }
     }
-    Ok(Columns::new(["Name", "Members"]).print(print.out, &rows)?)
+    Ok(Columns::new(["Name", "Members"])
+        .within(print.columns)
+        .print(print.out, &rows)?)
 }
 
 fn print_policies(policies: &[&PolicyDefinition], print: &mut Printer<'_>) -> Result<(), Failure> {

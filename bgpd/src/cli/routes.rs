@@ -11,7 +11,7 @@ use super::{
     columns::{Cell, Columns},
     json,
     status::elapsed,
-    terminal::Paint,
+    terminal::{Paint, Progress},
 };
 use crate::control::{Route, RouteQuery};
 
@@ -55,10 +55,12 @@ pub(super) async fn show(
     print: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     let mut found = false;
+    let mut progress = Progress::new(print.progress.then_some(&mut *print.err), "routes");
     if print.json {
         let mut array = json::Array::default();
         let each = |routes: Vec<Route>| {
             found |= !routes.is_empty();
+            progress.add(routes.len());
             routes
                 .iter()
                 .try_for_each(|route| array.push(print.out, &json::RouteView::from(route)))
@@ -68,14 +70,17 @@ pub(super) async fn show(
     } else {
         let mut columns = Columns::new([
             "  ", "Network", "Next Hop", "From", "AS_PATH", "Age", "Attrs",
-        ]);
+        ])
+        .within(print.columns);
         let each = |routes: Vec<Route>| {
             found |= !routes.is_empty();
+            progress.add(routes.len());
             let rows: Vec<_> = routes.iter().map(|route| row(route, print.paint)).collect();
             Ok(columns.print(print.out, &rows)?)
         };
         client.routes(query, each).await?;
     }
+    drop(progress);
     match query.prefix {
         Some((prefix, _)) if !found => {
             Err(Failure::NotFound(format!("{prefix} is not in the table")))

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::{IpAddr, SocketAddr},
+    path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -28,12 +29,14 @@ use crate::{
     config::{Config, PeerName, Policies},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
-        PeerOrder, PeerStatus, PrefixMatch, Route, RouteQuery, Status, WatchEvent, WatchFilter,
+        PeerOrder, PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status,
+        WatchEvent, WatchFilter,
     },
     peer::{Peer, PeerEvent},
 };
 
 mod peers;
+mod plan;
 mod routes;
 
 pub(super) use routes::route;
@@ -98,6 +101,10 @@ pub(super) struct Door {
     pub(super) fib: Option<Fib>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) bfd: Bfd,
+    /// Where the configuration is.
+    pub(super) path: Arc<Path>,
+    /// One plan at a time is made.
+    pub(super) planning: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Door {
@@ -374,6 +381,10 @@ impl Control for Door {
             .await
             .map_err(|_| ControlError::ShuttingDown)?
             .map_err(ControlError::Invalid)
+    }
+
+    async fn plan(&self, request: PlanRequest) -> Result<Plan, ControlError> {
+        self.make_plan(request).await
     }
 }
 

@@ -389,7 +389,7 @@ pub(super) fn prefix(network: ipnetwork::IpNetwork) -> Option<Prefix> {
 }
 
 /// As `ip route` prints it, after the prefix.
-fn target(route: &fib_netlink::Route) -> String {
+pub(super) fn target(route: &fib_netlink::Route) -> String {
     let mut text = route.target.to_string();
     if let Some(source) = route.source {
         text.push_str(" src ");

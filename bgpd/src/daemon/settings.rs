@@ -12,7 +12,10 @@ use bgp_proto::{
     LongLivedFamily, NextHop, Origin, PathAttributes, RestartFamily,
 };
 use ipnetwork::IpNetwork;
-use rib::{Disposition, NextHopMode, PathsSent, PeerId, Policy, RibConfig, RouteBatch};
+use rib::{
+    Disposition, NextHopMode, PathsSent, PeerId, Policy, ProposedPeer, Relation, RibConfig,
+    RouteBatch,
+};
 use tracing::warn;
 
 use super::{
@@ -58,11 +61,7 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
         address: neighbor.address,
         session: session(id, neighbor, around),
         route_reflector_client: neighbor.route_reflector_client,
-        next_hop: match neighbor.next_hop {
-            config::NextHopMode::Auto => NextHopMode::Auto,
-            config::NextHopMode::ToSelf => NextHopMode::ToSelf,
-            config::NextHopMode::Unchanged => NextHopMode::Unchanged,
-        },
+        next_hop: next_hop(neighbor),
         is_gateway: neighbor.gateway == config::Gateway::Direct,
         import,
         export,
@@ -81,6 +80,37 @@ pub(super) fn plan(id: PeerId, neighbor: &Neighbor, around: &Circumstances<'_>) 
     PeerPlan {
         settings,
         endpoint: endpoint(neighbor),
+    }
+}
+
+fn next_hop(neighbor: &Neighbor) -> NextHopMode {
+    match neighbor.next_hop {
+        config::NextHopMode::Auto => NextHopMode::Auto,
+        config::NextHopMode::ToSelf => NextHopMode::ToSelf,
+        config::NextHopMode::Unchanged => NextHopMode::Unchanged,
+    }
+}
+
+/// What a neighbour would be to the tables.
+pub(super) fn proposed(neighbor: &Neighbor) -> ProposedPeer {
+    let (import, export) = policies(neighbor);
+    let relation = match (neighbor.peer_as, neighbor.route_reflector_client) {
+        // Known when it has said who it is.
+        (Asn(0), _) => None,
+        (_, true) if neighbor.is_internal() => Some(Relation::Client),
+        _ if neighbor.is_internal() => Some(Relation::Internal),
+        _ if neighbor.is_member => Some(Relation::Member),
+        _ => Some(Relation::External),
+    };
+    ProposedPeer {
+        import,
+        export,
+        relation,
+        next_hop: next_hop(neighbor),
+        allow_own_as: neighbor.allow_own_as,
+        weight: neighbor.weight,
+        terms: neighbor.terms.clone(),
+        paths_sent: paths_sent(neighbor),
     }
 }
 

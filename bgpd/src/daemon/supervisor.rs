@@ -157,6 +157,8 @@ impl Supervisor {
             fib: kernel.as_ref().map(|(fib, _)| fib.clone()),
             requests: request_sender,
             bfd: Bfd::new(clock),
+            path: path.as_path().into(),
+            planning: Arc::default(),
         };
         let mut supervisor = Self {
             path,

@@ -173,12 +173,10 @@ async fn without_a_daemon_the_user_learns_what_was_tried() {
         let target = Some(format!("unix:{}", nowhere.display()));
         let mut out = Vec::new();
         let mut terminal = Terminal {
-            out: &mut out,
-            err: &mut err,
-            color: false,
             width: Some(100),
             target,
             clock,
+            ..Terminal::new(&mut out, &mut err)
         };
         assert_eq!(
             run(arguments.into_iter().map(Into::into), &mut terminal).await,
@@ -208,12 +206,10 @@ async fn something_else_at_the_address_is_not_taken_for_bgpd() {
 
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut terminal = Terminal {
-        out: &mut out,
-        err: &mut err,
-        color: false,
         width: Some(100),
         target: Some(target),
         clock,
+        ..Terminal::new(&mut out, &mut err)
     };
     assert_eq!(
         run(["bgpctl", "status"].map(Into::into), &mut terminal).await,
@@ -242,12 +238,9 @@ async fn a_connection_that_breaks_is_said_to_have_broken() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let target = Some(target);
     let mut terminal = Terminal {
-        out: &mut out,
-        err: &mut err,
-        color: false,
-        width: None,
         target,
         clock,
+        ..Terminal::new(&mut out, &mut err)
     };
     assert_eq!(
         run(["bgpctl", "status"].map(Into::into), &mut terminal).await,
@@ -267,12 +260,9 @@ async fn wrong_usage_is_wrong_without_a_daemon_too() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let target = Some("unix:/nonexistent/bgpd.sock".to_owned());
         let mut terminal = Terminal {
-            out: &mut out,
-            err: &mut err,
-            color: false,
-            width: None,
             target,
             clock,
+            ..Terminal::new(&mut out, &mut err)
         };
         let arguments = ["bgpctl"]
             .into_iter()
@@ -439,22 +429,157 @@ async fn completion_needs_no_daemon() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let target = Some("unix:/nonexistent/bgpd.sock".to_owned());
     let mut terminal = Terminal {
-        out: &mut out,
-        err: &mut err,
-        color: false,
         width: Some(100),
         target,
         clock,
+        ..Terminal::new(&mut out, &mut err)
     };
     assert_eq!(
         run(
-            ["bgpctl", "completion", "bash"].map(Into::into),
+            ["bgpctl", "completions", "bash"].map(Into::into),
             &mut terminal
         )
         .await,
         0
     );
     assert!(String::from_utf8(out).expect("text").contains("_bgpctl()"));
+}
+
+/// What a shell makes of the script, where there is one: the words that begin with what was typed.
+#[tokio::test]
+async fn completions_complete_in_each_shell() {
+    for (shell, mark) in [
+        ("bash", "complete -F _bgpctl"),
+        ("zsh", "#compdef bgpctl"),
+        ("fish", "complete -c bgpctl"),
+    ] {
+        let (script, _, status) = alone(&format!("completions {shell}")).await;
+        assert!(status == 0 && script.contains(mark), "{shell}: {script}");
+        for command in ["explain", "neighbor", "completions"] {
+            assert!(script.contains(command), "{shell}: no {command}");
+        }
+    }
+    let (script, ..) = alone("completions bash").await;
+    let script = script
+        + "COMP_WORDS=(bgpctl expl) COMP_CWORD=1; _bgpctl bgpctl expl bgpctl; echo \"${COMPREPLY[@]}\"";
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .output()
+        .expect("bash");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "explain\n");
+}
+
+#[tokio::test]
+async fn every_command_has_a_page_of_the_manual() {
+    let directory = std::env::temp_dir().join(format!("bgpd-man-{}", std::process::id()));
+    let (out, err, status) = alone(&format!("man {}", directory.display())).await;
+    assert_eq!((out.as_str(), err.as_str(), status), ("", "", 0));
+    for page in [
+        "bgpctl.1",
+        "bgpctl-explain.1",
+        "bgpctl-route.1",
+        "bgpctl-route-add.1",
+        "bgpd.8",
+    ] {
+        let text = std::fs::read_to_string(directory.join(page)).expect(page);
+        assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
+    }
+    std::fs::remove_dir_all(directory).expect("removed");
+    let (_, err, status) = alone("man /dev/null/here").await;
+    assert!(status == 1 && err.contains("/dev/null/here"), "{err}");
+}
+
+#[tokio::test]
+async fn a_plan_says_what_would_change_and_so_does_its_status() {
+    let served = Fake::default().serve().await;
+    let directory = std::env::temp_dir().join(format!("bgpd-plan-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("made");
+    let mut all = Vec::new();
+    for (name, text) in [
+        ("new.toml", "[global]\nas = 64512\n"),
+        ("same.toml", ""),
+        ("wrong.toml", "[global]\nasn = 64512\n"),
+    ] {
+        let path = directory.join(name);
+        std::fs::write(&path, text).expect("written");
+        all.push(transcript(&served, &format!("plan {}", path.display())).await);
+    }
+    let absent = directory.join("absent.toml");
+    all.push(transcript(&served, &format!("plan {}", absent.display())).await);
+    let place = format!("{}/", directory.display());
+    let all: Vec<String> = all.iter().map(|text| text.replace(&place, "")).collect();
+    golden("plan", &all);
+
+    let command = format!("--json plan {}", directory.join("new.toml").display());
+    let (out, err, status) = bgpctl(&served, &command, &mut Vec::new()).await;
+    assert_eq!((err.as_str(), status), ("", 2));
+    serde_json::from_str::<serde_json::Value>(&out).expect("one JSON document");
+    compare("plan.json", &out);
+    std::fs::remove_dir_all(directory).expect("removed");
+}
+
+#[tokio::test]
+async fn tables_fit_the_terminal_and_lose_nothing() {
+    let served = Fake::default().serve().await;
+    let mut all = Vec::new();
+    for columns in [80, 40] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut terminal = Terminal {
+            columns: Some(columns),
+            target: Some(format!("unix:{}", served.socket.display())),
+            ..Terminal::new(&mut out, &mut err)
+        };
+        let status = run(["bgpctl", "route"].map(Into::into), &mut terminal).await;
+        assert_eq!(status, 0);
+        let text = String::from_utf8(out).expect("text");
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(
+            columns == 40 || widest <= Some(columns),
+            "{widest:?}\n{text}"
+        );
+        let words = |text: &str| {
+            let mut words: Vec<String> = text.split_whitespace().map(Into::into).collect();
+            words.sort();
+            words
+        };
+        let (whole, ..) = bgpctl(&served, "route", &mut Vec::new()).await;
+        assert_eq!(words(&text), words(&whole));
+        all.push(text);
+    }
+    golden("routes-narrow", &all);
+}
+
+#[tokio::test]
+async fn a_long_listing_says_how_far_it_is_and_wipes_that_away() {
+    let served = Fake {
+        many: Some(20_000),
+        ..Fake::default()
+    }
+    .serve()
+    .await;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut terminal = Terminal {
+        progress: true,
+        target: Some(format!("unix:{}", served.socket.display())),
+        ..Terminal::new(&mut out, &mut err)
+    };
+    let status = run(["bgpctl", "route"].map(Into::into), &mut terminal).await;
+    assert_eq!(status, 0);
+    let err = String::from_utf8(err).expect("text");
+    assert_eq!(err, "\r8192 routes\r16384 routes\r\u{1b}[K");
+}
+
+/// What a command says that asks no daemon.
+async fn alone(command: &str) -> (String, String, u8) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut terminal = Terminal {
+        target: Some("unix:/nonexistent/bgpd.sock".to_owned()),
+        ..Terminal::new(&mut out, &mut err)
+    };
+    let arguments = ["bgpctl"].into_iter().chain(command.split(' '));
+    let status = run(arguments.map(Into::into), &mut terminal).await;
+    let text = |octets| String::from_utf8(octets).expect("text");
+    (text(out), text(err), status)
 }
 
 #[tokio::test]
@@ -496,12 +621,10 @@ async fn bgpctl(
     let mut err = Vec::new();
     let target = Some(format!("unix:{}", served.socket.display()));
     let mut terminal = Terminal {
-        out,
-        err: &mut err,
-        color: false,
         width: Some(100),
         target,
         clock,
+        ..Terminal::new(out, &mut err)
     };
     let arguments = ["bgpctl"]
         .into_iter()

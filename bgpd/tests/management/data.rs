@@ -13,8 +13,9 @@ use bgp_proto::{
     RouterId,
 };
 use bgpd::control::{
-    AddPathStatus, BfdStatus, FamilyStatus, FibRoute, FibState, LastError, MessageCounts,
-    NextHopStatus, PeerStatus, Route, RouteSource, SessionState, Way,
+    AddPathStatus, BfdStatus, Effect, Example, FamilyStatus, FibRoute, FibState, Forecast,
+    LastError, MessageCounts, NextHopStatus, PeerForecast, PeerStatus, Plan, PlannedChange, Route,
+    RouteSource, SessionState, Tally, Way,
 };
 
 /// An address, or a neighbour that is called by it.
@@ -423,4 +424,91 @@ name = "unused"
 "#;
     let config = bgpd::config::parse(text, "example.toml");
     config.expect("an example").policies
+}
+
+/// What a configuration would change.
+pub(crate) fn plan() -> Plan {
+    let change = |text: &str, effect, peer: Option<&str>, keys: &[&str]| PlannedChange {
+        text: text.to_owned(),
+        effect,
+        peer: peer.map(ip),
+        keys: keys.iter().map(ToString::to_string).collect(),
+    };
+    let tally = |count, examples: &[(&str, &str)]| Tally {
+        count,
+        examples: examples
+            .iter()
+            .map(|(network, text)| Example {
+                prefix: prefix(network),
+                text: (*text).to_owned(),
+            })
+            .collect(),
+    };
+    let import = Forecast {
+        added: Tally::default(),
+        removed: tally(12, &[("10.244.1.0/26", "rejected by import policy")]),
+        changed: tally(
+            1,
+            &[("10.244.2.0/26", "LOCAL_PREF 100 -> 200, MED none -> 5")],
+        ),
+    };
+    let kernel = Forecast {
+        added: tally(1, &[("10.244.7.0/26", "blackhole table 254 metric 32")]),
+        removed: tally(
+            12,
+            &[("10.244.1.0/26", "via 192.0.2.1 table 254 metric 32")],
+        ),
+        changed: Tally::default(),
+    };
+    Plan {
+        changes: vec![
+            change(
+                "neighbour 192.0.2.1 updated (import-policy)",
+                Effect::Live,
+                Some("192.0.2.1"),
+                &["import-policy"],
+            ),
+            change(
+                "neighbour 192.0.2.2 restarted (hold-time)",
+                Effect::SessionRestarts,
+                Some("192.0.2.2"),
+                &["hold-time"],
+            ),
+            change(
+                "neighbour 192.0.2.9 added (AS 65009)",
+                Effect::SessionStarts,
+                Some("192.0.2.9"),
+                &[],
+            ),
+            change(
+                "static route 10.244.7.0/26 blackhole added",
+                Effect::Live,
+                None,
+                &[],
+            ),
+            change(
+                "global.shards changed: takes effect when bgpd is restarted",
+                Effect::NeedsRestart,
+                None,
+                &["global.shards"],
+            ),
+        ],
+        peers: vec![PeerForecast {
+            peer: ip("192.0.2.1"),
+            import,
+            export: Forecast {
+                added: tally(1, &[("10.244.7.0/26", "our own")]),
+                ..Forecast::default()
+            },
+        }],
+        best: Forecast {
+            removed: tally(12, &[("10.244.1.0/26", "from 192.0.2.1")]),
+            ..Forecast::default()
+        },
+        kernel,
+        prefixes: 1234,
+        is_partial: true,
+        notes: vec!["what 192.0.2.9 sends is known when its session is up".to_owned()],
+        warnings: vec!["new.toml:9:1: `description` is empty".to_owned()],
+    }
 }

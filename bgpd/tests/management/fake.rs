@@ -17,9 +17,9 @@ use bgpd::{
     config::PeerName,
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
-        PeerOrder, PeerStatus, PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, PrefixMatch,
-        ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Status, Table, Verdict, WatchEvent,
-        WatchFilter,
+        PeerOrder, PeerStatus, Plan, PlanRequest, PolicyChange, PolicyHit, PolicyPoint,
+        PolicyTrace, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Status, Table,
+        Verdict, WatchEvent, WatchFilter,
     },
 };
 use tokio::sync::{Notify, mpsc};
@@ -300,6 +300,21 @@ impl Control for Fake {
             .iter()
             .filter(|(found, _)| *found == prefix("10.244.7.0/26"))
             .count() as u64)
+    }
+
+    async fn plan(&self, request: PlanRequest) -> Result<Plan, ControlError> {
+        if request.text.contains("asn =") {
+            let text = format!(
+                "{}:2:1: there is no key `asn` here; is `as` meant?",
+                request.file
+            );
+            return Err(ControlError::Invalid(text));
+        }
+        Ok(if request.text.is_empty() {
+            Plan::default()
+        } else {
+            crate::data::plan()
+        })
     }
 
     async fn reload(&self) -> Result<Vec<String>, ControlError> {

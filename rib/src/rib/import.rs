@@ -17,7 +17,7 @@ use crate::{
 
 /// A path as import leaves it.
 #[derive(Clone, Debug)]
-struct Arrival {
+pub(super) struct Arrival {
     attributes: Attributes,
     rare: Option<Arc<Rare>>,
     refused: Option<Unusable>,
@@ -56,7 +56,7 @@ impl Arrival {
 }
 
 /// What import made of attributes, by their number and where packets go.
-type Arrivals = Memo<(u64, Disposition), Arrival>;
+pub(super) type Arrivals = Memo<(u64, Disposition), Arrival>;
 
 impl Rib {
     pub(super) fn apply(&mut self, batch: &RouteBatch, now: Instant) {
@@ -293,6 +293,28 @@ impl Rib {
                     self.replace(*prefix, &path, arrival.imported_only());
                 }
             }
+        }
+    }
+
+    /// A path of a neighbour as import would leave it now.
+    pub(super) fn imported_again(
+        &mut self,
+        prefix: Prefix,
+        path: &Path,
+        known: &mut Arrivals,
+    ) -> Path {
+        let (source, received) = (path.source, path.received().clone());
+        let (values, disposition) = (received.unpack(), path.arrived_as());
+        let mut arrival = self.without_policy(source, &received, &values, disposition);
+        if let Some(policy) = self.import_policy(source) {
+            arrival = self.arrival(&policy, prefix, source, &arrival, known);
+        }
+        Path {
+            attributes: arrival.attributes,
+            rare: arrival.rare,
+            refused: arrival.refused,
+            weight: self.weight(source),
+            ..path.clone()
         }
     }
 

@@ -52,7 +52,7 @@ pub(crate) fn prefix(number: usize) -> Prefix {
     PREFIXES[number].parse().unwrap()
 }
 
-fn received(number: usize) -> PathAttributes {
+pub(crate) fn received(number: usize) -> PathAttributes {
     let paths: [&[u32]; 3] = [&[65001], &[65001, 65007], &[65001, 65008, 65009]];
     let mut set = attributes(1, paths[number % 3]);
     if number >= 3 {
@@ -62,7 +62,7 @@ fn received(number: usize) -> PathAttributes {
     set
 }
 
-fn compiled((body, accept): &Body) -> Policy {
+pub(crate) fn compiled((body, accept): &Body) -> Policy {
     let default = if *accept {
         Verdict::Accept
     } else {

@@ -13,6 +13,7 @@ mod allocations;
 mod confederation;
 mod decision;
 mod feed;
+mod forecast;
 mod imported_only;
 mod interpreter;
 mod long_lived;

@@ -136,7 +136,7 @@ fn actions() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn bodies() -> impl Strategy<Value = Body> {
+pub(crate) fn bodies() -> impl Strategy<Value = Body> {
     let leaf = prop_oneof![
         6 => actions().prop_map(Statement::Act),
         1 => Just(Statement::Accept),
