@@ -16,7 +16,7 @@ pub struct KernelRoute {
 }
 
 /// A route without its destination: what the kernel holds for a prefix.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Held {
     /// The table it is in.
     pub table: u32,

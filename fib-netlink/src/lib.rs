@@ -29,6 +29,7 @@
 
 mod config;
 mod event;
+mod held;
 mod kernel;
 mod learn;
 mod links;

@@ -21,7 +21,8 @@ use crate::learn::Learned;
 use crate::links::Links;
 use crate::objects::Objects;
 use crate::plan::{Goal, Ownership};
-use crate::table::{MAIN, Marks, Table};
+use crate::slots::At;
+use crate::table::{MAIN, Mark, Slot, Table};
 use crate::track::{Tracker, View};
 use crate::trouble::Troubles;
 use crate::wants::{Need, Resolved, Want, WantId, Wants, resolve};
@@ -56,7 +57,7 @@ pub struct Reconciler {
     learned: Learned,
     troubles: Troubles,
     objects: Objects,
-    queue: VecDeque<IpNetwork>,
+    queue: VecDeque<At>,
     /// Operations that the kernel has not answered yet.
     under_way: usize,
     /// What was heard of prefixes with operations under way.
@@ -202,35 +203,32 @@ impl Reconciler {
             let resolved = resolve(&want, &self.links, &self.tracker);
             self.wants.insert(want, resolved)
         });
-        let (before, slot) = self.table.desire(prefix, Some(id));
-        slot.marks.touched = true;
+        let (before, at) = self.table.desire(&prefix, Some(id));
+        let slot = self.table.slot_mut(at);
+        slot.marks.put(Mark::Touched, true);
         if before == Some(id) {
             self.wants.release(id);
             return;
         }
-        slot.marks.satisfied = false;
-        slot.marks.stolen = false;
+        slot.marks.put(Mark::Satisfied, false);
+        slot.marks.put(Mark::Stolen, false);
         self.way_changed(&prefix);
         self.release(before);
         self.troubles.clear(&prefix);
-        self.enqueue(prefix);
+        self.enqueue(at);
         self.user_came(id);
     }
 
     fn withdraw(&mut self, prefix: IpNetwork) {
-        let (before, slot) = self.table.desire(prefix, None);
-        slot.marks = Marks {
-            touched: true,
-            queued: slot.marks.queued,
-            under_way: slot.marks.under_way,
-            again: slot.marks.again,
-            ..Marks::default()
-        };
+        let (before, at) = self.table.desire(&prefix, None);
+        let marks = &mut self.table.slot_mut(at).marks;
+        marks.keep(&[Mark::Queued, Mark::Again, Mark::Mentioned]);
+        marks.put(Mark::Touched, true);
         self.way_changed(&prefix);
         self.release(before);
         self.troubles.clear(&prefix);
         self.news.troubled.remove(&prefix);
-        self.enqueue(prefix);
+        self.enqueue(at);
     }
 
     fn release(&mut self, want: Option<WantId>) {
@@ -247,14 +245,17 @@ impl Reconciler {
     pub fn converged(&mut self) {
         if !std::mem::replace(&mut self.swept, true) {
             self.sweep_at = None;
-            self.enqueue_where(|_, marks, wanted| !wanted && !marks.queued);
+            self.enqueue_where(|slot| slot.wanted.is_none());
         }
     }
 
     /// Nothing of ours shall be left.
     pub fn remove_all(&mut self) {
         let wanted = self.table.iter().filter(|(_, slot)| slot.wanted.is_some());
-        for prefix in wanted.map(|(prefix, _)| *prefix).collect::<Vec<_>>() {
+        for prefix in wanted
+            .map(|(at, _)| self.table.prefix(at))
+            .collect::<Vec<_>>()
+        {
             self.withdraw(prefix);
         }
         self.converged();
@@ -305,13 +306,11 @@ impl Reconciler {
         self.table.set_protocol(self.own.protocol);
         self.objects.set_protocol(self.own.protocol);
         self.review_all();
-        self.changes
-            .prefixes
-            .extend(self.table.iter().map(|(prefix, _)| *prefix));
+        self.changes.prefixes.extend(self.table.prefixes());
         self.changes.links = true;
         self.resync_at = Some(now);
         self.settle(now);
-        self.enqueue_where(|_, _, _| true);
+        self.enqueue_where(|_| true);
     }
 
     fn wanted_metrics(&self) -> BTreeSet<u32> {
@@ -327,43 +326,47 @@ impl Reconciler {
         &self.config
     }
 
-    /// What shall be in the kernel for a prefix; nothing if no device leads there.
-    fn goal(&self, prefix: &IpNetwork) -> Option<Goal> {
-        let id = self.table.slot(prefix)?.wanted?;
+    /// What shall be in the kernel at a place; nothing if no device leads there.
+    fn goal(&self, at: At) -> Option<Goal> {
+        let id = self.table.slot(at).wanted?;
         let want = self.wants.want(id)?;
         let metric = want.metric.unwrap_or(self.config.metric);
         let table = want.table.unwrap_or(self.config.table);
         match self.wants.resolved(id)? {
             Resolved::Ready(way) => Some(Goal {
                 table,
-                metric: stored_metric(prefix, metric),
+                metric: stored_metric(&self.table.prefix(at), metric),
                 way: self.wants.object(id).unwrap_or(way).clone(),
             }),
             Resolved::Waiting => None,
         }
     }
 
-    fn enqueue(&mut self, prefix: IpNetwork) {
-        if let Some(slot) = self.table.slot_mut(&prefix)
-            && !std::mem::replace(&mut slot.marks.queued, true)
-        {
-            self.queue.push_back(prefix);
+    fn enqueue(&mut self, at: At) {
+        if !self.table.slot_mut(at).marks.replace(Mark::Queued, true) {
+            self.queue.push_back(at);
         }
     }
 
-    fn enqueue_where(&mut self, which: impl Fn(&IpNetwork, Marks, bool) -> bool) {
-        let all = self.table.iter();
-        let chosen = all.filter(|(prefix, slot)| which(prefix, slot.marks, slot.wanted.is_some()));
-        for prefix in chosen.map(|(prefix, _)| *prefix).collect::<Vec<_>>() {
-            self.enqueue(prefix);
+    fn enqueue_prefix(&mut self, prefix: &IpNetwork) {
+        if let Some(at) = self.table.find(prefix) {
+            self.enqueue(at);
+        }
+    }
+
+    fn enqueue_where(&mut self, which: impl Fn(&Slot) -> bool) {
+        let chosen = self.table.iter().filter(|(_, slot)| which(slot));
+        for at in chosen.map(|(at, _)| at).collect::<Vec<_>>() {
+            self.enqueue(at);
         }
     }
 
     /// What is desired leads another way: looks at the routes that desire it, and at no other.
     fn enqueue_users(&mut self, id: WantId) {
-        for prefix in self.table.that_want(id).collect::<Vec<_>>() {
+        for at in self.table.that_want(id).collect::<Vec<_>>() {
+            let prefix = self.table.prefix(at);
             self.troubles.clear(&prefix);
-            self.enqueue(prefix);
+            self.enqueue(at);
             self.way_changed(&prefix);
         }
     }

@@ -3,17 +3,15 @@
 //!
 //! The kernel's half is kept by its notifications and corrected by dumps. It is a mirror: nothing here decides anything.
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use ipnetwork::IpNetwork;
-use smallvec::SmallVec;
 
-use crate::kernel::{Held, KernelRoute, Kind, Way, truncated};
+use crate::held::{HeldId, Helds, List, is_candidate};
+use crate::kernel::{Held, KernelRoute, Way, truncated};
 use crate::plan::{Operation, Verb};
-use crate::slots::Slots;
+use crate::slots::{At, Slots};
 use crate::wants::WantId;
 
 /// The kernel's main table: the one by which it, and we, look up next hops.
@@ -22,48 +20,100 @@ pub(crate) const MAIN: u32 = 254;
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) slots: Slots,
-    ways: Ways,
+    helds: Helds,
     /// How many routes of other programs, and desired ones, there are by prefix length, per family: a lookup visits only
     /// lengths that exist.
     lengths: [Lengths; 2],
-    /// How many hops of held routes lead out of a device.
-    devices: HashMap<u32, usize>,
-    /// How many held routes name a next-hop object of ours.
-    objects: HashMap<u32, usize>,
     /// Our protocol: routes that carry it are no way to a next hop.
     protocol: u8,
-    generation: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) wanted: Option<WantId>,
-    held: SmallVec<[Held; 1]>,
-    generation: u32,
+    held: HeldId,
     pub(crate) marks: Marks,
+    /// Operations that the kernel has not answered yet.
+    pub(crate) under_way: u8,
+    /// Length of the prefix; none is so long as that of a slot that is nobody's.
+    pub(crate) length: u8,
+}
+
+const NOBODY: u8 = u8::MAX;
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            wanted: None,
+            held: HeldId::NOTHING,
+            marks: Marks::default(),
+            under_way: 0,
+            length: NOBODY,
+        }
+    }
+}
+
+impl Slot {
+    /// For a prefix of that length.
+    pub(crate) fn of(length: u8) -> Self {
+        Self {
+            length,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_taken(&self) -> bool {
+        self.length != NOBODY
+    }
 }
 
 /// What the reconciler remembers of a slot.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent marks of one octet each"
-)]
-pub(crate) struct Marks {
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Marks(u8);
+
+/// One of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mark {
     /// It waits in the queue.
-    pub(crate) queued: bool,
+    Queued = 1,
     /// The kernel had what is desired when we last looked.
-    pub(crate) satisfied: bool,
+    Satisfied = 2,
     /// We wrote the route, it was not found.
-    pub(crate) written: bool,
+    Written = 4,
     /// Somebody desired something here in this run: nothing of ours is stale here.
-    pub(crate) touched: bool,
+    Touched = 8,
     /// The route was there and went without our doing.
-    pub(crate) stolen: bool,
-    /// Operations that the kernel has not answered yet.
-    pub(crate) under_way: u8,
-    /// Something changed meanwhile.
-    pub(crate) again: bool,
+    Stolen = 16,
+    /// Something changed while an operation was under way.
+    Again = 32,
+    /// The dump that is being read has mentioned it.
+    Mentioned = 64,
+}
+
+impl Marks {
+    pub(crate) fn has(self, mark: Mark) -> bool {
+        self.0 & mark as u8 != 0
+    }
+
+    pub(crate) fn put(&mut self, mark: Mark, value: bool) {
+        if value {
+            self.0 |= mark as u8;
+        } else {
+            self.0 &= !(mark as u8);
+        }
+    }
+
+    /// Puts a value, and says what was there.
+    pub(crate) fn replace(&mut self, mark: Mark, value: bool) -> bool {
+        let before = self.has(mark);
+        self.put(mark, value);
+        before
+    }
+
+    /// These and no others.
+    pub(crate) fn keep(&mut self, marks: &[Mark]) {
+        self.0 &= marks.iter().fold(0, |all, mark| all | *mark as u8);
+    }
 }
 
 #[derive(Debug)]
@@ -75,33 +125,10 @@ impl Default for Lengths {
     }
 }
 
-/// Ways that routes share.
-#[derive(Debug, Default)]
-struct Ways {
-    known: HashSet<Arc<Way>, RandomState>,
-    prune_at: usize,
-}
-
-impl Ways {
-    fn share(&mut self, way: &Arc<Way>) -> Arc<Way> {
-        if let Some(known) = self.known.get(way) {
-            return Arc::clone(known);
-        }
-        if self.known.len() >= self.prune_at {
-            self.known.retain(|way| Arc::strong_count(way) > 1);
-            self.prune_at = (2 * self.known.len()).max(WAYS);
-        }
-        self.known.insert(Arc::clone(way));
-        Arc::clone(way)
-    }
-}
-
-/// Below this many ways nobody looks for unused ones.
-const WAYS: usize = 1024;
-
 impl Table {
     pub(crate) fn new(protocol: u8) -> Self {
         Self {
+            helds: Helds::new(protocol),
             protocol,
             ..Self::default()
         }
@@ -110,62 +137,77 @@ impl Table {
     /// Another protocol is ours now; what counts as a way to a next hop is counted anew.
     pub(crate) fn set_protocol(&mut self, protocol: u8) {
         self.protocol = protocol;
-        self.lengths = [Lengths::default(), Lengths::default()];
-        let all = self
-            .slots
-            .iter()
-            .flat_map(|(prefix, slot)| slot.held.iter().map(move |held| (prefix, held)));
+        self.helds.set_protocol(protocol);
         let mut lengths = [Lengths::default(), Lengths::default()];
-        let desired = self.slots.iter().filter(|(_, slot)| slot.wanted.is_some());
-        let foreign = all.filter(|(_, held)| self.is_candidate(held));
-        for prefix in foreign
-            .map(|(prefix, _)| prefix)
-            .chain(desired.map(|(prefix, _)| prefix))
-        {
-            lengths[usize::from(prefix.is_ipv6())].0[usize::from(prefix.prefix())] += 1;
+        for (at, slot) in self.slots.iter() {
+            let count = self.helds.candidates(slot.held) + u32::from(slot.wanted.is_some());
+            lengths[usize::from(at.is_v6())].0[usize::from(slot.length)] += count;
         }
         self.lengths = lengths;
     }
 
-    pub(crate) fn slot(&self, prefix: &IpNetwork) -> Option<&Slot> {
-        self.slots.get(prefix)
+    pub(crate) fn find(&self, prefix: &IpNetwork) -> Option<At> {
+        self.slots.find(prefix)
     }
 
-    pub(crate) fn slot_mut(&mut self, prefix: &IpNetwork) -> Option<&mut Slot> {
-        self.slots.get_mut(prefix)
+    pub(crate) fn slot(&self, at: At) -> &Slot {
+        self.slots.at(at)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&IpNetwork, &Slot)> {
+    pub(crate) fn slot_mut(&mut self, at: At) -> &mut Slot {
+        self.slots.at_mut(at)
+    }
+
+    pub(crate) fn prefix(&self, at: At) -> IpNetwork {
+        self.slots.prefix(at)
+    }
+
+    /// What the kernel holds there.
+    pub(crate) fn held(&self, at: At) -> &[Held] {
+        self.held_by(self.slot(at))
+    }
+
+    pub(crate) fn held_by(&self, slot: &Slot) -> &[Held] {
+        self.helds.get(slot.held)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (At, &Slot)> {
         self.slots.iter()
     }
 
+    /// All prefixes that there is something of.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = IpNetwork> {
+        self.iter().map(|(at, _)| self.prefix(at))
+    }
+
     /// Forgets a slot that holds nothing.
-    pub(crate) fn tidy(&mut self, prefix: &IpNetwork) {
-        if self
-            .slots
-            .get(prefix)
-            .is_some_and(|slot| slot.wanted.is_none() && slot.held.is_empty() && !slot.marks.queued)
+    pub(crate) fn tidy(&mut self, at: At) {
+        let slot = self.slot(at);
+        if slot.wanted.is_none()
+            && slot.held == HeldId::NOTHING
+            && slot.under_way == 0
+            && !slot.marks.has(Mark::Queued)
         {
-            self.slots.remove(prefix);
+            self.slots.remove(at);
         }
     }
 
     /// Whether held routes lead out of a device, or might.
     pub(crate) fn uses_device(&self, index: u32) -> bool {
-        self.devices.contains_key(&index) || self.devices.contains_key(&0)
+        self.helds.use_device(index)
     }
 
     /// Whether held routes name a next-hop object.
     pub(crate) fn uses_object(&self, id: u32) -> bool {
-        self.objects.contains_key(&id)
+        self.helds.use_object(id)
     }
 
     /// A route that appeared. Returns whether anything changed, and whether the mirror may be wrong now.
-    pub(crate) fn appeared(&mut self, mut route: KernelRoute, replaces: bool) -> Outcome {
-        route.held.way = self.ways.share(&route.held.way);
+    pub(crate) fn appeared(&mut self, route: KernelRoute, replaces: bool) -> Outcome {
         let prefix = route.prefix;
         let new = route.held;
-        let held = self.held(&prefix);
+        let at = self.slots.entry(&prefix);
+        let held = self.held(at);
         if held.contains(&new) {
             return Outcome::Same;
         }
@@ -182,10 +224,10 @@ impl Table {
             (IpNetwork::V4(_), _) => replaces,
         };
         if takes_place {
-            let at = held.iter().position(same_place).unwrap_or_default();
-            self.put(prefix, at, Some(new));
+            let index = held.iter().position(same_place).unwrap_or_default();
+            self.put(at, index, Some(new));
         } else {
-            self.push(prefix, new);
+            self.push(at, new);
         }
         if takes_place && rivals > 1 {
             Outcome::Unsure
@@ -197,98 +239,103 @@ impl Table {
     /// A route that went.
     pub(crate) fn vanished(&mut self, route: &KernelRoute) -> Outcome {
         let gone = &route.held;
-        let held = self.held(&route.prefix);
+        let Some(at) = self.find(&route.prefix) else {
+            return Outcome::Same;
+        };
+        let held = self.held(at);
         let alike = |at: &Held| {
             at.table == gone.table && at.metric == gone.metric && at.protocol == gone.protocol
         };
         let exact = held
             .iter()
             .position(|at| alike(at) && at.way.satisfies(&gone.way));
-        if let Some(at) = exact {
-            self.put(route.prefix, at, None);
+        if let Some(index) = exact {
+            self.put(at, index, None);
             return Outcome::Changed;
         }
-        let Some(at) = held.iter().position(alike) else {
+        let Some(index) = held.iter().position(alike) else {
             return Outcome::Same;
         };
-        let rest = held.get(at).and_then(|known| known.without_hops(&gone.way));
+        let rest = held
+            .get(index)
+            .and_then(|known| known.without_hops(&gone.way));
         match rest {
-            Some(rest) if route.prefix.is_ipv6() => self.put(route.prefix, at, Some(rest)),
-            _ => self.put(route.prefix, at, None),
+            Some(rest) if route.prefix.is_ipv6() => self.put(at, index, Some(rest)),
+            _ => self.put(at, index, None),
         }
         Outcome::Unsure
     }
 
     /// The kernel did what an operation asked for.
-    pub(crate) fn done(&mut self, operation: &Operation) {
-        let prefix = operation.route.prefix;
-        let new = operation.route.held.clone();
-        let held = self.held(&prefix);
+    pub(crate) fn done(&mut self, at: At, operation: &Operation) {
+        let new = &operation.route.held;
+        let held = self.held(at);
         match operation.verb {
             Verb::Delete => {
-                if let Some(at) = held.iter().position(|at| *at == new) {
-                    self.put(prefix, at, None);
+                if let Some(index) = held.iter().position(|at| at == new) {
+                    self.put(at, index, None);
                 }
             }
             Verb::Add | Verb::Replace => {
                 let same_place = |at: &Held| at.table == new.table && at.metric == new.metric;
                 match held.iter().position(same_place) {
-                    Some(at) if operation.verb == Verb::Replace => self.put(prefix, at, Some(new)),
-                    _ => self.push(prefix, new),
+                    Some(index) if operation.verb == Verb::Replace => {
+                        self.put(at, index, Some(new.clone()));
+                    }
+                    _ => self.push(at, new.clone()),
                 }
             }
         }
     }
 
     /// The kernel knows no such route.
-    pub(crate) fn missing(&mut self, route: &KernelRoute) {
+    pub(crate) fn missing(&mut self, at: At, route: &KernelRoute) {
         let place = |at: &Held| {
             at.table == route.held.table
                 && at.metric == route.held.metric
                 && at.protocol == route.held.protocol
         };
-        if let Some(at) = self.held(&route.prefix).iter().position(place) {
-            self.put(route.prefix, at, None);
+        if let Some(index) = self.held(at).iter().position(place) {
+            self.put(at, index, None);
         }
     }
 
     /// From here on `dumped` says all that there is.
     pub(crate) fn begin_dump(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
+        let all: Vec<At> = self.slots.iter().map(|(at, _)| at).collect();
+        for at in all {
+            self.slot_mut(at).marks.put(Mark::Mentioned, false);
+        }
     }
 
     /// A route of a dump. Returns whether the slot may have changed.
     pub(crate) fn dumped(&mut self, route: KernelRoute) -> bool {
-        let (prefix, mut new) = (route.prefix, route.held);
-        new.way = self.ways.share(&new.way);
-        let generation = self.generation;
-        let slot = self.slots.entry(prefix);
-        if std::mem::replace(&mut slot.generation, generation) == generation {
-            self.push(prefix, new);
+        let at = self.slots.entry(&route.prefix);
+        if self.slot_mut(at).marks.replace(Mark::Mentioned, true) {
+            self.push(at, route.held);
             return true;
         }
-        if slot.held.as_slice() == [new.clone()] {
+        if self.held(at) == [route.held.clone()] {
             return false;
         }
-        self.clear(&prefix);
-        self.push(prefix, new);
+        let id = self.helds.share_one(route.held);
+        self.hold(at, id);
         true
     }
 
     /// The dump is over: what it did not mention is not there. Returns the prefixes this is news for.
     pub(crate) fn end_dump(&mut self) -> Vec<IpNetwork> {
-        let generation = self.generation;
-        let stale = |slot: &Slot| slot.generation != generation && !slot.held.is_empty();
-        let gone: Vec<_> = self
+        let stale = |slot: &Slot| !slot.marks.has(Mark::Mentioned) && slot.held != HeldId::NOTHING;
+        let gone: Vec<At> = self
             .slots
             .iter()
             .filter(|(_, slot)| stale(slot))
-            .map(|(prefix, _)| *prefix)
+            .map(|(at, _)| at)
             .collect();
-        for prefix in &gone {
-            self.clear(prefix);
+        for at in &gone {
+            self.hold(*at, HeldId::NOTHING);
         }
-        gone
+        gone.into_iter().map(|at| self.prefix(at)).collect()
     }
 
     /// What there is of prefixes that hold an address, the longest first; only lengths that can lead somewhere are visited.
@@ -299,16 +346,18 @@ impl Table {
         (0..=top)
             .rev()
             .filter(exists)
-            .filter_map(move |length| Some((length, self.slots.get(&truncated(address, length))?)))
+            .filter_map(move |length| Some((length, self.find(&truncated(address, length))?)))
+            .map(|(length, at)| (length, self.slot(at)))
     }
 
     /// Changes what is desired for a prefix. Returns what was.
     pub(crate) fn desire(
         &mut self,
-        prefix: IpNetwork,
+        prefix: &IpNetwork,
         wanted: Option<WantId>,
-    ) -> (Option<WantId>, &mut Slot) {
-        let before = self.slots.desire(prefix, wanted);
+    ) -> (Option<WantId>, At) {
+        let at = self.slots.entry(prefix);
+        let before = self.slots.desire(at, wanted);
         let length =
             &mut self.lengths[usize::from(prefix.is_ipv6())].0[usize::from(prefix.prefix())];
         match (before, wanted) {
@@ -316,84 +365,59 @@ impl Table {
             (Some(_), None) => *length = length.saturating_sub(1),
             _ => {}
         }
-        (before, self.slots.entry(prefix))
+        (before, at)
     }
 
-    /// The prefixes for which this is desired.
-    pub(crate) fn that_want(&self, id: WantId) -> impl Iterator<Item = IpNetwork> {
+    /// The places where this is desired.
+    pub(crate) fn that_want(&self, id: WantId) -> impl Iterator<Item = At> {
         self.slots.that_want(id)
     }
 
     /// Whether a route of another program can be the way to a next hop.
     pub(crate) fn is_candidate(&self, held: &Held) -> bool {
-        held.table == MAIN && held.protocol != self.protocol && held.way.kind != Kind::Other
+        is_candidate(held, self.protocol)
     }
 
-    fn held(&self, prefix: &IpNetwork) -> &[Held] {
-        self.slots
-            .get(prefix)
-            .map_or(&[], |slot| slot.held.as_slice())
-    }
-
-    fn clear(&mut self, prefix: &IpNetwork) {
-        while !self.held(prefix).is_empty() {
-            self.put(*prefix, 0, None);
+    fn push(&mut self, at: At, new: Held) {
+        if self.slot(at).held == HeldId::NOTHING {
+            let id = self.helds.share_one(new);
+            self.hold(at, id);
+            return;
         }
-    }
-
-    fn push(&mut self, prefix: IpNetwork, new: Held) {
-        self.count(&prefix, &new, true);
-        self.slots.entry(prefix).held.push(new);
+        let mut list = List::from(self.held(at));
+        list.push(new);
+        let id = self.helds.share(list);
+        self.hold(at, id);
     }
 
     /// Puts a route in the place of another, or nothing.
-    fn put(&mut self, prefix: IpNetwork, at: usize, new: Option<Held>) {
-        let Some(slot) = self
-            .slots
-            .get_mut(&prefix)
-            .filter(|slot| at < slot.held.len())
-        else {
-            return;
+    fn put(&mut self, at: At, index: usize, new: Option<Held>) {
+        let held = self.held(at);
+        let id = match new {
+            None if held.len() == 1 => HeldId::NOTHING,
+            Some(new) if held.len() == 1 => self.helds.share_one(new),
+            new => {
+                let mut list = List::from(held);
+                if index < list.len() {
+                    list.remove(index);
+                    if let Some(new) = new {
+                        list.insert(index, new);
+                    }
+                }
+                self.helds.share(list)
+            }
         };
-        let old = match new {
-            Some(ref new) => std::mem::replace(&mut slot.held[at], new.clone()),
-            None => slot.held.remove(at),
-        };
-        self.count(&prefix, &old, false);
-        if let Some(new) = new {
-            self.count(&prefix, &new, true);
-        }
+        self.hold(at, id);
     }
 
-    fn count(&mut self, prefix: &IpNetwork, held: &Held, added: bool) {
-        if self.is_candidate(held) {
-            let lengths = &mut self.lengths[usize::from(prefix.is_ipv6())];
-            let length = &mut lengths.0[usize::from(prefix.prefix())];
-            *length = if added {
-                *length + 1
-            } else {
-                length.saturating_sub(1)
-            };
-        }
-        for hop in &held.way.hops {
-            count(&mut self.devices, hop.ifindex, added);
-        }
-        if let Some(id) = held.way.object {
-            count(&mut self.objects, id, added);
-        }
-    }
-}
-
-/// One use more or less.
-fn count(uses: &mut HashMap<u32, usize>, of: u32, added: bool) {
-    let known = uses.entry(of).or_default();
-    *known = if added {
-        *known + 1
-    } else {
-        known.saturating_sub(1)
-    };
-    if *known == 0 {
-        uses.remove(&of);
+    /// From now on the kernel holds these.
+    fn hold(&mut self, at: At, id: HeldId) {
+        let old = std::mem::replace(&mut self.slot_mut(at).held, id);
+        let (before, after) = (self.helds.candidates(old), self.helds.candidates(id));
+        let length = usize::from(self.slot(at).length);
+        let length = &mut self.lengths[usize::from(at.is_v6())].0[length];
+        *length = (*length + after).saturating_sub(before);
+        self.helds.release(old);
     }
 }
 
@@ -406,12 +430,6 @@ pub(crate) enum Outcome {
     Changed,
     /// It follows as well as it can; only a dump tells for sure.
     Unsure,
-}
-
-impl Slot {
-    pub(crate) fn held(&self) -> &[Held] {
-        &self.held
-    }
 }
 
 impl Way {

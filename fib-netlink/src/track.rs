@@ -226,7 +226,7 @@ impl Search<'_> {
 
     /// What routes of other programs to one prefix come to, if there are any, with their lowest metric.
     fn foreign(self, slot: &Slot) -> Option<(u32, Found)> {
-        let candidates = slot.held().iter();
+        let candidates = self.view.table.held_by(slot).iter();
         let mut candidates: Vec<&Held> = candidates
             .filter(|held| self.view.table.is_candidate(held))
             .collect();

@@ -33,8 +33,8 @@ impl Reconciler {
             return;
         }
         if had && self.wants.object(id).is_some() {
-            for prefix in self.table.that_want(id).collect::<Vec<_>>() {
-                self.way_changed(&prefix);
+            for at in self.table.that_want(id).collect::<Vec<_>>() {
+                self.way_changed(&self.table.prefix(at));
             }
         } else {
             self.enqueue_users(id);

@@ -9,7 +9,8 @@ use ipnetwork::IpNetwork;
 use super::{Heard, Late, Reconciler, view};
 use crate::kernel::KernelRoute;
 use crate::links::{AddressUpdate, LinkUpdate};
-use crate::table::{MAIN, Outcome, Slot};
+use crate::slots::At;
+use crate::table::{MAIN, Mark, Outcome};
 use crate::track::View;
 
 /// After news from the kernel, wait this long for the rest of the burst before writing.
@@ -43,8 +44,7 @@ impl Reconciler {
             self.changes.devices.insert(old.name);
             // What is learned goes by the name.
             if self.table.uses_device(index) {
-                let all = self.table.iter().map(|(prefix, _)| *prefix);
-                self.changes.prefixes.extend(all);
+                self.changes.prefixes.extend(self.table.prefixes());
             }
         }
         self.changes.devices.insert(name);
@@ -107,13 +107,8 @@ impl Reconciler {
             return;
         }
         let late = Late { route, what };
-        let is_under_way = |slot: &Slot| slot.marks.under_way > 0;
-        if self.under_way == 0
-            || !self
-                .table
-                .slot(&late.route.prefix)
-                .is_some_and(is_under_way)
-        {
+        let at = self.table.find(&late.route.prefix);
+        if self.under_way == 0 || at.is_none_or(|at| self.table.slot(at).under_way == 0) {
             self.follow_late(late, now);
         } else if self.late.len() < LATE {
             self.late.push(late);
@@ -225,9 +220,12 @@ impl Reconciler {
         for prefix in &changed {
             let view = view!(self);
             self.tracker.prefix_changed(prefix, view);
-            self.note_theft(*prefix, now);
-            self.learn_prefix(*prefix);
-            self.enqueue(*prefix);
+            let Some(at) = self.table.find(prefix) else {
+                continue;
+            };
+            self.note_theft(at, now);
+            self.learn_prefix(*prefix, at);
+            self.enqueue(at);
         }
         if std::mem::take(&mut self.changes.links) {
             self.tracker.all_changed(view!(self));
@@ -241,8 +239,8 @@ impl Reconciler {
         }
     }
 
-    fn learn_prefix(&mut self, prefix: IpNetwork) {
-        let held = self.table.slot(&prefix).map_or(&[][..], |slot| slot.held());
+    fn learn_prefix(&mut self, prefix: IpNetwork, at: At) {
+        let held = self.table.held(at);
         let (own, table) = (&self.own, self.config.table);
         let foreign = held
             .iter()
@@ -250,26 +248,27 @@ impl Reconciler {
         self.learned.kernel(prefix, foreign, &self.links);
     }
 
-    fn note_theft(&mut self, prefix: IpNetwork, now: Instant) {
-        let Some(goal) = self.goal(&prefix) else {
+    fn note_theft(&mut self, at: At, now: Instant) {
+        let Some(goal) = self.goal(at) else {
             return;
         };
         let with_link = self
             .links_lost_at
             .is_some_and(|at| now.saturating_duration_since(at) < LINK_LOSS);
         let own = &self.own;
-        let Some(slot) = self.table.slot_mut(&prefix) else {
-            return;
-        };
-        let there = slot.held().iter().any(|held| {
+        let prefix = self.table.prefix(at);
+        let there = self.table.held(at).iter().any(|held| {
             own.owns(&prefix, held)
                 && held.table == goal.table
                 && held.metric == goal.metric
                 && held.way.satisfies(&goal.way)
         });
-        if slot.marks.satisfied && !there {
-            slot.marks.satisfied = false;
-            slot.marks.stolen |= !with_link;
+        let marks = &mut self.table.slot_mut(at).marks;
+        if marks.has(Mark::Satisfied) && !there {
+            marks.put(Mark::Satisfied, false);
+            if !with_link {
+                marks.put(Mark::Stolen, true);
+            }
         }
     }
 }

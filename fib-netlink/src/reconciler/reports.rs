@@ -8,6 +8,8 @@ use ipnetwork::IpNetwork;
 
 use super::Reconciler;
 use crate::kernel::network;
+use crate::slots::At;
+use crate::table::Mark;
 use crate::trouble::Cause;
 use crate::wants::Resolved;
 use crate::{FibEvent, Link, Reachability, Route, RouteState, Status, Totals};
@@ -56,8 +58,8 @@ impl Reconciler {
     /// The route desired for a prefix, and how far it got.
     pub fn state(&self, prefix: IpNetwork, now: Instant) -> Option<RouteState> {
         let prefix = network(prefix);
-        let slot = self.table.slot(&prefix)?;
-        let id = slot.wanted?;
+        let at = self.table.find(&prefix)?;
+        let id = self.table.slot(at).wanted?;
         let want = self.wants.want(id)?;
         let route = Route {
             prefix,
@@ -68,7 +70,7 @@ impl Reconciler {
         };
         let status = match self.wants.resolved(id)? {
             Resolved::Waiting => Status::WaitingForInterface,
-            Resolved::Ready(_) => self.status(&prefix, now),
+            Resolved::Ready(_) => self.status(at, &prefix, now),
         };
         let object = self.object_of(id);
         Some(RouteState {
@@ -78,7 +80,7 @@ impl Reconciler {
         })
     }
 
-    fn status(&self, prefix: &IpNetwork, now: Instant) -> Status {
+    fn status(&self, at: At, prefix: &IpNetwork, now: Instant) -> Status {
         if let Some(trouble) = self.troubles.get(prefix) {
             let next_try = trouble.next_try.saturating_duration_since(now);
             return match &trouble.cause {
@@ -90,11 +92,12 @@ impl Reconciler {
                 },
             };
         }
-        let (Some(slot), Some(goal)) = (self.table.slot(prefix), self.goal(prefix)) else {
+        let Some(goal) = self.goal(at) else {
             return Status::Pending;
         };
-        if slot.marks.satisfied {
-            return if slot.marks.written {
+        let marks = self.table.slot(at).marks;
+        if marks.has(Mark::Satisfied) {
+            return if marks.has(Mark::Written) {
                 Status::Installed
             } else {
                 Status::Adopted
@@ -102,7 +105,7 @@ impl Reconciler {
         }
         let at_place =
             |held: &&crate::kernel::Held| held.table == goal.table && held.metric == goal.metric;
-        let mut there = slot.held().iter().filter(at_place);
+        let mut there = self.table.held(at).iter().filter(at_place);
         match there.find(|held| !self.own.owns(prefix, held)) {
             Some(foreign) => Status::Blocked {
                 protocol: foreign.protocol,
@@ -115,7 +118,7 @@ impl Reconciler {
     pub fn states(&self, now: Instant) -> Vec<RouteState> {
         let wanted = self.table.iter().filter(|(_, slot)| slot.wanted.is_some());
         let mut states: Vec<_> = wanted
-            .filter_map(|(prefix, _)| self.state(*prefix, now))
+            .filter_map(|(at, _)| self.state(self.table.prefix(at), now))
             .collect();
         states.sort_unstable_by_key(|state| state.route.prefix);
         states
@@ -129,17 +132,18 @@ impl Reconciler {
     /// How many desired routes are in which state.
     pub fn totals(&self, now: Instant) -> Totals {
         let mut totals = Totals::default();
-        for (prefix, slot) in self.table.iter() {
+        for (at, slot) in self.table.iter() {
             let Some(resolved) = slot.wanted.and_then(|id| self.wants.resolved(id)) else {
                 continue;
             };
             let is_ready = matches!(resolved, Resolved::Ready(_));
+            let prefix = self.table.prefix(at);
             // This is asked of every route: the usual case looks nothing up.
-            if is_ready && slot.marks.satisfied && self.troubles.get(prefix).is_none() {
+            if is_ready && slot.marks.has(Mark::Satisfied) && self.troubles.get(&prefix).is_none() {
                 totals.installed += 1;
                 continue;
             }
-            match is_ready.then(|| self.status(prefix, now)) {
+            match is_ready.then(|| self.status(at, &prefix, now)) {
                 Some(Status::Installed | Status::Adopted) => totals.installed += 1,
                 None | Some(Status::Pending | Status::WaitingForInterface) => totals.pending += 1,
                 Some(Status::Failed { .. } | Status::Blocked { .. } | Status::Contested { .. }) => {
@@ -163,7 +167,7 @@ impl Reconciler {
     }
 
     pub(super) fn note_good(&mut self, prefix: IpNetwork) {
-        if self.news.troubled.remove(&prefix) {
+        if !self.news.troubled.is_empty() && self.news.troubled.remove(&prefix) {
             self.news.status.insert(prefix);
         }
     }

@@ -7,6 +7,8 @@ use ipnetwork::IpNetwork;
 
 use super::{Late, Reconciler};
 use crate::plan::{Decision, Operation, Verb, decide};
+use crate::slots::At;
+use crate::table::Mark;
 use crate::trouble::{Cause, Refusal, errno};
 
 /// A resync waits no longer than this for routes that are to be written.
@@ -37,7 +39,7 @@ impl Reconciler {
             self.converged();
         }
         while let Some(prefix) = self.troubles.pop_due(now) {
-            self.enqueue(prefix);
+            self.enqueue_prefix(&prefix);
         }
         self.troubles.prune(now);
         self.wake_objects(now);
@@ -86,10 +88,10 @@ impl Reconciler {
         }
         self.write_not_before = None;
         while out.len() < limit {
-            let Some(prefix) = self.queue.pop_front() else {
+            let Some(at) = self.queue.pop_front() else {
                 break;
             };
-            self.consider(prefix, now, &mut out);
+            self.consider(at, now, &mut out);
         }
         self.under_way += out.len();
         if self.queue.is_empty() && self.under_way == 0 {
@@ -98,48 +100,49 @@ impl Reconciler {
         out
     }
 
-    fn consider(&mut self, prefix: IpNetwork, now: Instant, out: &mut Vec<Operation>) {
-        let Some(slot) = self.table.slot_mut(&prefix) else {
-            return;
-        };
-        slot.marks.queued = false;
-        if slot.marks.under_way > 0 {
-            slot.marks.again = true;
-        } else if let Some(operations) = self.look_at(prefix) {
-            self.emit(prefix, operations, now, out);
+    fn consider(&mut self, at: At, now: Instant, out: &mut Vec<Operation>) {
+        let slot = self.table.slot_mut(at);
+        slot.marks.put(Mark::Queued, false);
+        if slot.under_way > 0 {
+            slot.marks.put(Mark::Again, true);
+        } else if let Some(operations) = self.look_at(at) {
+            self.emit(at, operations, now, out);
         }
     }
 
-    /// Compares what is desired for a prefix with what is there. Returns what is to be done, if that is anything.
-    fn look_at(&mut self, prefix: IpNetwork) -> Option<Vec<Operation>> {
-        let goal = self.goal(&prefix);
-        let slot = self.table.slot_mut(&prefix)?;
-        slot.marks.satisfied = false;
+    /// Compares what is desired at a place with what is there. Returns what is to be done, if that is anything.
+    fn look_at(&mut self, at: At) -> Option<Vec<Operation>> {
+        let prefix = self.table.prefix(at);
+        let goal = self.goal(at);
+        let slot = self.table.slot_mut(at);
+        slot.marks.put(Mark::Satisfied, false);
         let wanted = slot.wanted.is_some();
-        if !wanted && !slot.marks.touched && !self.swept {
+        if !wanted && !slot.marks.has(Mark::Touched) && !self.swept {
             return None;
         }
-        let mut decision = decide(prefix, goal.as_ref(), slot.held(), &self.own);
+        let held = self.table.held(at);
+        let mut decision = decide(prefix, goal.as_ref(), held, &self.own);
         for old in &self.retired {
             decision = match decision {
-                Decision::Settled => decide(prefix, None, slot.held(), old),
+                Decision::Settled => decide(prefix, None, held, old),
                 Decision::Blocked { .. } => {
-                    supersede(prefix, goal.as_ref(), slot.held(), &self.own, old, decision)
+                    supersede(prefix, goal.as_ref(), held, &self.own, old, decision)
                 }
                 write @ Decision::Write(_) => write,
             };
         }
         match decision {
             Decision::Settled if goal.is_some() => {
-                slot.marks.satisfied = true;
-                slot.marks.stolen = false;
+                let marks = &mut self.table.slot_mut(at).marks;
+                marks.put(Mark::Satisfied, true);
+                marks.put(Mark::Stolen, false);
                 self.troubles.clear(&prefix);
                 self.note_good(prefix);
             }
             Decision::Settled if wanted => self.note_trouble(prefix), // waits for an interface
             Decision::Settled => {
                 self.note_good(prefix);
-                self.table.tidy(&prefix);
+                self.table.tidy(at);
             }
             Decision::Blocked { .. } => {
                 self.troubles.clear(&prefix);
@@ -153,22 +156,17 @@ impl Reconciler {
     /// Passes operations on, unless it is too early for a prefix in trouble.
     fn emit(
         &mut self,
-        prefix: IpNetwork,
+        at: At,
         mut operations: Vec<Operation>,
         now: Instant,
         out: &mut Vec<Operation>,
     ) {
-        if self
-            .troubles
-            .get(&prefix)
-            .is_some_and(|trouble| trouble.next_try > now)
-        {
+        let prefix = self.table.prefix(at);
+        let trouble = self.troubles.get(&prefix);
+        if trouble.is_some_and(|trouble| trouble.next_try > now) {
             return;
         }
-        let stolen = self
-            .table
-            .slot(&prefix)
-            .is_some_and(|slot| slot.marks.stolen);
+        let stolen = self.table.slot(at).marks.has(Mark::Stolen);
         let makes = operations
             .iter()
             .any(|operation| operation.verb != Verb::Delete);
@@ -177,58 +175,53 @@ impl Reconciler {
             return;
         }
         operations.truncate(usize::from(u8::MAX));
-        if let Some(slot) = self.table.slot_mut(&prefix) {
-            slot.marks.under_way = u8::try_from(operations.len()).unwrap_or(u8::MAX);
-        }
+        let count = u8::try_from(operations.len()).unwrap_or(u8::MAX);
+        self.table.slot_mut(at).under_way = count;
         out.extend(operations);
     }
 
     /// The kernel's answer to the next operation that is without one.
     pub fn answer(&mut self, operation: &Operation, answer: Result<(), Refusal>, now: Instant) {
-        let prefix = operation.route.prefix;
-        let is_done = self.take_answer(operation, answer, now);
-        if self.landed(&prefix, now) && is_done && self.look_at(prefix).is_some() {
-            self.enqueue(prefix);
+        let Some(at) = self.table.find(&operation.route.prefix) else {
+            return;
+        };
+        let is_done = self.take_answer(at, operation, answer, now);
+        if self.landed(at, now) && is_done && self.look_at(at).is_some() {
+            self.enqueue(at);
         }
     }
 
     /// Returns whether the operation has had its effect, or needs none.
     fn take_answer(
         &mut self,
+        at: At,
         operation: &Operation,
         answer: Result<(), Refusal>,
         now: Instant,
     ) -> bool {
-        let prefix = operation.route.prefix;
+        let names_object = operation.route.held.way.object.is_some();
         match (operation.verb, answer) {
-            (Verb::Delete, Err(refusal)) if is_missing(&refusal) => self.table.done(operation),
+            (Verb::Delete, Err(refusal)) if is_missing(&refusal) => self.table.done(at, operation),
             // With the object went the routes that named it.
-            (Verb::Delete, Err(refusal))
-                if refusal.errno == errno::EINVAL && operation.route.held.way.object.is_some() =>
-            {
-                self.table.done(operation);
+            (Verb::Delete, Err(refusal)) if refusal.errno == errno::EINVAL && names_object => {
+                self.table.done(at, operation);
                 self.want_resync(now);
             }
             (Verb::Replace, Err(refusal)) if is_missing(&refusal) => {
-                self.table.missing(&operation.route);
+                self.table.missing(at, &operation.route);
                 self.want_resync(now);
             }
             (verb, Err(refusal)) => {
-                let names_object = operation.route.held.way.object.is_some();
                 if verb == Verb::Add && refusal.errno == errno::EEXIST || names_object {
                     self.want_resync(now); // there is something that we do not know of, or is not any more
                 }
-                self.refused(prefix, refusal, now);
+                self.refused(operation.route.prefix, refusal, now);
                 return false;
             }
             (verb, Ok(())) => {
-                self.table.done(operation);
-                if let Some(slot) = self
-                    .table
-                    .slot_mut(&prefix)
-                    .filter(|_| verb != Verb::Delete)
-                {
-                    slot.marks.written = true;
+                self.table.done(at, operation);
+                if verb != Verb::Delete {
+                    self.table.slot_mut(at).marks.put(Mark::Written, true);
                 }
             }
         }
@@ -236,23 +229,22 @@ impl Reconciler {
     }
 
     /// An operation is under way no more. What was heard of its prefix meanwhile may have come before it or after it: only the
-    /// kernel knows. Returns whether nothing is under way for its prefix now.
-    fn landed(&mut self, prefix: &IpNetwork, now: Instant) -> bool {
+    /// kernel knows. Returns whether nothing is under way at its place now.
+    fn landed(&mut self, at: At, now: Instant) -> bool {
         self.under_way = self.under_way.saturating_sub(1);
-        let Some(slot) = self.table.slot_mut(prefix) else {
-            return true;
-        };
-        slot.marks.under_way = slot.marks.under_way.saturating_sub(1);
-        if slot.marks.under_way > 0 {
+        let slot = self.table.slot_mut(at);
+        slot.under_way = slot.under_way.saturating_sub(1);
+        if slot.under_way > 0 {
             return false;
         }
-        if std::mem::take(&mut slot.marks.again) {
+        if slot.marks.replace(Mark::Again, false) {
             // A refusal was of something else than what is desired now.
-            self.troubles.clear(prefix);
-            self.enqueue(*prefix);
+            self.troubles.clear(&self.table.prefix(at));
+            self.enqueue(at);
         }
         if !self.late.is_empty() {
-            let concerned = |late: &mut Late| late.route.prefix == *prefix;
+            let prefix = self.table.prefix(at);
+            let concerned = |late: &mut Late| late.route.prefix == prefix;
             for late in self.late.extract_if(.., concerned).collect::<Vec<_>>() {
                 self.follow_late(late, now);
                 self.want_resync(now);
@@ -264,11 +256,12 @@ impl Reconciler {
     /// Nobody knows what became of a batch. It is tried again after a look at the kernel.
     pub fn unanswered(&mut self, operations: &[Operation], refusal: &Refusal, now: Instant) {
         for operation in operations {
-            if let Some(slot) = self.table.slot_mut(&operation.route.prefix) {
-                slot.marks.written = true; // if it is there after all, that was us
-            }
             self.refused(operation.route.prefix, refusal.clone(), now);
-            self.landed(&operation.route.prefix, now);
+            if let Some(at) = self.table.find(&operation.route.prefix) {
+                // If it is there after all, that was us.
+                self.table.slot_mut(at).marks.put(Mark::Written, true);
+                self.landed(at, now);
+            }
         }
         self.want_resync(now);
     }
