@@ -23,6 +23,52 @@ pub struct Size {
     pub receivers: u32,
     /// How many changes, or seconds, where that is asked.
     pub rounds: u32,
+    /// Routes that are there to be listed, and go nowhere.
+    pub listed: u32,
+    /// Threads of our RIB, if not as many as by default.
+    pub shards: Option<u32>,
+}
+
+/// What there is more and more of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Axis {
+    /// Routes.
+    Routes,
+    /// Threads of our RIB.
+    Shards,
+}
+
+impl Axis {
+    /// How much of it a size has.
+    pub fn of(self, size: Size) -> u32 {
+        match self {
+            Self::Routes => size.routes,
+            Self::Shards => size.shards.unwrap_or_default(),
+        }
+    }
+
+    /// As it is written.
+    pub fn label(self, value: u32) -> String {
+        match self {
+            Self::Routes if value >= 1_000_000 && value.is_multiple_of(100_000) => {
+                format!("{} M", f64::from(value) / 1e6)
+            }
+            Self::Routes => format!("{} k", f64::from(value) / 1e3),
+            Self::Shards if value == 1 => "1 shard".into(),
+            Self::Shards => format!("{value} shards"),
+        }
+    }
+}
+
+/// A case at several sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Series {
+    /// How they differ.
+    pub axis: Axis,
+    /// What is measured.
+    pub sizes: &'static [Size],
+    /// What is enough to see that it works.
+    pub quick: &'static [Size],
 }
 
 /// A load.
@@ -38,6 +84,10 @@ pub struct Case {
     pub quick: Size,
     /// Whoever is not done by then has not finished.
     pub limit: Duration,
+    /// Seconds that a run with bgpd and one with BIRD take together, about.
+    pub seconds: u32,
+    /// It is run at several sizes.
+    pub series: Option<Series>,
     /// Who can not do it, or not as it is configured here.
     pub without: &'static [Kind],
     /// What is no daemon, and is measured beside them as their limit.
@@ -54,6 +104,8 @@ const fn size(routes: u32, senders: u32, receivers: u32) -> Size {
         senders,
         receivers,
         rounds: 0,
+        listed: 0,
+        shards: None,
     }
 }
 
@@ -64,6 +116,14 @@ const fn clients(routes: u32, receivers: u32, rounds: u32) -> Size {
     }
 }
 
+const fn shards(shards: u32, size: Size) -> Size {
+    let shards = Some(shards);
+    Size { shards, ..size }
+}
+
+/// All but ours.
+const RIVALS: &[Kind] = &[Kind::Bird, Kind::Frr, Kind::GoBgp, Kind::OpenBgpd];
+
 /// Routes from senders to receivers, all of other ASes.
 const SPREAD: Case = Case {
     name: "",
@@ -71,6 +131,8 @@ const SPREAD: Case = Case {
     size: size(0, 0, 0),
     quick: size(0, 0, 0),
     limit: Duration::from_secs(120),
+    seconds: 15,
+    series: None,
     without: &[],
     limits: &[],
     family: Family::IPV4_UNICAST,
@@ -116,6 +178,57 @@ pub const CASES: &[Case] = &[
         what: "ten neighbours send the same 200 000 prefixes with different attributes, each the best path of a tenth of them; one receives the best",
         size: size(200_000, 10, 1),
         quick: size(1000, 10, 1),
+        seconds: 20,
+        ..SPREAD
+    },
+    Case {
+        name: "ten-1m",
+        what: "the same with a million prefixes",
+        size: size(1_000_000, 10, 1),
+        quick: size(2000, 10, 1),
+        limit: Duration::from_secs(180),
+        seconds: 90,
+        ..SPREAD
+    },
+    Case {
+        name: "linear",
+        what: "as full, with 100 000 to 4 million prefixes: time and memory are to grow with them",
+        size: size(4_000_000, 1, 1),
+        quick: size(3000, 1, 1),
+        seconds: 100,
+        series: Some(Series {
+            axis: Axis::Routes,
+            sizes: &[
+                size(100_000, 1, 1),
+                size(300_000, 1, 1),
+                size(1_000_000, 1, 1),
+                size(2_000_000, 1, 1),
+                size(4_000_000, 1, 1),
+            ],
+            quick: &[size(1000, 1, 1), size(3000, 1, 1)],
+        }),
+        ..SPREAD
+    },
+    Case {
+        name: "shards",
+        what: "as ten, with one, two and four threads that share our routes (`global.shards`; one for two cores by default)",
+        size: size(200_000, 10, 1),
+        quick: size(1000, 10, 1),
+        seconds: 25,
+        series: Some(Series {
+            axis: Axis::Shards,
+            sizes: &[
+                shards(1, size(200_000, 10, 1)),
+                shards(2, size(200_000, 10, 1)),
+                shards(4, size(200_000, 10, 1)),
+            ],
+            quick: &[
+                shards(1, size(1000, 10, 1)),
+                shards(2, size(1000, 10, 1)),
+                shards(4, size(1000, 10, 1)),
+            ],
+        }),
+        without: RIVALS,
         ..SPREAD
     },
     Case {
@@ -139,6 +252,7 @@ pub const CASES: &[Case] = &[
         size: size(200_000, 10, 1),
         quick: size(1000, 10, 1),
         setup: drive::spread::with_policy,
+        seconds: 32,
         ..SPREAD
     },
     Case {
@@ -167,6 +281,7 @@ pub const CASES: &[Case] = &[
         what: "500 clients of a reflector connect at the same instant; when all are up, each announces 20 blocks, and receives everybody's",
         size: size(10_000, 0, 500),
         quick: size(100, 0, 25),
+        seconds: 55,
         ..REFLECT
     },
     Case {
@@ -175,6 +290,7 @@ pub const CASES: &[Case] = &[
         size: size(10_000, 0, 1000),
         quick: size(100, 0, 50),
         limit: Duration::from_secs(240),
+        seconds: 60,
         ..REFLECT
     },
     Case {
@@ -184,6 +300,7 @@ pub const CASES: &[Case] = &[
         // More than so many BIRD takes minutes to accept.
         quick: size(100, 0, 50),
         limit: Duration::from_secs(240),
+        seconds: 70,
         ..REFLECT
     },
     Case {
@@ -195,12 +312,30 @@ pub const CASES: &[Case] = &[
         ..REFLECT
     },
     Case {
+        name: "list",
+        what: "a million more routes are in the table of a reflector, which tells nobody of them (NO_ADVERTISE); each daemon's own tool \
+               lists all routes, while blocks go and come back as in churn",
+        size: Size {
+            listed: 1_000_000,
+            ..clients(1000, 100, 200)
+        },
+        quick: Size {
+            listed: 3000,
+            ..clients(100, 10, 5)
+        },
+        seconds: 60,
+        setup: drive::list::setup,
+        drive: drive::list::run,
+        ..REFLECT
+    },
+    Case {
         name: "storm",
         what: "half of 1000 converged clients drop, and come back together when all others know",
         size: size(10_000, 0, 1000),
         quick: size(100, 0, 20),
-        limit: Duration::from_secs(240),
+        limit: Duration::from_secs(90),
         drive: drive::storm::run,
+        seconds: 100,
         ..REFLECT
     },
     Case {
@@ -210,9 +345,22 @@ pub const CASES: &[Case] = &[
         quick: clients(0, 20, 1),
         limit: Duration::from_secs(400),
         drive: drive::idle::run,
+        seconds: 180,
         ..REFLECT
     },
 ];
+
+impl Case {
+    /// What is run, in order.
+    pub fn sizes(&self, is_quick: bool) -> Vec<Size> {
+        match (self.series, is_quick) {
+            (Some(series), true) => series.quick.to_vec(),
+            (Some(series), false) => series.sizes.to_vec(),
+            (None, true) => vec![self.quick],
+            (None, false) => vec![self.size],
+        }
+    }
+}
 
 /// Those that a word means: a name, or the beginning of one up to a hyphen and a number.
 pub fn named(word: &str) -> Vec<&'static Case> {

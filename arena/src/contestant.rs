@@ -4,6 +4,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -79,6 +80,8 @@ pub struct Setup {
     pub kernel: bool,
     /// What every route goes through, in and out.
     pub policy: Option<Policy>,
+    /// Threads of our RIB, if not as many as by default.
+    pub shards: Option<u32>,
 }
 
 /// A daemon that runs, and what it can not do without.
@@ -182,6 +185,39 @@ impl Contestant {
             daemon,
             helper: None,
         })
+    }
+
+    /// What lists all its routes: the tool that comes with it.
+    pub fn listing(&self, netns: &Netns) -> Command {
+        let (socket, folder) = (netns.file("control"), netns.file("frr"));
+        let beside = |name: &str| self.program.with_file_name(name);
+        let mut command;
+        match self.kind {
+            Kind::Bgpd => {
+                command = netns.command(beside("bgpctl"));
+                let target = format!("unix:{}", socket.display());
+                command.args(["--target", &target, "route"]);
+            }
+            Kind::Bird => {
+                command = netns.command(beside("birdc"));
+                command.arg("-s").arg(socket).args(["show", "route"]);
+            }
+            Kind::Frr => {
+                command = netns.command("/usr/bin/vtysh");
+                command.arg("--vty_socket").arg(folder);
+                command.args(["-c", "show bgp ipv4 unicast"]);
+            }
+            Kind::GoBgp => {
+                command = netns.command(beside("gobgp"));
+                command.args(["global", "rib"]);
+            }
+            Kind::OpenBgpd => {
+                command = netns.command(beside("bgpctl"));
+                command.arg("-s").arg(socket).args(["show", "rib"]);
+            }
+            Kind::Netlink => command = netns.command("true"),
+        }
+        command
     }
 
     /// Without zebra FRR believes no next hop but those on the link, and there is no way into the kernel.

@@ -5,6 +5,7 @@ pub(crate) mod churn;
 pub(crate) mod fib;
 pub(crate) mod idle;
 pub(crate) mod late;
+pub(crate) mod list;
 pub(crate) mod reflect;
 pub(crate) mod spread;
 pub(crate) mod storm;

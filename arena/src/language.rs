@@ -36,8 +36,11 @@ fn family_name(setup: &Setup) -> &'static str {
 
 fn bgpd(setup: &Setup, socket: &Path) -> Result<String, Error> {
     let apply = policy::applied(setup.policy.as_ref());
+    let shards = setup
+        .shards
+        .map_or_else(String::new, |count| format!("shards = {count}\n"));
     let mut text = format!(
-        "[global]\nas = {ASN}\nrouter-id = \"{DAEMON}\"\n\
+        "[global]\nas = {ASN}\nrouter-id = \"{DAEMON}\"\n{shards}\
          apply-policy = {{ default-import-policy = \"accept-route\", default-export-policy = \"accept-route\"{apply} }}\n\
          [api]\nlisten = []\nunix = \"{}\"\n\
          [[peer-groups]]\npeer-group-name = \"all\"\ntransport = {{ passive-mode = true }}\n",

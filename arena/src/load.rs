@@ -85,6 +85,8 @@ pub struct Load {
     buffer: Box<[u8]>,
     memo: Memo,
     receivers: usize,
+    /// So many may connect at the same time.
+    portion: usize,
     established: usize,
     complete: usize,
     next_keepalive: Instant,
@@ -112,6 +114,7 @@ impl Load {
             buffer: vec![0; CHUNK].into(),
             memo: Memo::default(),
             receivers: 0,
+            portion: usize::MAX,
             established: 0,
             complete: 0,
             next_keepalive: Instant::now() + KEEPALIVE,
@@ -149,6 +152,26 @@ impl Load {
     pub fn cut(&mut self, who: usize) {
         self.hang_up(who);
         self.speakers[who].state = State::Off;
+    }
+
+    /// All that it has to say is written.
+    pub fn has_sent(&self, who: usize) -> bool {
+        self.speakers[who].unsent.is_empty()
+    }
+
+    /// Who is not Established connects anew, but only so many at the same time.
+    pub fn in_portions(&mut self, portion: usize) {
+        self.portion = portion;
+        for who in 0..self.speakers.len() {
+            let is_late = matches!(
+                self.speakers[who].state,
+                State::Waits(_) | State::Connecting | State::Opening
+            );
+            if is_late {
+                self.hang_up(who);
+                self.speakers[who].state = State::Waits(Instant::now());
+            }
+        }
     }
 
     /// How many sessions are Established.
@@ -229,11 +252,7 @@ impl Load {
         }
         let now = Instant::now();
         if self.established < self.speakers.len() {
-            for who in 0..self.speakers.len() {
-                if matches!(self.speakers[who].state, State::Waits(when) if when <= now) {
-                    self.dial(who);
-                }
-            }
+            self.dial_those_who_wait(now);
         }
         if now >= self.next_keepalive {
             self.next_keepalive = now + KEEPALIVE;
@@ -244,6 +263,19 @@ impl Load {
             }
         }
         Ok(())
+    }
+
+    fn dial_those_who_wait(&mut self, now: Instant) {
+        let is_on_the_way =
+            |speaker: &&Speaker| matches!(speaker.state, State::Connecting | State::Opening);
+        let mut busy = self.speakers.iter().filter(is_on_the_way).count();
+        for who in 0..self.speakers.len() {
+            let is_due = matches!(self.speakers[who].state, State::Waits(when) if when <= now);
+            if is_due && busy < self.portion {
+                self.dial(who);
+                busy += 1;
+            }
+        }
     }
 
     fn dial(&mut self, who: usize) {

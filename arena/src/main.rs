@@ -9,14 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use arena::{CASES, Case, Contestant, Kind, Outcome, Results};
+use arena::{CASES, Case, Contestant, Kind, Machine, Results, Rounds};
 use clap::Parser;
-
-/// A daemon that has used so much time has run often enough.
-const LONG: Duration = Duration::from_secs(40);
-
-/// Nothing small takes longer.
-const QUICK: Duration = Duration::from_secs(20);
 
 /// BGP daemons under load, ours beside others.
 #[derive(Debug, Parser)]
@@ -79,51 +73,47 @@ fn run(arguments: &Arguments) -> Result<()> {
         nix::unistd::geteuid().is_root(),
         "network namespaces need root"
     );
-    let contestants = contestants(arguments)?;
-    for case in cases(arguments)? {
-        let mut size = if arguments.quick {
-            case.quick
-        } else {
-            case.size
-        };
-        size.routes = arguments.routes.unwrap_or(size.routes);
-        let limit = if arguments.quick { QUICK } else { case.limit };
-        let mut results = Results::default();
-        let able = |contestant: &&Contestant| !case.without.contains(&contestant.kind);
-        let limits = case.limits.iter().map(|kind| limit_of(*kind));
-        let limits = limits.collect::<Result<Vec<_>>>()?;
-        for contestant in contestants.iter().filter(able).chain(&limits) {
-            let mut runs = Vec::new();
-            let begun = Instant::now();
-            for number in 1..=arguments.runs {
-                let outcome =
-                    arena::run(case, size, limit, contestant).unwrap_or_else(|error| Outcome {
-                        fault: Some(format!("{error:#}")),
-                        ..Outcome::default()
-                    });
-                eprintln!(
-                    "{} {} {number}: {outcome:?}",
-                    case.name,
-                    contestant.kind.name()
-                );
-                let has_finished = outcome.fault.is_none();
-                runs.push(outcome);
-                // Who does not finish once is not waited for again, nor is who takes his time.
-                if !has_finished || begun.elapsed() > LONG {
-                    break;
-                }
-            }
-            results.of.push((contestant.kind, runs));
-        }
-        println!("\n{}: {}\n\n{}", case.name, case.what, results.table());
-        if let Some(document) = &arguments.write {
-            write(document, case, &results)?;
-        }
+    let rounds = Rounds {
+        contestants: contestants(arguments)?,
+        runs: arguments.runs,
+        is_quick: arguments.quick,
+        routes: arguments.routes,
+    };
+    let cases = cases(arguments)?;
+    let mut machine = Machine::of(&rounds.contestants);
+    let begun = Instant::now();
+    if !arguments.quick {
+        let all = cases.iter().map(|case| rounds.estimate(case));
+        println!(
+            "With BIRD alone this takes about {} minutes.",
+            all.sum::<Duration>().as_secs().div_ceil(60)
+        );
     }
+    let mut faults = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        println!(
+            "\n{} ({} of {}, after {} s; about {} s): {}",
+            case.name,
+            number + 1,
+            cases.len(),
+            begun.elapsed().as_secs(),
+            rounds.estimate(case).as_secs(),
+            case.what
+        );
+        let results = rounds.run(case, &mut machine, |results, machine| {
+            if let Some(document) = &arguments.write
+                && let Err(error) = write(document, case, results, machine)
+            {
+                faults.push(format!("{}: {error:#}", case.name));
+            }
+        });
+        println!("\n{}", results.table());
+    }
+    ensure!(faults.is_empty(), "not written: {}", faults.join("; "));
     Ok(())
 }
 
-fn write(document: &PathBuf, case: &Case, results: &Results) -> Result<()> {
+fn write(document: &PathBuf, case: &Case, results: &Results, machine: &Machine) -> Result<()> {
     let folder = document.with_file_name("arena");
     fs::create_dir_all(&folder)?;
     fs::write(
@@ -131,8 +121,12 @@ fn write(document: &PathBuf, case: &Case, results: &Results) -> Result<()> {
         arena::svg(case.name, results),
     )?;
     let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
-    let text = arena::into_document(&text, case.name, &results.section(case));
-    Ok(fs::write(document, text)?)
+    let section = results.section(case, machine);
+    let text = arena::into_document(&text, case.name, &section);
+    // The others' sections are not to be lost by a full disk.
+    let new = document.with_extension("md.new");
+    fs::write(&new, text)?;
+    Ok(fs::rename(new, document)?)
 }
 
 fn cases(arguments: &Arguments) -> Result<Vec<&'static Case>> {
@@ -149,11 +143,6 @@ fn cases(arguments: &Arguments) -> Result<Vec<&'static Case>> {
         all.extend(meant);
     }
     Ok(all)
-}
-
-fn limit_of(kind: Kind) -> Result<Contestant> {
-    let program = kind.program()?;
-    Ok(Contestant { kind, program })
 }
 
 fn contestants(arguments: &Arguments) -> Result<Vec<Contestant>> {

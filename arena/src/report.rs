@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Kind, case::Case};
+use crate::{
+    Kind,
+    case::{Axis, Case},
+    machine::Machine,
+};
 
 /// What is measured, in the order of the columns.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,6 +26,14 @@ pub enum Figure {
     Slow,
     /// From the end of connections until everybody knows.
     Dead,
+    /// Until all routes were listed.
+    Listing,
+    /// As the median, meanwhile.
+    MedianListing,
+    /// As the slow ones, meanwhile.
+    SlowListing,
+    /// The most memory that the daemon had meanwhile, beyond that before.
+    Grown,
     /// Processor time of the daemon until it rests.
     Cpu,
     /// Its memory in the end.
@@ -49,6 +61,10 @@ impl Figure {
             Self::Median => "p50, ms",
             Self::Slow => "p99, ms",
             Self::Dead => "dead, ms",
+            Self::Listing => "listing, s",
+            Self::MedianListing => "p50 listing, ms",
+            Self::SlowListing => "p99 listing, ms",
+            Self::Grown => "listing adds, MiB",
             Self::Cpu => "CPU, s",
             Self::Resident => "memory, MiB",
             Self::Peak => "peak, MiB",
@@ -72,22 +88,42 @@ pub struct Outcome {
     pub figures: BTreeMap<Figure, f64>,
     /// Why there is not more.
     pub fault: Option<String>,
+    /// What else there is to say.
+    pub remark: Option<String>,
+}
+
+/// Who has run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Entrant {
+    /// Which daemon.
+    pub kind: Kind,
+    /// Where on the axis, if there is one.
+    pub at: Option<u32>,
 }
 
 /// What came of all runs of a case.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// Of each daemon, in order.
-    pub of: Vec<(Kind, Vec<Outcome>)>,
+    /// What there is more or less of, if anything.
+    pub axis: Option<Axis>,
+    /// In order.
+    pub of: Vec<(Entrant, Vec<Outcome>)>,
 }
 
 impl Results {
-    /// The median of a figure over all runs that have it.
-    pub fn median(&self, kind: Kind, figure: Figure) -> Option<f64> {
-        let (_, runs) = self.of.iter().find(|(of, _)| *of == kind)?;
-        let found = runs.iter().filter_map(|run| run.figures.get(&figure));
+    /// A figure of all runs that have it, sorted.
+    fn values(&self, entrant: Entrant, figure: Figure) -> Vec<f64> {
+        let runs = self.of.iter().filter(|(of, _)| *of == entrant);
+        let runs = runs.flat_map(|(_, runs)| runs);
+        let found = runs.filter_map(|run| run.figures.get(&figure));
         let mut values: Vec<f64> = found.copied().collect();
         values.sort_by(f64::total_cmp);
+        values
+    }
+
+    /// The median of a figure over all runs that have it.
+    pub fn median(&self, entrant: Entrant, figure: Figure) -> Option<f64> {
+        let values = self.values(entrant, figure);
         let middle = values.len() / 2;
         match values.len() {
             0 => None,
@@ -96,10 +132,23 @@ impl Results {
         }
     }
 
-    /// Why a daemon has not finished, if it has not.
-    pub fn fault(&self, kind: Kind) -> Option<&str> {
-        let (_, runs) = self.of.iter().find(|(of, _)| *of == kind)?;
-        runs.iter().find_map(|run| run.fault.as_deref())
+    /// The median, and between what the runs were.
+    fn cell(&self, entrant: Entrant, figure: Figure) -> Option<String> {
+        let median = short(self.median(entrant, figure)?);
+        let values = self.values(entrant, figure);
+        let (least, most) = (short(*values.first()?), short(*values.last()?));
+        if least == most || !figure.is_compared() {
+            return Some(median);
+        }
+        Some(format!("{median} ({least}–{most})"))
+    }
+
+    /// As it is called in a table.
+    pub(crate) fn name(&self, entrant: Entrant) -> String {
+        match (self.axis, entrant.at) {
+            (Some(axis), Some(at)) => format!("{}, {}", entrant.kind.name(), axis.label(at)),
+            _ => entrant.kind.name().to_owned(),
+        }
     }
 
     /// Figures that somebody has.
@@ -120,47 +169,57 @@ impl Results {
             heads.join(" | "),
             "---|".repeat(heads.len())
         );
-        let line = |name: &str, cell: &dyn Fn(Figure) -> Option<f64>| {
+        let line = |name: &str, cell: &dyn Fn(Figure) -> Option<String>| {
             let cells = figures
                 .iter()
-                .map(|figure| cell(*figure).map_or("–".into(), short));
+                .map(|figure| cell(*figure).unwrap_or_else(|| "–".into()));
             format!(
                 "| {name} | {} |\n",
                 cells.collect::<Vec<String>>().join(" | ")
             )
         };
-        for (kind, _) in &self.of {
-            text += &line(kind.name(), &|figure| self.median(*kind, figure));
+        for (entrant, _) in &self.of {
+            let cell = |figure| self.cell(*entrant, figure);
+            text += &line(&self.name(*entrant), &cell);
         }
-        for (kind, _) in self.of.iter().filter(|(kind, _)| *kind != Kind::Bgpd) {
+        let others = self.of.iter().map(|(entrant, _)| *entrant);
+        for other in others.filter(|entrant| entrant.kind != Kind::Bgpd) {
+            let kind = Kind::Bgpd;
             let ratio = |figure: Figure| {
-                let (ours, other) = (
-                    self.median(Kind::Bgpd, figure)?,
-                    self.median(*kind, figure)?,
-                );
-                (figure.is_compared() && other > 0.0).then(|| ours / other)
+                let ours = self.median(Entrant { kind, ..other }, figure)?;
+                let theirs = self.median(other, figure)?;
+                (figure.is_compared() && theirs > 0.0).then(|| short(ours / theirs))
             };
-            text += &line(&format!("bgpd / {}", kind.name()), &ratio);
+            text += &line(&format!("bgpd / {}", self.name(other)), &ratio);
         }
-        for (kind, _) in &self.of {
-            if let Some(fault) = self.fault(*kind) {
-                text += "\n";
-                text += kind.name();
-                text += " has not finished: ";
-                text += fault;
-                text += "\n";
-            }
-        }
-        text
+        text + &self.remarks()
     }
 
-    /// Heading, table and plot.
-    pub fn section(&self, case: &Case) -> String {
+    /// Who has not finished, and what else there is to say.
+    fn remarks(&self) -> String {
+        let mut all: Vec<String> = Vec::new();
+        for (entrant, runs) in &self.of {
+            let name = self.name(*entrant);
+            if let Some(fault) = runs.iter().find_map(|run| run.fault.as_deref()) {
+                all.push(format!("\n{name} has not finished: {fault}\n"));
+            }
+            if let Some(remark) = runs.iter().find_map(|run| run.remark.as_deref()) {
+                all.push(format!("\n{name}: {remark}\n"));
+            }
+        }
+        all.concat()
+    }
+
+    /// Heading, table and plot, and what it was measured with.
+    pub fn section(&self, case: &Case, machine: &Machine) -> String {
         let name = case.name;
+        let kinds = self.of.iter().map(|(entrant, _)| entrant.kind);
+        let runs = self.of.iter().map(|(_, runs)| runs.len()).max();
         format!(
-            "### {name}\n\n{}.\n\n{}\n![{name}](arena/{name}.svg)\n",
+            "### {name}\n\n{}.\n\n{}\n{}\n![{name}](arena/{name}.svg)\n",
             sentence(case.what),
-            self.table()
+            self.table(),
+            machine.describe(kinds, runs.unwrap_or_default())
         )
     }
 }
@@ -207,7 +266,7 @@ mod tests {
     fn outcome(time: f64) -> Outcome {
         Outcome {
             figures: [(Figure::Time, time), (Figure::Own, 10.0)].into(),
-            fault: None,
+            ..Outcome::default()
         }
     }
 
@@ -217,21 +276,52 @@ mod tests {
             fault: Some("> 120 s: 0 of 1".into()),
             ..Outcome::default()
         };
+        let at = None;
+        let entrant = |kind| Entrant { kind, at };
         let results = Results {
+            axis: None,
             of: vec![
-                (Kind::Bgpd, vec![outcome(1.0), outcome(9.0), outcome(2.0)]),
-                (Kind::Bird, vec![outcome(4.0), outcome(4.0)]),
-                (Kind::GoBgp, vec![late]),
+                (
+                    entrant(Kind::Bgpd),
+                    vec![outcome(1.0), outcome(9.0), outcome(2.0)],
+                ),
+                (entrant(Kind::Bird), vec![outcome(4.0), outcome(4.0)]),
+                (entrant(Kind::GoBgp), vec![late]),
             ],
         };
         let table = results.table();
         for line in [
             "| | time, s | load's CPU, % |\n",
-            "| bgpd | 2.00 | 10.0 |\n",
+            "| bgpd | 2.00 (1.00–9.00) | 10.0 |\n",
             "| bird | 4.00 | 10.0 |\n",
             "| gobgp | – | – |\n",
             "| bgpd / bird | 0.500 | – |\n",
             "\ngobgp has not finished: > 120 s: 0 of 1\n",
+        ] {
+            assert!(table.contains(line), "{line}{table}");
+        }
+    }
+
+    #[test]
+    fn each_size_is_compared_with_the_same_of_others() {
+        let entry = |kind, at, time| {
+            let at = Some(at);
+            (Entrant { kind, at }, vec![outcome(time)])
+        };
+        let results = Results {
+            axis: Some(Axis::Routes),
+            of: vec![
+                entry(Kind::Bgpd, 100_000, 1.0),
+                entry(Kind::Bgpd, 1_000_000, 9.0),
+                entry(Kind::Bird, 100_000, 2.0),
+                entry(Kind::Bird, 1_000_000, 10.0),
+            ],
+        };
+        let table = results.table();
+        for line in [
+            "| bgpd, 100 k | 1.00 | 10.0 |\n",
+            "| bgpd / bird, 100 k | 0.500 | – |\n",
+            "| bgpd / bird, 1 M | 0.900 | – |\n",
         ] {
             assert!(table.contains(line), "{line}{table}");
         }

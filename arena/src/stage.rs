@@ -5,6 +5,7 @@ use std::{
     fmt::Write as _,
     fs,
     net::IpAddr,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use crate::{
     case::{Case, Size},
     contestant::{Contestant, DAEMON, GATEWAY, Kind, Setup},
     drive,
+    listing::Listing,
     load::{Load, Voice},
     meter::{self, Usage},
     netlink::Routing,
@@ -25,6 +27,12 @@ use crate::{
 /// A daemon has come to rest when it has used less than this in [`PAUSE`].
 const REST: Duration = Duration::from_millis(4);
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Who can take all neighbours at once has done so by then.
+const UP: Duration = Duration::from_secs(30);
+
+/// Else so many connect at the same time: BIRD's queue of connections has eight places.
+const PORTION: usize = 4;
 
 /// It does not have to come to rest for ever.
 const RESTLESS: Duration = Duration::from_secs(10);
@@ -43,6 +51,8 @@ pub struct Stage {
     pids: Vec<u32>,
     /// The routing of the daemon's namespace, if it writes routes there.
     routing: Option<Routing>,
+    /// What lists all routes.
+    listing: Command,
     limit: Duration,
     end: Instant,
     mark: (Duration, Duration),
@@ -65,6 +75,7 @@ pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) ->
     let neighbors = std::mem::take(&mut setup.neighbors);
     let bare = bare(&host, contestant, &setup)?;
     setup.neighbors = neighbors;
+    setup.shards = size.shards;
     for neighbor in &setup.neighbors {
         // IPv4 addresses are local by a route; IPv6 ones have to be there to be answered for.
         if let IpAddr::V6(address) = neighbor.address {
@@ -82,6 +93,7 @@ pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) ->
     } else {
         None
     };
+    let listing = contestant.listing(&host);
     let (drive, family) = (case.drive, case.family);
     let joined = others.enter(move || -> Result<Outcome> {
         let daemon = if family == Family::IPV4_UNICAST {
@@ -96,6 +108,7 @@ pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) ->
             bare,
             pids,
             routing,
+            listing,
             limit,
             end: Instant::now() + limit,
             mark: Default::default(),
@@ -224,6 +237,28 @@ impl Stage {
         Ok(())
     }
 
+    /// The same, but who can not take all at once for [`UP`] gets the rest in small portions, and it is said.
+    ///
+    /// # Errors
+    /// It does not help.
+    pub fn all_established(&mut self, sessions: usize, begun: Instant) -> Result<()> {
+        let soon = self.end.min(Instant::now() + UP);
+        if self
+            .load
+            .until(soon, |load| load.established() >= sessions)?
+        {
+            self.note_time(Figure::Established, begun);
+            return Ok(());
+        }
+        self.outcome.remark = Some(format!(
+            "{} of {sessions} sessions were Established after {} s; from then on {PORTION} connected at a time",
+            self.load.established(),
+            UP.as_secs()
+        ));
+        self.load.in_portions(PORTION);
+        self.established(sessions)
+    }
+
     /// Waits until so many receivers have exactly what they are to have.
     ///
     /// # Errors
@@ -257,6 +292,34 @@ impl Stage {
     }
 
     /// The routing of the daemon's namespace.
+    /// Waits until all that a neighbour has to say is written.
+    ///
+    /// # Errors
+    /// It is not in time.
+    pub(crate) fn sent(&mut self, who: usize) -> Result<()> {
+        let end = self.end;
+        let is_sent = self.load.until(end, |load| load.has_sent(who))?;
+        ensure!(is_sent, "> {} s: not all is sent", self.limit.as_secs());
+        Ok(())
+    }
+
+    /// From now on the daemon's peak of memory is a new one. Says how much it has now.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn forget_peak(&self) -> Result<u64> {
+        for pid in &self.pids {
+            fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+        }
+        Ok(Usage::of(&self.pids)?.peak)
+    }
+
+    /// All routes are listed from now on.
+    pub(crate) fn list(&mut self) -> Result<Listing> {
+        Listing::start(&mut self.listing)
+    }
+
+    /// How many prefixes the kernel has routes for, where the daemon is.
     ///
     /// # Errors
     /// The daemon is not to write there.

@@ -18,20 +18,10 @@ pub(crate) fn run(stage: &mut Stage) -> Result<()> {
     stage.mark()?;
     let count = stage.size.receivers as usize;
     let mut times = Vec::new();
-    for flap in 0..stage.size.rounds as usize {
-        let who = flap % count;
-        let mut table = reflect::blocks(stage, who);
-        table.groups[0].prefixes.truncate(1);
-        let block = Expected::of(table.prefixes());
-        others(stage, who, |expected| expected.without(block));
-        times.push(known(stage, who, table.withdrawal())?);
-        others(stage, who, |expected| expected.with(block));
-        let stream = table.stream(&stage.voice(who), 0, 1);
-        times.push(known(stage, who, stream)?);
+    for number in 0..stage.size.rounds as usize {
+        flap(stage, number, &mut times)?;
     }
-    times.sort_by(f64::total_cmp);
-    stage.note(Figure::Median, times[times.len() / 2]);
-    stage.note(Figure::Slow, times[times.len() * 99 / 100]);
+    note(stage, times, Figure::Median, Figure::Slow);
     stage.measure()?;
     let blocks = Expected::of(reflect::blocks(stage, 0).prefixes());
     others(stage, 0, |expected| expected.without(blocks));
@@ -42,9 +32,30 @@ pub(crate) fn run(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// A block of one of the clients goes and comes back.
+pub(crate) fn flap(stage: &mut Stage, number: usize, times: &mut Vec<f64>) -> Result<()> {
+    let who = number % stage.size.receivers as usize;
+    let mut table = reflect::blocks(stage, who);
+    table.groups[0].prefixes.truncate(1);
+    let block = Expected::of(table.prefixes());
+    others(stage, who, |expected| expected.without(block));
+    times.push(known(stage, who, table.withdrawal())?);
+    others(stage, who, |expected| expected.with(block));
+    let stream = table.stream(&stage.voice(who), 0, 1);
+    times.push(known(stage, who, stream)?);
+    Ok(())
+}
+
+/// Notes by when half of the changes, and all but one in a hundred, were known everywhere.
+pub(crate) fn note(stage: &mut Stage, mut times: Vec<f64>, median: Figure, slow: Figure) {
+    times.sort_by(f64::total_cmp);
+    stage.note(median, times[times.len() / 2]);
+    stage.note(slow, times[times.len() * 99 / 100]);
+}
+
 /// Changes what everybody else is to have.
 fn others(stage: &mut Stage, who: usize, change: impl Fn(Expected) -> Expected) {
-    for other in (0..stage.setup.neighbors.len()).filter(|other| *other != who) {
+    for other in (0..stage.size.receivers as usize).filter(|other| *other != who) {
         stage
             .load
             .expect(other, |ledger| ledger.expected = change(ledger.expected));
@@ -56,7 +67,7 @@ fn known(stage: &mut Stage, who: usize, stream: bytes::Bytes) -> Result<f64> {
     stage.load.rest(PAUSE)?;
     let begun = Instant::now();
     stage.load.send(who, stream);
-    stage.complete(stage.setup.neighbors.len())?;
+    stage.complete(stage.size.receivers as usize)?;
     Ok(milliseconds(begun))
 }
 

@@ -13,8 +13,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<()> {
     let count = stage.size.receivers;
     let begun = stage.mark()?;
     (0..count as usize).for_each(|who| stage.load.connect(who));
-    stage.established(count as usize)?;
-    stage.note_time(Figure::Established, begun);
+    stage.all_established(count as usize, begun)?;
     stage.settle()?;
     stage.mark()?;
     let seconds = stage.size.rounds;

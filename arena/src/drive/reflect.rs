@@ -22,6 +22,7 @@ pub(crate) fn setup(case: &Case, size: Size) -> Setup {
         neighbors: (0..size.receivers).map(neighbor).collect(),
         kernel: false,
         policy: None,
+        shards: size.shards,
     }
 }
 
@@ -51,8 +52,7 @@ pub(crate) fn begin(stage: &mut Stage) -> Result<()> {
     let count = stage.size.receivers as usize;
     let begun = stage.mark()?;
     (0..count).for_each(|who| stage.load.connect(who));
-    stage.established(count)?;
-    stage.note_time(Figure::Established, begun);
+    stage.all_established(count, begun)?;
     announce(stage, 0..count);
     stage.complete(count)
 }
@@ -70,8 +70,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<()> {
     let count = stage.size.receivers as usize;
     let begun = stage.mark()?;
     (0..count).for_each(|who| stage.load.connect(who));
-    stage.established(count)?;
-    stage.note_time(Figure::Established, begun);
+    stage.all_established(count, begun)?;
     let begun = std::time::Instant::now();
     announce(stage, 0..count);
     stage.complete(count)?;

@@ -33,6 +33,7 @@ pub(crate) fn setup(case: &Case, size: Size) -> Setup {
         neighbors: (0..size.senders + size.receivers).map(neighbor).collect(),
         kernel: false,
         policy: None,
+        shards: size.shards,
     }
 }
 
@@ -77,8 +78,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<()> {
     let all = (senders + receivers) as usize;
     let begun = stage.mark()?;
     (0..all).for_each(|who| stage.load.connect(who));
-    stage.established(all)?;
-    stage.note_time(Figure::Established, begun);
+    stage.all_established(all, begun)?;
     stage.settle()?;
     let begun = stage.mark()?;
     for (who, stream) in streams.into_iter().enumerate() {
