@@ -101,6 +101,7 @@ impl Peer {
                 local,
                 interface,
             } => {
+                self.connections.reserve_exact(1);
                 self.connections.push(Connection {
                     id: connection,
                     framer: Framer::default(),

@@ -32,6 +32,8 @@ impl Session {
             return;
         }
         let mut connection = Connection::new(id, direction);
+        // Hardly ever are there two.
+        self.connections.reserve_exact(1);
         match self.config.delay_open {
             Some(delay) if self.state < State::OpenSent => {
                 self.connect_retry.stop();

@@ -4,18 +4,22 @@
 //! The RIB never waits for a peer. When more than [`HIGH_WATER`] octets wait, the RIB is told that the peer is
 //! congested and puts nothing more in; when the peer has read down to [`LOW_WATER`] the RIB feeds it again from its
 //! current state. What waits is thereby bounded by `HIGH_WATER` plus what one turn of the RIB produces.
+//!
+//! While the peer's task has nothing to write it lends its connection: the RIB then writes news itself, if it has
+//! little to do, and nobody has to be woken for it.
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
 use bgp_proto::Family;
-use bytes::Bytes;
-use tokio::sync::Notify;
+use bytes::{Buf as _, Bytes};
+use tokio::{net::TcpStream, sync::Notify};
 
 /// Octets waiting above which a peer is congested.
 pub(super) const HIGH_WATER: usize = 4 << 20;
@@ -92,6 +96,17 @@ struct Waiting {
     items: VecDeque<Item>,
     octets: usize,
     closed: bool,
+    /// The connection, while its task has nothing to write.
+    lent: Option<Arc<TcpStream>>,
+    /// What was written to it meanwhile.
+    written: Written,
+}
+
+/// What the RIB has written itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Written {
+    pub(super) messages: u32,
+    pub(super) octets: usize,
 }
 
 /// Whether a peer keeps up.
@@ -141,10 +156,53 @@ impl Outbox {
         }
     }
 
-    /// Takes the next item, if there is one.
+    /// Writes messages at once, if the connection is lent and takes them; what it does not take is added.
+    pub(super) fn write(&self, mut messages: Bytes, count: u32) -> Flow {
+        let mut queue = self.lock();
+        // What waits goes first.
+        let may_be = queue.items.is_empty();
+        let Some(stream) = queue.lent.take_if(|_| may_be) else {
+            drop(queue);
+            return self.push(Item::Messages(messages, count));
+        };
+        // The task that waits for the connection will be told what is wrong with it.
+        let taken = stream.try_write(&messages).unwrap_or_default();
+        queue.written.octets += taken;
+        if taken == messages.len() {
+            queue.written.messages += count;
+            queue.lent = Some(stream);
+            return Flow::Open;
+        }
+        drop(queue);
+        messages.advance(taken);
+        self.push(Item::Messages(messages, count))
+    }
+
+    /// Lends the connection, unless something waits: then it says no.
+    pub(super) fn lend(&self, stream: &Arc<TcpStream>) -> bool {
+        let mut queue = self.lock();
+        let may_be = !queue.closed && queue.items.is_empty();
+        if may_be {
+            queue.lent = Some(Arc::clone(stream));
+        }
+        may_be
+    }
+
+    /// Takes it back: from now on only the task writes.
+    pub(super) fn take_back(&self) {
+        self.lock().lent = None;
+    }
+
+    /// What was written since it was asked last.
+    pub(super) fn written(&self) -> Written {
+        mem::take(&mut self.lock().written)
+    }
+
+    /// Takes the next item, if there is one, and with it the connection back.
     pub(super) fn pop(&self) -> Option<Item> {
         let mut queue = self.lock();
         let item = queue.items.pop_front()?;
+        queue.lent = None;
         queue.octets -= item.octets();
         if queue.items.is_empty() && queue.items.capacity() > KEPT {
             queue.items = VecDeque::new();
@@ -215,6 +273,84 @@ mod tests {
         assert!(outbox.has_caught_up());
         assert!(!outbox.has_caught_up());
         assert_eq!(outbox.push(Item::Fed(Family::IPV4_UNICAST)), Flow::Open);
+    }
+
+    /// A lent connection and its other end.
+    async fn lent(outbox: &Outbox) -> (Arc<TcpStream>, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let ours = Arc::new(ours.unwrap());
+        ours.writable().await.unwrap();
+        assert!(outbox.lend(&ours));
+        (ours, theirs.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_waits_and_all_arrives_in_order() {
+        let outbox = Outbox::default();
+        let (ours, theirs) = lent(&outbox).await;
+        let mut said = Vec::new();
+        let mut number = 0_u32;
+        while outbox.octets() == 0 {
+            let message = Bytes::from(number.to_be_bytes().repeat(4096));
+            said.extend_from_slice(&message);
+            outbox.write(message, 1);
+            number += 1;
+        }
+        // The connection is full; from here on everything waits, and it can not be lent.
+        let last = Bytes::from_static(b"last");
+        said.extend_from_slice(&last);
+        outbox.write(last, 1);
+        assert!(!outbox.lend(&ours));
+        let (mut rest, mut waiting) = (Vec::new(), 0);
+        while let Some(Item::Messages(messages, count)) = outbox.pop() {
+            rest.extend_from_slice(&messages);
+            waiting += count;
+        }
+        let written = outbox.written();
+        assert_eq!(written.octets + rest.len(), said.len());
+        // The one that was cut counts when its end is sent.
+        assert_eq!((written.messages, waiting), (number - 1, 2));
+        assert_eq!(outbox.written(), Written::default());
+        let mut heard = vec![0; written.octets];
+        let mut theirs = theirs;
+        tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut heard)
+            .await
+            .unwrap();
+        heard.extend_from_slice(&rest);
+        assert!(heard == said);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_while_something_waits_or_nothing_is_lent() {
+        let message = Bytes::from_static(b"message");
+        let outbox = Outbox::default();
+        let (ours, theirs) = lent(&outbox).await;
+        outbox.push(Item::Fed(Family::IPV4_UNICAST));
+        outbox.write(message.clone(), 1);
+        assert!(matches!(outbox.pop(), Some(Item::Fed(_))));
+        assert!(matches!(outbox.pop(), Some(Item::Messages(..))));
+        // Taken, and so taken back.
+        outbox.write(message.clone(), 1);
+        assert!(matches!(outbox.pop(), Some(Item::Messages(..))));
+        assert!(outbox.lend(&ours));
+        outbox.take_back();
+        outbox.write(message.clone(), 1);
+        assert!(outbox.pop().is_some());
+        assert!(outbox.lend(&ours));
+        outbox.close();
+        outbox.write(message, 1);
+        assert!(!outbox.lend(&ours));
+        assert_eq!(outbox.written(), Written::default());
+        drop(ours);
+        // Nobody holds it any more, and nothing was ever written.
+        let mut heard = Vec::new();
+        let mut theirs = theirs;
+        tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut heard)
+            .await
+            .unwrap();
+        assert!(heard.is_empty());
     }
 
     #[test]

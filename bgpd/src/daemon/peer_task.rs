@@ -17,7 +17,7 @@ use rib::{Input, PeerId};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, oneshot},
-    time::sleep_until,
+    time::{Instant, Sleep, sleep_until},
 };
 use tracing::{debug, info, warn};
 
@@ -27,7 +27,7 @@ use super::{
     connection::{self, Connection, Happened},
     events::Events,
     link,
-    outbox::{Item, Limited, Outbox},
+    outbox::{Item, Limited, Outbox, Written},
     shard::{Order, Shard},
     socket::{self, Endpoint},
     unnumbered::Sight,
@@ -135,10 +135,13 @@ pub(super) struct PeerTask {
     last_connection: u32,
     dialling: Option<Dialling>,
     established: Option<(ConnectionId, Arc<Outbox>)>,
+    /// The session's connection is: only the RIB writes to it.
+    is_lent: bool,
     /// Orders for shards whose queues are full. While there are any, nothing is read from the peer.
     pending: VecDeque<(usize, Order)>,
     told_converged: bool,
     bfd: BfdView,
+    alarm: Option<Pin<Box<Sleep>>>,
     end: End,
 }
 
@@ -157,7 +160,7 @@ impl PeerTask {
         endpoint: Endpoint,
         dynamic: bool,
         around: Surroundings,
-    ) -> (Self, PeerHandle) {
+    ) -> (Box<Self>, PeerHandle) {
         let bfd = BfdView::new(around.bfd.clone());
         let (sender, commands) = mpsc::channel(COMMANDS);
         let task = Self {
@@ -170,19 +173,22 @@ impl PeerTask {
             last_connection: 0,
             dialling: None,
             established: None,
+            is_lent: false,
             pending: VecDeque::new(),
             told_converged: false,
             bfd,
+            alarm: None,
             end: End::NotYet,
         };
-        (task, PeerHandle(sender))
+        (Box::new(task), PeerHandle(sender))
     }
 
-    /// Runs until told to finish.
-    pub(super) async fn run(mut self) {
+    /// Runs until told to finish. In a box: what is moved from future to future takes its room in each of them.
+    pub(super) async fn run(mut self: Box<Self>) {
         let finished = loop {
             self.carry_out();
             self.pump();
+            self.lend();
             if self.end == End::WhenForgotten && self.peer.may_be_forgotten() {
                 // The RIB may still know it, without routes.
                 self.event(PeerEvent::Stop(StopReason::Deconfigured));
@@ -198,10 +204,8 @@ impl PeerTask {
                 .front()
                 .and_then(|(shard, _)| self.around.shards.get(*shard))
                 .cloned();
-            let deadline = self
-                .peer
-                .deadline()
-                .map(|deadline| self.around.clock.wake(deadline));
+            let deadline = self.peer.deadline();
+            let deadline = deadline.map(|deadline| self.around.clock.wake(deadline));
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(Command::Finish(reason, done)) => {
@@ -217,7 +221,10 @@ impl PeerTask {
                 news = self.bfd.next() => self.event(PeerEvent::Bfd(news)),
                 result = dialled(&mut self.dialling) => self.dialled(result),
                 () = outbox_ready(self.established.as_ref()) => {}
-                () = async { sleep_until(deadline.expect("guarded")).await }, if deadline.is_some() => self.event(PeerEvent::Tick),
+                () = ring(&mut self.alarm, deadline) => {
+                    self.progress();
+                    self.event(PeerEvent::Tick);
+                }
                 room = room_in(waits_for.as_ref()), if waits_for.is_some() => self.hand_in(room),
             }
         };
@@ -254,6 +261,7 @@ impl PeerTask {
                 }
             }
             Command::Ask(question) => {
+                self.progress();
                 let queued = self
                     .established
                     .as_ref()
@@ -290,6 +298,8 @@ impl PeerTask {
                     SocketAddr::V6(local) => Some(local.scope_id()).filter(|index| *index > 0),
                     SocketAddr::V4(_) => None,
                 };
+                // Hardly ever are there two.
+                self.connections.reserve_exact(1);
                 self.connections.push(connection);
                 self.event(PeerEvent::Connected {
                     connection: id,
@@ -408,12 +418,44 @@ impl PeerTask {
             room: (limit.action == LimitAction::Drop).then(|| AtomicI64::new(limit.max.into())),
         });
         self.established = Some((id, Arc::new(Outbox::new(limited.collect()))));
+        self.is_lent = false;
     }
 
     fn down(&mut self) {
         self.told_converged = false;
         if let Some((_, outbox)) = self.established.take() {
+            let written = outbox.written();
+            self.peer.sent_updates(written.messages, written.octets);
             outbox.close();
+        }
+    }
+
+    /// What the RIB has written itself left the queue, too.
+    fn progress(&mut self) {
+        let Some((id, outbox)) = &self.established else {
+            return;
+        };
+        let written = outbox.written();
+        if written != Written::default() {
+            let id = *id;
+            self.peer.sent_updates(written.messages, written.octets);
+            self.event(PeerEvent::Progress(id));
+        }
+    }
+
+    /// The RIB may write to the connection as long as nothing waits for it here.
+    fn lend(&mut self) {
+        let Some((id, outbox)) = &self.established else {
+            return;
+        };
+        let connection = self.connections.iter().find(|known| known.id == *id);
+        match connection.filter(|known| known.waiting() == 0) {
+            Some(idle) if !self.is_lent => self.is_lent = outbox.lend(idle.stream()),
+            None if self.is_lent => {
+                outbox.take_back();
+                self.is_lent = false;
+            }
+            _ => {}
         }
     }
 
@@ -484,7 +526,9 @@ impl PeerTask {
             return;
         };
         while connection.waiting() < WRITE_AHEAD {
-            match outbox.pop() {
+            let item = outbox.pop();
+            self.is_lent &= item.is_none();
+            match item {
                 Some(Item::Messages(messages, count)) => {
                     self.peer.sent_updates(count, messages.len());
                     connection.send(messages);
@@ -539,8 +583,9 @@ impl PeerTask {
     }
 
     /// The last things: what is queued is written, the RIB is told, within a second.
-    async fn finish(mut self) {
+    async fn finish(mut self: Box<Self>) {
         self.carry_out();
+        self.down();
         self.dialling = None;
         let last_words = async {
             while !self.connections.is_empty() {
@@ -577,6 +622,23 @@ async fn dialled(dialling: &mut Option<Dialling>) -> io::Result<TcpStream> {
     }
 }
 
+/// Waits for a deadline. A timer that is set for an earlier one is left alone until it rings: deadlines move away with every
+/// message that arrives.
+async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>, deadline: Option<Instant>) {
+    let Some(deadline) = deadline else {
+        return pending().await;
+    };
+    let sleep = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+    if sleep.deadline() > deadline {
+        sleep.as_mut().reset(deadline);
+    }
+    sleep.as_mut().await;
+    while sleep.deadline() < deadline {
+        sleep.as_mut().reset(deadline);
+        sleep.as_mut().await;
+    }
+}
+
 async fn outbox_ready(established: Option<&(ConnectionId, Arc<Outbox>)>) {
     match established {
         Some((_, outbox)) => outbox.ready().await,
@@ -600,5 +662,31 @@ pub(super) fn session_state(state: State) -> SessionState {
         State::OpenSent => SessionState::OpenSent,
         State::OpenConfirm => SessionState::OpenConfirm,
         State::Established => SessionState::Established,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_that_moves_is_met() {
+        let begun = Instant::now();
+        let after = |milliseconds| Some(begun + Duration::from_millis(milliseconds));
+        let mut alarm = None;
+        for deadline in [30, 9_000, 30_000] {
+            // The first timer rings meanwhile, and is for nobody.
+            let wait = Duration::from_millis(deadline.min(50) - 20);
+            let rang = tokio::time::timeout(wait, ring(&mut alarm, after(deadline))).await;
+            assert!(rang.is_err(), "{deadline}");
+        }
+        ring(&mut alarm, after(150)).await;
+        assert!((150..5_000).contains(&begun.elapsed().as_millis()));
+        // One that has passed rings at once, and one to come not before it.
+        ring(&mut alarm, after(100)).await;
+        ring(&mut alarm, after(200)).await;
+        assert!((200..5_000).contains(&begun.elapsed().as_millis()));
     }
 }

@@ -27,6 +27,10 @@ const TURN: usize = 64;
 /// Routes after which a turn takes no more inputs: what comes of them waits in memory until it is sent.
 const TURN_ROUTES: usize = 8192;
 
+/// Messages that a turn's end writes to idle connections itself. More go through the peers' tasks, on all cores, and so do
+/// all as soon as another order waits: then the tasks can write what comes of it in the same call.
+const WRITES: usize = 128;
+
 /// A question is a function of the table, run in the shard's thread between two turns.
 type Question = Box<dyn FnOnce(&Rib) + Send>;
 
@@ -173,11 +177,11 @@ impl<S: Sink> Worker<S> {
             let routes = first.routes();
             self.take(first);
             self.turn(&mut orders, routes);
-            self.drain(&mut output);
+            self.drain(&mut output, &orders);
             // A large table is fed in pieces, so that what arrives meanwhile waits for a piece and not for the table.
             while self.rib.has_work() {
                 self.turn(&mut orders, 0);
-                self.drain(&mut output);
+                self.drain(&mut output, &orders);
             }
         }
     }
@@ -302,19 +306,24 @@ impl<S: Sink> Worker<S> {
         }
     }
 
-    fn drain(&mut self, output: &mut Output) {
+    fn drain(&mut self, output: &mut Output, orders: &mpsc::Receiver<Order>) {
         output.without_forwarding = !self.sink.wants_forwarding();
         self.rib.drain(output);
         let mut late = Vec::new();
+        let mut writes = if self.rib.has_work() { 0 } else { WRITES };
         for transmit in output.transmit.drain(..) {
             for id in transmit.recipients.iter() {
                 let Some(outbox) = self.outboxes.get(&id) else {
                     continue;
                 };
-                if outbox.push(Item::Messages(transmit.messages.clone(), transmit.count))
-                    == Flow::Congested
-                    && self.congested.insert(id)
-                {
+                let (messages, count) = (transmit.messages.clone(), transmit.count);
+                let flow = if writes > 0 && orders.is_empty() {
+                    writes -= 1;
+                    outbox.write(messages, count)
+                } else {
+                    outbox.push(Item::Messages(messages, count))
+                };
+                if flow == Flow::Congested && self.congested.insert(id) {
                     late.push(id);
                 }
             }
