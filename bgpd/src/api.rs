@@ -6,9 +6,11 @@
 //! bounded amount of memory: lists travel in pages that are fetched as the client reads, and a watcher that does not
 //! keep up loses events and is told so ([`Watchers`]).
 
+mod access;
 pub mod convert;
 mod listen;
 mod service;
+mod tls;
 mod watchers;
 
 use std::{
@@ -21,9 +23,11 @@ use bgp_proto::Prefix;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::tls::client as client_tls;
 pub use self::{
     listen::{ListenError, Listeners},
     service::serve_on,
+    tls::{TlsError, TlsFiles},
     watchers::Watchers,
 };
 use crate::{

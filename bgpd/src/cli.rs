@@ -32,7 +32,7 @@ use self::{
     terminal::Paint,
 };
 pub use self::{
-    client::{Client, Target},
+    client::{Client, Target, Tls},
     failure::Failure,
     program::DaemonArguments,
     terminal::Terminal,
@@ -98,7 +98,13 @@ async fn execute(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<u8
         _ => None,
     };
     let named = arguments.target.as_deref().or(terminal.target.as_deref());
-    let mut client = Client::connect(&Target::candidates(named)?).await?;
+    let tls = arguments.tls.read()?;
+    let candidates = Target::candidates(named)?;
+    let candidates = match &tls {
+        Some(_) => with_tls(candidates, named)?,
+        None => candidates,
+    };
+    let mut client = Client::connect_with(&candidates, tls.as_ref()).await?;
     let mut print = Printer {
         out: &mut *terminal.out,
         err: &mut *terminal.err,
@@ -114,6 +120,17 @@ async fn execute(arguments: Arguments, terminal: &mut Terminal<'_>) -> Result<u8
         None => answer(command, &mut client, &mut print).await?,
     }
     Ok(print.status)
+}
+
+/// Those that there can be TLS with.
+fn with_tls(mut candidates: Vec<Target>, named: Option<&str>) -> Result<Vec<Target>, Failure> {
+    candidates.retain(|target| matches!(target, Target::Tcp(_)));
+    match named {
+        Some(named) if candidates.is_empty() => Err(Failure::Usage(format!(
+            "{named} is a Unix socket: there is no TLS over it"
+        ))),
+        _ => Ok(candidates),
+    }
 }
 
 /// Pages of the manual, a file for each command, and that of the daemon.

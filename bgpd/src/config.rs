@@ -29,8 +29,8 @@ pub use diff::{ConfigChange, diff, needs_new_session, needs_routes_again};
 pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
 pub use model::{
-    Api, Config, Encapsulation, EncapsulationMode, Fib, Global, Log, LogFormat, LogLevel, Mesh,
-    MeshMode, MeshNode, OnStop, Pool, RouterIdSource, Sources, StaticRoute, StaticTarget,
+    Api, ApiTls, Config, Encapsulation, EncapsulationMode, Fib, Global, Log, LogFormat, LogLevel,
+    Mesh, MeshMode, MeshNode, OnStop, Pool, RouterIdSource, Sources, StaticRoute, StaticTarget,
 };
 pub(crate) use name::is_link_local;
 pub use name::{BadName, Interface, PeerName};

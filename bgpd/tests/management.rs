@@ -12,3 +12,5 @@ mod data;
 mod fake;
 #[path = "management/server.rs"]
 mod server;
+#[path = "management/tls.rs"]
+mod tls;

@@ -27,7 +27,17 @@ const LICENCES: &[&str] = &[
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Crates of which there is more than one version, because others have not moved on yet.
-const TWICE: &[&str] = &["foldhash", "hashbrown", "itertools", "syn", "unicode-width"];
+const TWICE: &[&str] = &[
+    "base64",
+    "foldhash",
+    "getrandom",
+    "hashbrown",
+    "itertools",
+    "nom",
+    "syn",
+    "unicode-width",
+    "windows-sys",
+];
 
 /// Checks every package of the lock file.
 ///

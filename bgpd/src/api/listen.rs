@@ -14,6 +14,10 @@ use std::{
 use nix::sys::stat::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tonic::transport::ServerTlsConfig;
+
+use super::{TlsError, TlsFiles};
+use crate::config::Api;
 
 /// Why the API can't be offered.
 #[derive(Debug, thiserror::Error)]
@@ -40,23 +44,30 @@ pub enum ListenError {
     /// The path of the Unix socket is in use for something else.
     #[error("the API can't listen on unix:{}: a file that is not a socket is in the way", .0.display())]
     NotASocket(PathBuf),
+    /// A certificate or a key.
+    #[error("the API can't have TLS: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// Bound sockets, not yet served.
 #[derive(Debug)]
 pub struct Listeners {
+    pub(super) full: Sockets,
+    /// For looking only.
+    pub(super) read_only: Sockets,
+    /// On all that are TCP.
+    pub(super) tls: Option<ServerTlsConfig>,
+}
+
+/// Sockets that may do the same.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
     pub(super) tcp: Vec<TcpListener>,
     pub(super) unix: Option<UnixDoor>,
 }
 
-impl Listeners {
-    /// Binds every address. A socket file that nobody answers on is a leftover and is replaced; the new one has mode
-    /// 0660 from its first moment.
-    ///
-    /// # Errors
-    ///
-    /// [`ListenError`] for the first that can't be bound; what was bound before is released.
-    pub async fn bind(listen: &[SocketAddr], unix: Option<&Path>) -> Result<Self, ListenError> {
+impl Sockets {
+    async fn bind(listen: &[SocketAddr], unix: Option<&Path>) -> Result<Self, ListenError> {
         let mut tcp = Vec::with_capacity(listen.len());
         for &address in listen {
             let listener = TcpListener::bind(address)
@@ -70,12 +81,47 @@ impl Listeners {
         };
         Ok(Self { tcp, unix })
     }
+}
 
-    /// TCP addresses, with the ports that the system chose for port 0.
+impl Listeners {
+    /// Binds every address. A socket file that nobody answers on is a leftover and is replaced; the new one has mode
+    /// 0660 from its first moment.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`] for the first that can't be bound; what was bound before is released.
+    pub async fn bind(listen: &[SocketAddr], unix: Option<&Path>) -> Result<Self, ListenError> {
+        Ok(Self {
+            full: Sockets::bind(listen, unix).await?,
+            read_only: Sockets::default(),
+            tls: None,
+        })
+    }
+
+    /// Everything that is configured, with its certificates.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError`] for the first that can't be had; what was bound before is released.
+    pub async fn open(api: &Api) -> Result<Self, ListenError> {
+        let tls = api.tls.as_ref().map(|tls| {
+            let files = TlsFiles {
+                certificate: tls.certificate.clone(),
+                key: tls.key.clone(),
+            };
+            super::tls::server(&files, tls.client_ca.as_deref())
+        });
+        Ok(Self {
+            tls: tls.transpose()?,
+            full: Sockets::bind(&api.listen, api.unix.as_deref()).await?,
+            read_only: Sockets::bind(&api.read_only_listen, api.read_only_unix.as_deref()).await?,
+        })
+    }
+
+    /// TCP addresses, with the ports that the system chose for port 0; those for looking only come last.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.tcp
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
+        let all = self.full.tcp.iter().chain(&self.read_only.tcp);
+        all.filter_map(|listener| listener.local_addr().ok())
             .collect()
     }
 }

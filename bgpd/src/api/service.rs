@@ -14,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status,
     service::Routes,
-    transport::{Server, server::TcpIncoming},
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
+use tower::util::option_layer;
 
 use super::{
     Control, Listeners, MAX_REPLY, MAX_REQUEST,
+    access::ReadOnly,
     convert::{self, BadMessage, Protobuf},
+    listen::Sockets,
 };
 use crate::{
     config::{DefinedSet, PolicyDefinition},
@@ -41,22 +44,18 @@ pub async fn serve_on<C: Control>(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let routes = routes(control, shutdown.clone()).await?;
-    let Listeners { tcp, unix } = listeners;
-    let (unix, _removed_at_the_end) = unix.map(super::listen::UnixDoor::open).unzip();
-    let tcp = tcp.into_iter().map(|listener| {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        server()
-            .add_routes(routes.clone())
-            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
-    });
-    let unix = unix.flatten().map(|listener| {
-        let incoming = UnixListenerStream::new(listener);
-        server()
-            .add_routes(routes.clone())
-            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
-    });
+    let Listeners {
+        full,
+        read_only,
+        tls,
+    } = listeners;
+    let tls = tls.as_ref();
     let all = async {
-        tokio::try_join!(try_join_all(tcp), try_join_all(unix)).context("serving the API")
+        tokio::try_join!(
+            serve_sockets(full, None, tls, &routes, &shutdown),
+            serve_sockets(read_only, Some(ReadOnly), tls, &routes, &shutdown),
+        )
+        .context("serving the API")
     };
     let too_long = async {
         shutdown.cancelled().await;
@@ -67,6 +66,38 @@ pub async fn serve_on<C: Control>(
         // Somebody keeps a health or reflection stream open: that holds up nobody's shutdown.
         () = too_long => Ok(()),
     }
+}
+
+/// Serves sockets that may do the same.
+async fn serve_sockets(
+    sockets: Sockets,
+    limit: Option<ReadOnly>,
+    tls: Option<&ServerTlsConfig>,
+    routes: &Routes,
+    shutdown: &CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let Sockets { tcp, unix } = sockets;
+    let (unix, _removed_at_the_end) = unix.map(super::listen::UnixDoor::open).unzip();
+    let tcp = tcp.into_iter().map(async |listener| {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let server = match tls {
+            Some(tls) => server().tls_config(tls.clone())?,
+            None => server(),
+        };
+        server
+            .layer(option_layer(limit))
+            .add_routes(routes.clone())
+            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
+            .await
+    });
+    let unix = unix.flatten().map(|listener| {
+        let incoming = UnixListenerStream::new(listener);
+        server()
+            .layer(option_layer(limit))
+            .add_routes(routes.clone())
+            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
+    });
+    tokio::try_join!(try_join_all(tcp), try_join_all(unix)).map(|_| ())
 }
 
 fn server() -> Server {

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The grammar of the command line.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+};
 
 use bgp_proto::{
     AsPath, Asn, Community, Family, LargeCommunity, NextHop, Origin, PathAttributes, Prefix,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::Failure;
+use super::{Failure, Tls};
 use crate::{
-    api::convert,
+    api::{TlsFiles, convert},
     config::PeerName,
     control::{NewRoute, PrefixMatch, RouteQuery, Table, WatchFilter},
 };
@@ -44,8 +47,51 @@ pub(super) struct Arguments {
     )]
     pub color: Color,
 
+    #[command(flatten)]
+    pub tls: TlsArgs,
+
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// TLS over TCP.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "TLS")]
+pub(super) struct TlsArgs {
+    /// Talk TLS, and believe a bgpd whose certificate comes from here (PEM)
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    ca: Option<PathBuf>,
+    /// Our certificate, for a bgpd that asks for one (PEM)
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    cert: Option<PathBuf>,
+    /// The key that belongs to it (PEM)
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    key: Option<PathBuf>,
+    /// The name in bgpd's certificate, if it is not the one of the target
+    #[arg(long, global = true, value_name = "NAME")]
+    tls_name: Option<String>,
+}
+
+impl TlsArgs {
+    /// The files, if there is to be TLS.
+    pub(super) fn read(&self) -> Result<Option<Tls>, Failure> {
+        let files = match (&self.cert, &self.key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            }),
+            (None, None) => None,
+            _ => return Err(Failure::Usage("--cert and --key go together".to_owned())),
+        };
+        match &self.ca {
+            Some(ca) => Tls::new(ca, files.as_ref(), self.tls_name.clone()).map(Some),
+            None if files.is_some() || self.tls_name.is_some() => {
+                let text = "--cert, --key and --tls-name are of TLS, which needs --ca";
+                Err(Failure::Usage(text.to_owned()))
+            }
+            None => Ok(None),
+        }
+    }
 }
 
 const EPILOGUE: &str = "\

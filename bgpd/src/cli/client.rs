@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The client's side of the API, in `control` types.
 
-use std::{io, net::IpAddr, path::PathBuf, sync::Mutex, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Duration,
+};
 
 use bgp_proto::Prefix;
 use bgpd_api::v1::{self, bgpd_client::BgpdClient};
@@ -12,13 +18,13 @@ use tokio::{
 };
 use tonic::{
     Code, Streaming,
-    transport::{Channel, Endpoint, Uri},
+    transport::{Channel, ClientTlsConfig, Endpoint, Uri},
 };
 
 use super::Failure;
 use crate::{
     api::{
-        self,
+        self, TlsFiles,
         convert::{self, Protobuf},
     },
     config::{DefinedSet, PeerName, Policies, PolicyDefinition},
@@ -104,9 +110,18 @@ impl Client {
     ///
     /// [`Failure::Unreachable`] with what each of them said.
     pub async fn connect(targets: &[Target]) -> Result<Self, Failure> {
+        Self::connect_with(targets, None).await
+    }
+
+    /// The same, over TCP with TLS.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unreachable`] with what each of them said.
+    pub async fn connect_with(targets: &[Target], tls: Option<&Tls>) -> Result<Self, Failure> {
         let mut tried = Vec::new();
         for target in targets {
-            match open(target).await {
+            match open(target, tls).await {
                 Ok(channel) => {
                     let rpc = BgpdClient::new(channel)
                         .max_decoding_message_size(api::MAX_REPLY)
@@ -404,10 +419,31 @@ fn deepest(mut error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
+/// How a client knows the server, and what it shows it.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    config: ClientTlsConfig,
+    /// The name in the server's certificate; else that of the target.
+    name: Option<String>,
+}
+
+impl Tls {
+    /// Servers are believed whose certificates come from `ca`; `files` say who we are.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`]: which file is wrong, and how.
+    pub fn new(ca: &Path, files: Option<&TlsFiles>, name: Option<String>) -> Result<Self, Failure> {
+        let config = api::client_tls(ca, files);
+        let config = config.map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Self { config, name })
+    }
+}
+
 /// A connection of its own first, so that a failure is the system's own word.
-async fn open(target: &Target) -> io::Result<Channel> {
+async fn open(target: &Target, tls: Option<&Tls>) -> io::Result<Channel> {
     match target {
-        Target::Unix(path) => channel(UnixStream::connect(path).await?).await,
+        Target::Unix(path) => channel(UnixStream::connect(path).await?, plain()).await,
         Target::Tcp(address) => {
             let stream = tokio::time::timeout(PATIENCE, TcpStream::connect(address));
             let late = |_| {
@@ -418,12 +454,31 @@ async fn open(target: &Target) -> io::Result<Channel> {
             };
             let stream = stream.await.map_err(late)??;
             stream.set_nodelay(true)?;
-            channel(stream).await
+            let endpoint = match tls {
+                Some(tls) => secure(address, tls)?,
+                None => plain(),
+            };
+            channel(stream, endpoint).await
         }
     }
 }
 
-async fn channel<S>(stream: S) -> io::Result<Channel>
+fn plain() -> Endpoint {
+    Endpoint::from_static("http://bgpd")
+}
+
+fn secure(address: &str, tls: &Tls) -> io::Result<Endpoint> {
+    let config = match &tls.name {
+        Some(name) => tls.config.clone().domain_name(name),
+        None => tls.config.clone(),
+    };
+    let endpoint = Endpoint::from_shared(format!("https://{address}"));
+    endpoint
+        .and_then(|endpoint| endpoint.tls_config(config))
+        .map_err(|error| io::Error::other(deepest(&error)))
+}
+
+async fn channel<S>(stream: S, endpoint: Endpoint) -> io::Result<Channel>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -432,11 +487,18 @@ where
         let stream = once.lock().ok().and_then(|mut once| once.take());
         std::future::ready(stream.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset)))
     });
-    let endpoint = Endpoint::from_static("http://bgpd").timeout(PATIENCE);
-    endpoint
-        .connect_with_connector(connector)
+    let endpoint = endpoint.timeout(PATIENCE);
+    let connected = endpoint.connect_with_connector(connector);
+    let late = |_| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {PATIENCE:?}"),
+        )
+    };
+    let connected = tokio::time::timeout(PATIENCE, connected)
         .await
-        .map_err(io::Error::other)
+        .map_err(late)?;
+    connected.map_err(|error| io::Error::other(deepest(&error)))
 }
 
 /// For a connection, and for the beginning of an answer.

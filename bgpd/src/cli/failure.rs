@@ -63,6 +63,7 @@ impl Failure {
                 tonic::Code::InvalidArgument => "invalid",
                 tonic::Code::FailedPrecondition => "not-possible",
                 tonic::Code::Unavailable => "unavailable",
+                tonic::Code::PermissionDenied => "not-allowed",
                 _ => "refused",
             },
             Self::NotFound(_) => "not-found",

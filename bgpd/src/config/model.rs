@@ -361,6 +361,23 @@ pub struct Api {
     pub listen: Vec<SocketAddr>,
     /// A Unix socket.
     pub unix: Option<PathBuf>,
+    /// TCP, for looking only.
+    pub read_only_listen: Vec<SocketAddr>,
+    /// A Unix socket for looking only.
+    pub read_only_unix: Option<PathBuf>,
+    /// TLS over TCP; without it, none.
+    pub tls: Option<ApiTls>,
+}
+
+/// Certificates of the API.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ApiTls {
+    /// Ours, and those between it and one that clients know (PEM).
+    pub certificate: PathBuf,
+    /// The key that belongs to it (PEM).
+    pub key: PathBuf,
+    /// Only clients are served whose certificates come from there (PEM).
+    pub client_ca: Option<PathBuf>,
 }
 
 impl Default for Api {
@@ -368,6 +385,9 @@ impl Default for Api {
         Self {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 50051))],
             unix: Some(PathBuf::from("/run/bgpd/bgpd.sock")),
+            read_only_listen: Vec::new(),
+            read_only_unix: None,
+            tls: None,
         }
     }
 }

@@ -396,6 +396,11 @@ const OURS: Entries = &[
     ("mesh.nodes.route-reflector", Implemented),
     ("api.listen", Implemented),
     ("api.unix", Implemented),
+    ("api.read-only-listen", Implemented),
+    ("api.read-only-unix", Implemented),
+    ("api.tls-cert-file", Implemented),
+    ("api.tls-key-file", Implemented),
+    ("api.tls-client-ca-file", Implemented),
     ("log.level", Implemented),
     ("log.format", Implemented),
 ];

@@ -225,8 +225,7 @@ impl Supervisor {
     }
 
     async fn serve_api(&mut self, config: &Config) -> anyhow::Result<()> {
-        let listeners =
-            api::Listeners::bind(&config.api.listen, config.api.unix.as_deref()).await?;
+        let listeners = api::Listeners::open(&config.api).await?;
         let server = api::serve_on(self.door.clone(), listeners, self.stop.clone());
         self.servers.push(tokio::spawn(async move {
             if let Err(error) = server.await {

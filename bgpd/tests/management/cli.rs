@@ -462,10 +462,11 @@ async fn completions_complete_in_each_shell() {
     let (script, ..) = alone("completions bash").await;
     let script = script
         + "COMP_WORDS=(bgpctl expl) COMP_CWORD=1; _bgpctl bgpctl expl bgpctl; echo \"${COMPREPLY[@]}\"";
-    let output = std::process::Command::new("bash")
-        .args(["-c", &script])
-        .output()
-        .expect("bash");
+    let file = std::env::temp_dir().join(format!("bgpd-completions-{}", std::process::id()));
+    std::fs::write(&file, script).expect("written");
+    let output = std::process::Command::new("bash").arg(&file).output();
+    std::fs::remove_file(&file).expect("removed");
+    let output = output.expect("bash");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "explain\n");
 }
 
@@ -682,7 +683,7 @@ fn golden(name: &str, transcripts: &[String]) {
     compare(&format!("{name}.txt"), &transcripts.join("\n"));
 }
 
-fn compare(file: &str, found: &str) {
+pub(crate) fn compare(file: &str, found: &str) {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden/cli")
         .join(file);

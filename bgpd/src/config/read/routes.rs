@@ -9,7 +9,9 @@ use std::{
 };
 
 use super::{
-    super::model::{Api, Fib, Log, LogFormat, LogLevel, Sources, StaticRoute, StaticTarget},
+    super::model::{
+        Api, ApiTls, Fib, Log, LogFormat, LogLevel, Sources, StaticRoute, StaticTarget,
+    },
     Maybe, Node, Notes,
     policies::{self, Library},
 };
@@ -151,10 +153,20 @@ fn target<'t>(notes: &mut Notes<'t>, node: &Node<'t>) -> Option<StaticTarget> {
 }
 
 pub(super) fn api<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Api {
-    const WHAT: &str = "an address and a port, as in \"127.0.0.1:50051\"";
     let usual = Api::default();
-    let listen = match root.get("api.listen") {
-        None => usual.listen,
+    Api {
+        listen: sockets(notes, root.get("api.listen"), usual.listen),
+        unix: unix(notes, root.get("api.unix"), usual.unix),
+        read_only_listen: sockets(notes, root.get("api.read-only-listen"), Vec::new()),
+        read_only_unix: unix(notes, root.get("api.read-only-unix"), None),
+        tls: tls(notes, root),
+    }
+}
+
+fn sockets<'t>(notes: &mut Notes<'t>, value: Maybe<'t>, usual: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    const WHAT: &str = "an address and a port, as in \"127.0.0.1:50051\"";
+    match value {
+        None => usual,
         Some(value) if value.get_ref().is_str() => {
             notes.parsed(Some(value), WHAT).into_iter().collect()
         }
@@ -163,15 +175,43 @@ pub(super) fn api<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Api {
             let read = |item| notes.parsed::<SocketAddr>(Some(item), WHAT);
             items.into_iter().filter_map(read).collect()
         }
-    };
-    let unix = match root.get("api.unix") {
-        None => usual.unix,
+    }
+}
+
+/// A path, or `""` for none.
+fn unix<'t>(notes: &mut Notes<'t>, value: Maybe<'t>, usual: Option<PathBuf>) -> Option<PathBuf> {
+    match value {
+        None => usual,
         value => notes
             .text(value)
             .filter(|path| !path.is_empty())
             .map(PathBuf::from),
-    };
-    Api { listen, unix }
+    }
+}
+
+fn tls<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<ApiTls> {
+    let keys = ["cert", "key", "client-ca"].map(|key| format!("api.tls-{key}-file"));
+    let values = keys.each_ref().map(|key| root.get(key));
+    let [certificate, key, client_ca] = values.map(|value| unix(notes, value, None));
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(ApiTls {
+            certificate,
+            key,
+            client_ca,
+        }),
+        (None, None) if client_ca.is_none() => None,
+        (certificate, _) => {
+            let missing = if certificate.is_none() {
+                &keys[0]
+            } else {
+                &keys[1]
+            };
+            let there = values.into_iter().flatten().next();
+            let span = there.map_or_else(|| root.span.clone(), toml::Spanned::span);
+            notes.error(span, format!("TLS needs {missing} too"));
+            None
+        }
+    }
 }
 
 pub(super) fn log<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Log {
