@@ -18,6 +18,7 @@ mod log;
 mod outbox;
 mod peer_task;
 mod ra;
+mod ready;
 mod settings;
 mod shard;
 mod sink;

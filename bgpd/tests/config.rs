@@ -3,33 +3,42 @@
 
 use std::{fs, path::PathBuf};
 
-use bgpd::config::{self, AnyAs, Config, Host, LocalAddress, PolicyOrigin};
+use bgpd::config::{
+    self, AnyAs, Config, ConfigErrors, Document, Format, Host, LocalAddress, PolicyOrigin,
+};
 
 fn parse(text: &str) -> Config {
     config::parse(text, "bgpd.toml").unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// `golden/config/NAME.toml` is answered with what NAME.txt says. `BLESS=1` records the answers.
+fn read(text: &str, format: Format) -> Result<Config, ConfigErrors> {
+    Document::parse(text, "bgpd", format)?.config()
+}
+
+/// `golden/config/NAME.toml` is answered with what NAME.txt says, and what is in YAML or JSON with NAME.yaml.txt or so. `BLESS=1` records the answers.
 #[test]
 fn bad_files_are_answered_as_recorded() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/config");
     let mut seen = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
+        let extension = path.extension().unwrap_or_default().to_os_string();
+        let record = match extension.to_str() {
+            Some("toml") => path.with_extension("txt"),
+            Some(other @ ("yaml" | "json")) => path.with_extension(format!("{other}.txt")),
+            _ => continue,
+        };
         seen += 1;
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let said = match config::parse(&text, &name) {
+        let document = Document::parse(&text, &name, Format::of(&path));
+        let said = match document.and_then(|document| document.config()) {
             Ok(config) => config.warnings.iter().fold(String::new(), |said, warning| {
                 said + &format!("{warning}\n")
             }),
             Err(errors) => format!("{errors}\n"),
         };
         assert!(!said.is_empty(), "{name}: nothing is said");
-        let record = path.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             fs::write(&record, &said).unwrap();
         }
@@ -59,10 +68,7 @@ fn the_smallest_file_of_gobgp_loads() {
         panic!("{:?}", config.neighbors)
     };
     assert_eq!((peer.peer_as.0, peer.local_as.0), (64513, 64512));
-    assert_eq!(
-        peer.import.to_string(),
-        "reject: eBGP without a policy (RFC 8212)"
-    );
+    assert_eq!(peer.import.to_string(), "accept");
     let host = Host::default();
     assert_eq!(
         config
@@ -661,4 +667,132 @@ fn neighbours_without_addresses_are_who_is_at_the_other_end() {
             "neighbour fe80::1%eth2 added (AS 1)"
         ]
     );
+}
+
+const IN_TOML: &str = r#"
+[global.config]
+as = 64512
+router-id = "192.0.2.1"
+local-address-list = ["192.0.2.1", "2001:db8::1"]
+
+[[defined-sets.prefix-sets]]
+prefix-set-name = "ours"
+prefix-list = [{ ip-prefix = "10.0.0.0/8", masklength-range = "16..24" }]
+
+[[policy-definitions]]
+name = "in"
+[[policy-definitions.statements]]
+conditions.match-prefix-set = { prefix-set = "ours", match-set-options = "invert" }
+actions = { route-disposition = "reject-route", bgp-actions = { set-med = "+10" } }
+
+[global.apply-policy.config]
+import-policy-list = ["in"]
+
+[[peer-groups]]
+config = { peer-group-name = "tor", peer-as = 65001 }
+timers.config = { hold-time = 9 }
+
+[[neighbors]]
+config = { neighbor-address = "192.0.2.2", peer-group = "tor", auth-password = "a: b #c" }
+add-paths.config = { receive = true, send-max = 8 }
+
+[[neighbors]]
+config = { neighbor-address = "2001:db8::2", peer-as = 65002, description = "0x10" }
+timers.config = { hold-time = 9 }
+
+[[dynamic-neighbors]]
+config = { prefix = "198.51.100.0/24", peer-group = "tor" }
+"#;
+
+const IN_YAML: &str = r#"
+# The same, and a key without effect that holds the anchor.
+collector: &timers { config: { hold-time: 0x9 } }
+global:
+  config: { as: 64512, router-id: 192.0.2.1, local-address-list: [192.0.2.1, "2001:db8::1"] }
+  apply-policy:
+    config:
+      import-policy-list:
+        - in
+defined-sets:
+  prefix-sets:
+    - prefix-set-name: ours
+      prefix-list:
+        - ip-prefix: 10.0.0.0/8
+          masklength-range: 16..24
+policy-definitions:
+  - name: in
+    statements:
+      - conditions: { match-prefix-set: { prefix-set: ours, match-set-options: invert } }
+        actions:
+          route-disposition: reject-route
+          bgp-actions:
+            set-med: "+10"
+peer-groups:
+  - config: { peer-group-name: tor, peer-as: 65001 }
+    timers: *timers
+neighbors:
+  - config:
+      neighbor-address: 192.0.2.2
+      peer-group: tor
+      auth-password: "a: b #c"
+    add-paths:
+      config: { receive: true, send-max: 8 }
+  - config:
+      <<: { peer-as: 65002, description: never }
+      neighbor-address: 2001:db8::2
+      description: "0x10"
+    timers: *timers
+    transport: ~
+dynamic-neighbors:
+  - config: { prefix: 198.51.100.0/24, peer-group: tor }
+"#;
+
+const IN_JSON: &str = r#"{
+	"global": {
+		"config": {"as": 64512, "router-id": "192.0.2.1", "local-address-list": ["192.0.2.1", "2001:db8::1"]},
+		"apply-policy": {"config": {"import-policy-list": ["in"]}}
+	},
+	"defined-sets": {"prefix-sets": [{
+		"prefix-set-name": "ours",
+		"prefix-list": [{"ip-prefix": "10.0.0.0\/8", "masklength-range": "16..24"}]
+	}]},
+	"policy-definitions": [{"name": "in", "statements": [{
+		"conditions": {"match-prefix-set": {"prefix-set": "ours", "match-set-options": "invert"}},
+		"actions": {"route-disposition": "reject-route", "bgp-actions": {"set-med": "+10"}}
+	}]}],
+	"peer-groups": [{"config": {"peer-group-name": "tor", "peer-as": 65001}, "timers": {"config": {"hold-time": 9}}}],
+	"neighbors": [
+		{"config": {"neighbor-address": "192.0.2.2", "peer-group": "tor", "auth-password": "a: b \u0023c"},
+		 "add-paths": {"config": {"receive": true, "send-max": 8}}},
+		{"config": {"neighbor-address": "2001:db8::2", "peer-as": 65002, "description": "0x10"},
+		 "timers": {"config": {"hold-time": 9}}, "transport": null}
+	],
+	"dynamic-neighbors": [{"config": {"prefix": "198.51.100.0/24", "peer-group": "tor"}}]
+}"#;
+
+#[test]
+fn the_three_languages_say_the_same() {
+    let toml = read(IN_TOML, Format::Toml).unwrap_or_else(|errors| panic!("{errors}"));
+    let yaml = read(IN_YAML, Format::Yaml).unwrap_or_else(|errors| panic!("{errors}"));
+    let json = read(IN_JSON, Format::Json).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(toml.neighbors.len(), 2);
+    assert_eq!(toml.neighbors[1].description.as_deref(), Some("0x10"));
+    assert_eq!(json, toml);
+    let warnings = toml.warnings.clone();
+    assert_eq!(Config { warnings, ..yaml }, toml);
+}
+
+#[test]
+fn anchors_do_not_make_a_small_file_a_large_one() {
+    let mut lines = vec!["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]".to_owned()];
+    for level in 1..10 {
+        let of = ["*a"; 10]
+            .map(|name| format!("{name}{}", level - 1))
+            .join(", ");
+        lines.push(format!("a{level}: &a{level} [{of}]"));
+    }
+    let errors = read(&lines.join("\n"), Format::Yaml).unwrap_err();
+    assert!(errors.to_string().contains("too large"), "{errors}");
+    let deep = "[".repeat(100_000);
+    assert!(read(&deep, Format::Json).is_err());
 }

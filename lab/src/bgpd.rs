@@ -19,6 +19,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Bgpd {
     netns: Netns,
     config: PathBuf,
+    /// What it is started with besides.
+    arguments: Vec<String>,
     socket: PathBuf,
     process: Process,
 }
@@ -50,10 +52,34 @@ impl Bgpd {
             socket.display()
         );
         let config = netns.write("bgpd.toml", &text)?;
-        let process = launch(netns, &config)?;
+        Self::launch(netns, config, Vec::new(), socket)
+    }
+
+    /// Starts the daemon as gobgpd is started, with a configuration that is left as it is; the end of its name tells
+    /// its language.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_like_gobgp(netns: &Netns, name: &str, config: &str) -> Result<Self> {
+        let socket = netns.file("bgpd.sock");
+        let config = netns.write(name, config)?;
+        let kind = name.rsplit('.').next().unwrap_or_default();
+        let api = format!("unix://{}", socket.display());
+        let arguments = ["-t", kind, "--api-hosts", &api].map(str::to_owned);
+        Self::launch(netns, config, arguments.to_vec(), socket)
+    }
+
+    fn launch(
+        netns: &Netns,
+        config: PathBuf,
+        arguments: Vec<String>,
+        socket: PathBuf,
+    ) -> Result<Self> {
+        let process = launch(netns, &config, &arguments)?;
         let mut daemon = Self {
             netns: netns.clone(),
             config,
+            arguments,
             socket,
             process,
         };
@@ -297,17 +323,18 @@ impl Bgpd {
     /// # Errors
     /// It does not come up again.
     pub fn restart(&mut self) -> Result<()> {
-        self.process = launch(&self.netns, &self.config)?;
+        self.process = launch(&self.netns, &self.config, &self.arguments)?;
         self.wait_for_api()
     }
 }
 
-fn launch(netns: &Netns, config: &Path) -> Result<Process> {
+fn launch(netns: &Netns, config: &Path, arguments: &[String]) -> Result<Process> {
     let mut command = netns.command(binary("bgpd")?);
     netns.start(
         command
-            .arg("--config")
+            .arg("-f")
             .arg(config)
+            .args(arguments)
             .env("BGPD_LOG", "debug")
             .env("NO_COLOR", "1"),
         "bgpd",

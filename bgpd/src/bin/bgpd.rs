@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The daemon's command line.
+//! The daemon's program.
 
 use std::process::ExitCode;
 
-use bgpd::{cli::DaemonArguments, config, daemon};
+use bgpd::{cli::DaemonArguments, daemon};
 use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = DaemonArguments::parse();
-    let config = match config::load(&arguments.config) {
+    let source = arguments.source();
+    let config = match source.load() {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("{errors}");
@@ -18,8 +19,11 @@ fn main() -> ExitCode {
     for warning in &config.warnings {
         eprintln!("{warning}");
     }
+    for missed in arguments.ignored.missed() {
+        eprintln!("bgpd: warning: {missed}");
+    }
     if arguments.check {
-        println!("{}: no errors", arguments.config.display());
+        println!("{}: no errors", source.path.display());
         return ExitCode::SUCCESS;
     }
     daemon::init_log(config.log);
@@ -33,10 +37,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(daemon::run(daemon::Options {
-        path: arguments.config,
-        config,
-    })) {
+    match runtime.block_on(daemon::run(daemon::Options { source, config })) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bgpd: {error:#}");

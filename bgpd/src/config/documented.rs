@@ -4,9 +4,17 @@
 use std::collections::BTreeSet;
 
 use super::{
-    parse_with,
+    Config, ConfigErrors, Document, Format, read,
     registry::{self, State},
 };
+
+fn parse_with(
+    text: &str,
+    file: &str,
+    passwords: read::Passwords<'_>,
+) -> Result<Config, ConfigErrors> {
+    Document::parse(text, file, Format::Toml)?.config_with(passwords)
+}
 
 const MANUAL: &str = concat!(
     include_str!("../../../docs/config.md"),

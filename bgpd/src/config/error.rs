@@ -60,17 +60,19 @@ fn without_password(line: &str) -> String {
         return line.to_owned();
     };
     let hide = |c: char| {
-        if c.is_whitespace() || "=\"'".contains(c) {
+        if c.is_whitespace() || "=:\"'".contains(c) {
             c
         } else {
             '*'
         }
     };
     let (before, rest) = line.split_at(at);
-    match rest.split_once('=') {
-        Some((key, value)) => {
+    // TOML has `=` behind the key, YAML and JSON a colon.
+    match rest.find(['=', ':']) {
+        Some(at) => {
+            let (key, value) = rest.split_at(at);
             let hidden: String = value.chars().map(hide).collect();
-            format!("{before}{key}={hidden}")
+            format!("{before}{key}{hidden}")
         }
         None => line.to_owned(),
     }

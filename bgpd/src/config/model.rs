@@ -13,6 +13,7 @@ use fib_netlink::{FibConfig, Interfaces, Learn};
 use ipnetwork::IpNetwork;
 
 use super::{
+    defaults::Defaults,
     error::Warning,
     neighbor::{Bfd, DynamicNeighbor, Neighbor, Secret},
     policy::{PeerPolicy, Policies},
@@ -70,6 +71,8 @@ pub struct Global {
     pub ebgp_requires_policy: bool,
     /// What neighbours are told at the end.
     pub on_stop: OnStop,
+    /// What holds where the file says nothing.
+    pub defaults: Defaults,
 }
 
 /// What neighbours are told when the daemon is stopped.
@@ -427,6 +430,27 @@ impl LogLevel {
             Self::Debug => "debug",
             Self::Trace => "trace",
         }
+    }
+}
+
+/// There is no such level.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("it is one of error, warn, info, debug, trace")]
+pub struct UnknownLevel;
+
+impl std::str::FromStr for LogLevel {
+    type Err = UnknownLevel;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLevel> {
+        let levels = [
+            Self::Error,
+            Self::Warn,
+            Self::Info,
+            Self::Debug,
+            Self::Trace,
+        ];
+        let found = levels.into_iter().find(|level| level.as_str() == word);
+        found.ok_or(UnknownLevel)
     }
 }
 

@@ -222,6 +222,8 @@ pub struct FamilyConfig {
     pub threshold: Option<u8>,
     /// RFC 8950: its IPv4 routes may have IPv6 next hops. `None`: if the session is over IPv6.
     pub extended_next_hop: Option<bool>,
+    /// Its routes are kept while the neighbour's peer, which we are, restarts (RFC 4724).
+    pub graceful_restart: bool,
     /// Seconds for which stale routes are kept once the restart time is over (RFC 9494): what we tell the neighbour.
     pub long_lived: Option<u32>,
     /// Seconds after which a session that had too many prefixes is tried again. `None`: when an operator says so.
@@ -239,6 +241,7 @@ impl FamilyConfig {
             limit_action: LimitAction::default(),
             threshold: None,
             extended_next_hop: None,
+            graceful_restart: true,
             long_lived: None,
             restart: None,
         }

@@ -22,37 +22,43 @@ use std::{
 
 use bgp_proto::{Asn, RouterId};
 use ipnetwork::IpNetwork;
-use toml::de::DeValue;
 
 use super::{
+    defaults::Defaults,
     model::Config,
     neighbor::Secret,
-    tree::{Node, Notes, Value, kind},
+    tree::{Node, Notes},
+    value::{Data, Value},
 };
 
 /// Reads a file that holds a password.
 pub(super) type Passwords<'p> = &'p dyn Fn(&Path) -> io::Result<String>;
 
 /// A value that may be there.
-type Maybe<'t> = Option<&'t Value<'t>>;
+type Maybe<'t> = Option<&'t Value>;
 
 /// Where a value is looked for: a neighbour, then its group.
 #[derive(Clone, Debug)]
 struct Scope<'n, 't> {
     own: &'n Node<'t>,
     group: Option<&'n Node<'t>>,
+    /// Keys of which the group's come first.
+    group_first: &'static [&'static str],
 }
 
 impl<'n, 't> Scope<'n, 't> {
     fn get(&self, key: &str) -> Maybe<'t> {
         let group = || self.group.and_then(|group| group.get(key));
+        if self.group_first.contains(&key) {
+            return group().or_else(|| self.own.get(key));
+        }
         self.own.get(key).or_else(group)
     }
 
     /// Where a value is, or else the table it is missing in.
     fn span(&self, key: &str) -> Range<usize> {
         self.get(key)
-            .map_or_else(|| self.own.span.clone(), toml::Spanned::span)
+            .map_or_else(|| self.own.span.clone(), Value::span)
     }
 
     /// A list of the neighbour, or of its group if it has none.
@@ -113,25 +119,34 @@ impl<'t> Notes<'t> {
         &mut self,
         value: Maybe<'t>,
         wanted: &str,
-        read: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
+        read: impl FnOnce(&'t Data) -> Option<T>,
     ) -> Option<T> {
         let value = value?;
         let read = read(value.get_ref());
         if read.is_none() {
             self.error(
                 value.span(),
-                format!("this is {}, not {wanted}", kind(value)),
+                format!("this is {}, not {wanted}", value.kind()),
             );
         }
         read
     }
 
+    /// A word, where a number may be as well.
+    fn word(&self, value: Maybe<'t>) -> Option<&'t str> {
+        let text = value?.get_ref().as_str()?;
+        let number = self.defaults.integer(value?.get_ref());
+        number.is_none().then_some(text)
+    }
+
     fn boolean(&mut self, value: Maybe<'t>) -> Option<bool> {
-        self.of_kind(value, "true or false", DeValue::as_bool)
+        let defaults = self.defaults;
+        self.of_kind(value, "true or false", |data| defaults.boolean(data))
     }
 
     fn text(&mut self, value: Maybe<'t>) -> Option<&'t str> {
-        self.of_kind(value, "a string", DeValue::as_str)
+        let defaults = self.defaults;
+        self.of_kind(value, "a string", |data| defaults.text(data))
     }
 
     /// A text that is not empty.
@@ -149,9 +164,9 @@ impl<'t> Notes<'t> {
         value: Maybe<'t>,
         range: RangeInclusive<i64>,
     ) -> Option<T> {
-        let integer = self.of_kind(value, "a number", DeValue::as_integer)?;
-        let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let number = number.filter(|number| range.contains(number));
+        let defaults = self.defaults;
+        let integer = self.of_kind(value, "a number", |data| defaults.integer(data))?;
+        let number = integer.parse().ok().filter(|number| range.contains(number));
         let read = number.and_then(|number| T::try_from(number).ok());
         if read.is_none() {
             let (low, high) = range.into_inner();
@@ -248,8 +263,17 @@ impl<'t> Notes<'t> {
     }
 
     /// Every item of a list.
-    fn items(&mut self, value: Maybe<'t>) -> Option<Vec<&'t Value<'t>>> {
-        let items = self.of_kind(value, "a list", DeValue::as_array)?;
+    fn items(&mut self, value: Maybe<'t>) -> Option<Vec<&'t Value>> {
+        // GoBGP takes one item for a list of it.
+        if let (Defaults::GoBgp, Some(one)) = (self.defaults, value)
+            && one
+                .get_ref()
+                .as_str()
+                .is_some_and(|text| !text.contains(','))
+        {
+            return Some(vec![one]);
+        }
+        let items = self.of_kind(value, "a list", Data::as_list)?;
         Some(items.iter().collect())
     }
 
@@ -274,9 +298,13 @@ impl<'t> Notes<'t> {
         let Some(table) = value?.get_ref().as_table() else {
             return address(self);
         };
-        for key in table.keys().filter(|key| key.get_ref() != "interface") {
-            let message = format!("unknown key `{}`", key.get_ref());
-            self.error_with(key.span(), message, "did you mean `interface`?");
+        for key in table
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| key.name != "interface")
+        {
+            let message = format!("unknown key `{}`", key.name);
+            self.error_with(key.span.clone(), message, "did you mean `interface`?");
         }
         let name = table.get("interface");
         if name.is_none() {

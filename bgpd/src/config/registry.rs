@@ -16,8 +16,10 @@ pub(super) enum State {
     Accepted(&'static str),
     /// It would change what routes are taken or given, and is not implemented: an error unless it is off.
     Refused(&'static str),
+    /// As that, but GoBGP takes it and does nothing: so it is in a file of GoBGP's, with a warning.
+    Foreign(&'static str),
 }
-use State::{Accepted, Implemented, List, Refused};
+use State::{Accepted, Foreign, Implemented, List, Refused};
 
 /// What a path is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,9 +35,7 @@ const IN_POLICY: &str =
 const ABSENT: &str = "not implemented in this version";
 const NONE: &str = "has no effect";
 const WITH_PARENT: &str = "belongs to a feature that is not implemented in this version";
-const EVERY_FAMILY: &str = "has no effect: graceful restart covers every family of the neighbour";
-const PREFIX_LIMIT: &str =
-    "not implemented in this version: write `prefix-limit` directly below the family";
+const PREFIX_LIMIT: &str = "GoBGP ignores it: write `prefix-limit` directly below the family";
 
 type Entries = &'static [(&'static str, State)];
 
@@ -47,6 +47,7 @@ const GLOBAL: Entries = &[
     ("global.bind-to-device", Implemented),
     ("global.cluster-id", Implemented),
     ("global.shards", Implemented),
+    ("global.defaults", Implemented),
     ("global.ebgp-requires-policy", Implemented),
     ("global.on-stop", Implemented),
     (
@@ -201,6 +202,8 @@ const NEIGHBORS: Entries = &[
     ("neighbors.logging-options.*", Accepted(NONE)),
     ("neighbors.graceful-restart.enabled", Implemented),
     ("neighbors.graceful-restart.restart-time", Implemented),
+    ("neighbors.graceful-restart.helper-only", Implemented),
+    ("neighbors.graceful-restart.long-lived-enabled", Implemented),
     (
         "neighbors.graceful-restart.deferral-time",
         Accepted("has no effect: see `fib.deferral`"),
@@ -252,9 +255,10 @@ const FAMILIES: Entries = &[
     ("neighbors.afi-safis.add-paths.send-max", Implemented),
     ("neighbors.afi-safis.add-paths.send", Implemented),
     (
-        "neighbors.afi-safis.mp-graceful-restart.*",
-        Accepted(EVERY_FAMILY),
+        "neighbors.afi-safis.mp-graceful-restart.enabled",
+        Implemented,
     ),
+    ("neighbors.afi-safis.mp-graceful-restart.*", Accepted(NONE)),
     (
         "neighbors.afi-safis.long-lived-graceful-restart.enabled",
         Implemented,
@@ -313,11 +317,11 @@ const FAMILIES: Entries = &[
     ),
     (
         "neighbors.afi-safis.ipv4-unicast.prefix-limit.*",
-        Refused(PREFIX_LIMIT),
+        Foreign(PREFIX_LIMIT),
     ),
     (
         "neighbors.afi-safis.ipv6-unicast.prefix-limit.*",
-        Refused(PREFIX_LIMIT),
+        Foreign(PREFIX_LIMIT),
     ),
 ];
 

@@ -3,18 +3,12 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use toml::{
-    Spanned,
-    de::{DeString, DeTable, DeValue},
-};
-
 use super::{
+    defaults::Defaults,
     error::{ConfigError, Warning},
     registry::{self, Found, State},
+    value::{Key, Table, Value},
 };
-
-/// A value with its place.
-pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// A table: the file itself, or one of a list.
 #[derive(Debug)]
@@ -24,7 +18,7 @@ pub(super) struct Node<'t> {
     /// Path in the registry; empty for the file.
     pub(super) path: String,
     /// Values by their path from here.
-    values: BTreeMap<String, &'t Value<'t>>,
+    values: BTreeMap<String, &'t Value>,
     /// Tables of lists by their path from here.
     lists: BTreeMap<String, Vec<Node<'t>>>,
     /// Tables that are there, even if nothing is in them.
@@ -43,7 +37,7 @@ impl<'t> Node<'t> {
     }
 
     /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&'t Value<'t>> {
+    pub(super) fn get(&self, key: &str) -> Option<&'t Value> {
         debug_assert_eq!(
             registry::find(&join(&self.path, key)),
             Some(Found::Key(State::Implemented)),
@@ -85,6 +79,8 @@ pub(super) struct Notes<'t> {
     pub(super) file: &'t str,
     /// Its text.
     pub(super) text: &'t str,
+    /// Whose defaults hold.
+    pub(super) defaults: Defaults,
     /// What is wrong.
     pub(super) errors: Vec<ConfigError>,
     /// What has no effect.
@@ -93,10 +89,11 @@ pub(super) struct Notes<'t> {
 
 impl<'t> Notes<'t> {
     /// Nothing wrong yet.
-    pub(super) fn new(file: &'t str, text: &'t str) -> Self {
+    pub(super) fn new(file: &'t str, text: &'t str, defaults: Defaults) -> Self {
         Self {
             file,
             text,
+            defaults,
             errors: Vec::new(),
             warnings: Vec::new(),
         }
@@ -126,61 +123,68 @@ impl<'t> Notes<'t> {
     }
 
     /// Sorts the keys of a file into known ones and notes.
-    pub(super) fn flatten(&mut self, file: &'t Spanned<DeTable<'t>>) -> Node<'t> {
-        let mut root = Node::new("", file.span());
-        self.walk(&mut root, "", file.get_ref(), false);
+    pub(super) fn flatten(&mut self, file: &'t Table) -> Node<'t> {
+        let mut root = Node::new("", 0..self.text.len());
+        self.walk(&mut root, "", file, false);
         root
     }
 
     /// `inside` is the path from `node`; `config` says that this is a table `config`.
-    fn walk(&mut self, node: &mut Node<'t>, inside: &str, table: &'t DeTable<'t>, config: bool) {
-        for (key, value) in table {
-            let name: &DeString<'_> = key.get_ref();
+    fn walk(&mut self, node: &mut Node<'t>, inside: &str, table: &'t Table, config: bool) {
+        for (key, value) in table.iter() {
+            // As in GoBGP, capitals do not count in a file of its.
+            let name = match self.defaults {
+                Defaults::Bgpd => key.name.clone(),
+                Defaults::GoBgp => key.name.to_ascii_lowercase(),
+            };
             let here = join(&node.path, inside);
             let nested = value.get_ref().as_table();
             if let (false, false, "config", Some(table)) =
-                (config, here.is_empty(), name.as_ref(), nested)
+                (config, here.is_empty(), name.as_str(), nested)
             {
                 self.walk(node, inside, table, true);
                 continue;
             }
-            let (path, relative) = (join(&here, name), join(inside, name));
+            let (path, relative) = (join(&here, &name), join(inside, &name));
             match registry::find(&path) {
                 None => self.unknown(key, &path),
                 Some(Found::Table) => match nested {
                     Some(table) => {
-                        node.tables.insert(relative.clone(), key.span());
+                        node.tables.insert(relative.clone(), key.span.clone());
                         self.walk(node, &relative, table, false);
                     }
                     None => self.error(
                         value.span(),
-                        format!("`{path}` is a table, not {}", kind(value)),
+                        format!("`{path}` is a table, not {}", value.kind()),
                     ),
                 },
                 Some(Found::Key(State::List)) => self.list(node, &path, relative, value),
                 Some(Found::Key(State::Implemented)) => {
                     if node.values.insert(relative, value).is_some() {
                         self.error(
-                            key.span(),
+                            key.span.clone(),
                             format!("`{path}` is given twice, in `config` and beside it"),
                         );
                     }
                 }
                 Some(Found::Key(State::Accepted(why))) => {
-                    self.warning(key.span(), format!("`{path}` {why}"));
+                    self.warning(key.span.clone(), format!("`{path}` {why}"));
                 }
-                Some(Found::Key(State::Refused(why))) => {
-                    if is_on(value.get_ref()) {
-                        self.error(key.span(), format!("`{path}`: {why}"));
+                Some(Found::Key(State::Foreign(why))) if self.defaults == Defaults::GoBgp => {
+                    self.warning(key.span.clone(), format!("`{path}` has no effect: {why}"));
+                }
+                Some(Found::Key(State::Refused(why) | State::Foreign(why))) => {
+                    if value.get_ref().is_on() {
+                        self.error(key.span.clone(), format!("`{path}`: {why}"));
                     }
                 }
             }
         }
     }
 
-    fn list(&mut self, node: &mut Node<'t>, path: &str, relative: String, value: &'t Value<'t>) {
-        let Some(items) = value.get_ref().as_array() else {
-            let message = format!("`{path}` is a list of tables, not {}", kind(value));
+    fn list(&mut self, node: &mut Node<'t>, path: &str, relative: String, value: &'t Value) {
+        let Some(items) = value.get_ref().as_list() else {
+            let message = format!("`{path}` is a list of tables, not {}", value.kind());
             return self.error_with(
                 value.span(),
                 message,
@@ -194,7 +198,7 @@ impl<'t> Notes<'t> {
                 Some(table) => self.walk(&mut inner, "", table, false),
                 None => self.error(
                     item.span(),
-                    format!("`{path}` is a list of tables, not of {}", plural(item)),
+                    format!("`{path}` is a list of tables, not of {}", item.kinds()),
                 ),
             }
             nodes.push(inner);
@@ -207,47 +211,12 @@ impl<'t> Notes<'t> {
         }
     }
 
-    fn unknown(&mut self, key: &Spanned<DeString<'_>>, path: &str) {
+    fn unknown(&mut self, key: &Key, path: &str) {
         let message = format!("unknown key `{path}`");
-        match registry::nearest(path) {
-            Some(near) => self.error_with(key.span(), message, format!("did you mean `{near}`?")),
-            None => self.error(key.span(), message),
+        if let Some(near) = registry::nearest(path) {
+            self.error_with(key.span.clone(), message, format!("did you mean `{near}`?"));
+        } else {
+            self.error(key.span.clone(), message);
         }
-    }
-}
-
-/// Whether a value switches something on.
-fn is_on(value: &DeValue<'_>) -> bool {
-    match value {
-        DeValue::Boolean(on) => *on,
-        DeValue::String(text) => !text.is_empty() && text != "none",
-        DeValue::Integer(number) => !number.as_str().trim_matches(['0', '+', '-']).is_empty(),
-        DeValue::Array(items) => !items.is_empty(),
-        DeValue::Table(table) => table.values().any(|value| is_on(value.get_ref())),
-        DeValue::Float(_) | DeValue::Datetime(_) => true,
-    }
-}
-
-/// A value's kind with its article.
-pub(super) fn kind(value: &Value<'_>) -> &'static str {
-    match value.get_ref() {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-fn plural(value: &Value<'_>) -> &'static str {
-    match value.get_ref() {
-        DeValue::String(_) => "strings",
-        DeValue::Integer(_) | DeValue::Float(_) => "numbers",
-        DeValue::Boolean(_) => "booleans",
-        DeValue::Datetime(_) => "dates",
-        DeValue::Array(_) => "lists",
-        DeValue::Table(_) => "tables",
     }
 }

@@ -201,6 +201,11 @@ fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capabili
     if neighbor.graceful_restart.enabled {
         // Without [fib] we forward nothing, so nothing is lost while we are away.
         let preserved = around.config.fib.as_ref().is_none_or(|fib| fib.persist);
+        let restarting = neighbor
+            .families
+            .iter()
+            .filter(|entry| entry.graceful_restart);
+        let restarting = restarting.map(|entry| entry.family);
         let entry = |family| RestartFamily {
             family,
             forwarding_preserved: preserved,
@@ -209,7 +214,7 @@ fn capabilities(neighbor: &Neighbor, around: &Circumstances<'_>) -> Vec<Capabili
             restarting: around.restarting,
             notification: false,
             restart_time: neighbor.graceful_restart.restart_time,
-            families: families.iter().copied().map(entry).collect(),
+            families: restarting.map(entry).collect(),
         }));
     }
     let entries = neighbor.families.iter().filter_map(|entry| {

@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, HashSet},
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
     sync::{Arc, RwLock},
     time::Duration,
 };
@@ -58,7 +57,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Options {
     /// Where the configuration was read, for reloads.
-    pub path: PathBuf,
+    pub source: config::Source,
     /// The configuration.
     pub config: Config,
 }
@@ -73,6 +72,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut supervisor = Supervisor::start(options).await?;
+    super::ready::say();
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -96,7 +96,7 @@ async fn deferral(until: Option<Instant>) {
 }
 
 struct Supervisor {
-    path: PathBuf,
+    source: config::Source,
     /// As written; `door.board` has it as it is for this host.
     host: Host,
     door: Door,
@@ -124,7 +124,7 @@ struct FibParts {
 
 impl Supervisor {
     async fn start(options: Options) -> anyhow::Result<Self> {
-        let Options { path, config } = options;
+        let Options { source, config } = options;
         let host = this_host().context("can not read the interfaces of this host")?;
         let config = Arc::new(config.for_host(&host)?);
         let clock = Clock::new();
@@ -157,11 +157,11 @@ impl Supervisor {
             fib: kernel.as_ref().map(|(fib, _)| fib.clone()),
             requests: request_sender,
             bfd: Bfd::new(clock),
-            path: path.as_path().into(),
+            path: source.path.as_path().into(),
             planning: Arc::default(),
         };
         let mut supervisor = Self {
-            path,
+            source,
             host,
             door,
             doors: Doors::default(),

@@ -18,11 +18,21 @@ impl GoBgp {
     /// # Errors
     /// It does not answer.
     pub fn start(netns: &Netns, config: &str) -> Result<Self> {
-        let file = netns.write("gobgpd.toml", config)?;
+        Self::start_file(netns, "gobgpd.toml", config)
+    }
+
+    /// Starts it with a configuration in the language that the end of its name tells.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start_file(netns: &Netns, name: &str, config: &str) -> Result<Self> {
+        let file = netns.write(name, config)?;
+        let kind = name.rsplit('.').next().unwrap_or_default();
         let mut command = netns.command("gobgpd");
         command
             .arg("-f")
             .arg(file)
+            .args(["-t", kind])
             .arg("--api-hosts")
             .arg("127.0.0.1:50051")
             .arg("--pprof-disable");

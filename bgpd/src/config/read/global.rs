@@ -5,10 +5,12 @@ use std::net::Ipv4Addr;
 
 use bgp_proto::{Asn, ClusterId};
 use rib::{Profile, Selection};
-use toml::de::DeValue;
 
 use super::{
-    super::model::{Confederation, Global, OnStop, RouterIdSource},
+    super::{
+        defaults::Defaults,
+        model::{Confederation, Global, OnStop, RouterIdSource},
+    },
     Maybe, Node, Notes,
 };
 
@@ -28,14 +30,22 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Global {
         confederation: confederation(notes, root),
         ebgp_requires_policy: notes
             .boolean(root.get("global.ebgp-requires-policy"))
-            .unwrap_or(true),
+            .unwrap_or(notes.defaults == Defaults::Bgpd),
         on_stop: notes
             .choice(
                 root.get("global.on-stop"),
                 &[("notify", OnStop::Notify), ("silent", OnStop::Silent)],
             )
             .unwrap_or_default(),
+        defaults: defaults(notes, root),
     }
+}
+
+/// Those of the whole file are known already; here, a wrong word is an error.
+fn defaults<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Defaults {
+    let known = [Defaults::Bgpd, Defaults::GoBgp].map(|known| (known.as_str(), known));
+    notes.choice(root.get("global.defaults"), &known);
+    notes.defaults
 }
 
 fn asn<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Asn {
@@ -109,7 +119,7 @@ fn cluster_id<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<ClusterId> {
 }
 
 fn one_cluster_id<'t>(notes: &mut Notes<'t>, value: Maybe<'t>) -> Option<ClusterId> {
-    if matches!(value?.get_ref(), DeValue::Integer(_)) {
+    if notes.defaults.integer(value?.get_ref()).is_some() {
         return notes.number(value, 0..=u32::MAX.into()).map(ClusterId);
     }
     let address: Ipv4Addr =
@@ -150,7 +160,11 @@ fn selection<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Selection {
     let profiles = [Profile::Rfc, Profile::Bird, Profile::GoBgp, Profile::Frr];
     let names = profiles.map(|profile| (profile.name(), profile));
     let profile = notes.choice(root.get("global.route-selection-options.profile"), &names);
-    let mut selection = Selection::of(profile.unwrap_or_default());
+    let usual = match notes.defaults {
+        Defaults::Bgpd => Profile::default(),
+        Defaults::GoBgp => Profile::GoBgp,
+    };
+    let mut selection = Selection::of(profile.unwrap_or(usual));
     let knobs = [
         ("always-compare-med", &mut selection.always_compare_med),
         ("deterministic-med", &mut selection.deterministic_med),

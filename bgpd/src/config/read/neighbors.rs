@@ -10,6 +10,7 @@ use bgp_proto::{Asn, Family};
 
 use super::{
     super::{
+        defaults::Defaults,
         model::Global,
         name::{Interface, PeerName, is_link_local},
         neighbor::{AnyAs, DynamicNeighbor, FamilyConfig, Neighbor},
@@ -99,6 +100,7 @@ pub(super) fn unused_groups<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>
         let scope = Scope {
             own: node,
             group: None,
+            group_first: &[],
         };
         let (remote, local) = numbers(notes, &scope, context, true);
         let address = stand_in(&scope);
@@ -116,7 +118,11 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<
     let mut known = BTreeSet::new();
     for node in context.root.list("neighbors") {
         let group = context.group(notes, node.get("peer-group"));
-        let scope = Scope { own: node, group };
+        let scope = Scope {
+            own: node,
+            group,
+            group_first: group_first(notes, node, group),
+        };
         let name = name(notes, node);
         let (peer_as, local_as) = numbers(
             notes,
@@ -136,7 +142,7 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<
         });
         let mut peer = Neighbor::new(address, peer_as.unwrap_or(Asn(0)), local_as);
         peer.name = name.unwrap_or(address.into());
-        peer.any_as = any_as(&scope);
+        peer.any_as = any_as(notes, &scope);
         if matches!(peer.name, PeerName::Interface(_)) {
             let both = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
             peer.families = both.map(FamilyConfig::new).to_vec();
@@ -154,6 +160,33 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<
         neighbors.push(peer);
     }
     neighbors
+}
+
+/// Keys of GoBGP's groups that are stronger than those of their members.
+fn group_first<'t>(
+    notes: &mut Notes<'t>,
+    own: &Node<'t>,
+    group: Option<&Node<'t>>,
+) -> &'static [&'static str] {
+    const KEYS: &[&str] = &[
+        "peer-as",
+        "graceful-restart.enabled",
+        "graceful-restart.restart-time",
+        "graceful-restart.helper-only",
+        "graceful-restart.long-lived-enabled",
+    ];
+    let (Defaults::GoBgp, Some(group)) = (notes.defaults, group) else {
+        return &[];
+    };
+    for key in KEYS {
+        if let (Some(ours), Some(theirs)) = (own.get(key), group.get(key))
+            && ours.get_ref() != theirs.get_ref()
+        {
+            let message = format!("has no effect: as in GoBGP, the `{key}` of its group counts");
+            notes.warning(ours.span(), message);
+        }
+    }
+    KEYS
 }
 
 /// An address of the family that the local address, if there is one, wants.
@@ -224,7 +257,7 @@ fn numbers<'t>(
     forgiven: bool,
 ) -> (Option<Asn>, Asn) {
     let value = scope.get("peer-as");
-    let given = match value.and_then(|value| value.get_ref().as_str()) {
+    let given = match notes.word(value) {
         None => notes.asn(value),
         Some("internal") => Some(context.global.asn),
         Some(_) => Some(Asn(0)),
@@ -238,7 +271,7 @@ fn numbers<'t>(
         let help = "here, or in the neighbour's peer group";
         notes.error_with(scope.own.span.clone(), "`peer-as` is missing", help);
     }
-    let remote = match value.map(|value| (value, value.get_ref().as_str())) {
+    let remote = match value.map(|there| (there, notes.word(value))) {
         None if is_unnumbered(scope) => None,
         Some((_, Some("external" | "any"))) => None,
         Some((_, Some("internal"))) => Some(local),
@@ -258,9 +291,8 @@ fn is_unnumbered(scope: &Scope<'_, '_>) -> bool {
     scope.own.path == "neighbors" && scope.own.get("neighbor-interface").is_some()
 }
 
-fn any_as(scope: &Scope<'_, '_>) -> AnyAs {
-    let value = scope.get("peer-as");
-    match value.and_then(|value| value.get_ref().as_str()) {
+fn any_as<'t>(notes: &Notes<'t>, scope: &Scope<'_, 't>) -> AnyAs {
+    match notes.word(scope.get("peer-as")) {
         Some("external") => AnyAs::External,
         _ => AnyAs::Every,
     }
@@ -290,17 +322,18 @@ pub(super) fn dynamic<'t>(
             let message = format!("{prefix} overlaps the dynamic neighbours {}", other.prefix);
             notes.error(
                 node.get("prefix")
-                    .map_or(node.span.clone(), toml::Spanned::span),
+                    .map_or(node.span.clone(), super::Value::span),
                 message,
             );
         }
         let scope = Scope {
             own: group,
             group: None,
+            group_first: &[],
         };
         let (peer_as, local_as) = numbers(notes, &scope, context, false);
         let mut peer = Neighbor::new(prefix.ip(), peer_as.unwrap_or(Asn(0)), local_as);
-        peer.any_as = any_as(&scope);
+        peer.any_as = any_as(notes, &scope);
         let template = Neighbor {
             passive: true,
             ..session::fill(notes, &scope, context, peer)

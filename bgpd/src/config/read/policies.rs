@@ -143,7 +143,7 @@ pub(super) fn library<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Library<'t>
 /// Where a value is, or else the table it is missing in.
 fn span_of(node: &Node<'_>, key: &str) -> std::ops::Range<usize> {
     node.get(key)
-        .map_or_else(|| node.span.clone(), toml::Spanned::span)
+        .map_or_else(|| node.span.clone(), super::Value::span)
 }
 
 /// Policies on their way from tables to statements.

@@ -4,7 +4,10 @@
 use bgp_proto::Family;
 
 use super::{
-    super::neighbor::{FamilyConfig, LimitAction},
+    super::{
+        defaults::Defaults,
+        neighbor::{FamilyConfig, LimitAction},
+    },
     Node, Notes, Scope,
     add_paths::AddPaths,
 };
@@ -18,7 +21,7 @@ pub(super) fn families<'t>(
     if tables.is_empty() {
         return None;
     }
-    let general = AddPaths::read(notes, |key| scope.get(key));
+    let general = General::read(notes, scope);
     let mut families: Vec<FamilyConfig> = Vec::new();
     for table in tables {
         let Some(config) = family(notes, table, general) else {
@@ -38,6 +41,48 @@ pub(super) fn families<'t>(
     Some(families)
 }
 
+/// What a neighbour says for all of its families.
+#[derive(Clone, Copy)]
+struct General<'t> {
+    add_paths: AddPaths<'t>,
+    /// Its families have a graceful restart unless they say otherwise.
+    restart: bool,
+    /// It has none whatever they say.
+    helper_only: bool,
+    /// They may have a long-lived one.
+    long_lived: bool,
+}
+
+impl<'t> General<'t> {
+    fn read(notes: &mut Notes<'t>, scope: &Scope<'_, 't>) -> Self {
+        let ours = notes.defaults == Defaults::Bgpd;
+        let mut flag = |key| notes.boolean(scope.get(key));
+        let helper_only = flag("graceful-restart.helper-only").unwrap_or(false);
+        let long_lived = flag("graceful-restart.long-lived-enabled").unwrap_or(ours);
+        Self {
+            add_paths: AddPaths::read(notes, |key| scope.get(key)),
+            restart: ours,
+            helper_only,
+            long_lived,
+        }
+    }
+}
+
+/// The family of the neighbour's address, if it names none.
+pub(super) fn only<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    families: &mut [FamilyConfig],
+) {
+    let general = General::read(notes, scope);
+    let send = general.add_paths.send(notes);
+    for family in families {
+        family.add_path_receive = general.add_paths.receive();
+        family.add_path_send = send;
+        family.graceful_restart = general.restart && !general.helper_only;
+    }
+}
+
 /// Seconds of a long-lived graceful restart, if there is to be one: a day if nothing is said.
 fn long_lived<'t>(notes: &mut Notes<'t>, table: &Node<'t>) -> Option<u32> {
     let time = table.get("long-lived-graceful-restart.restart-time");
@@ -49,7 +94,7 @@ fn long_lived<'t>(notes: &mut Notes<'t>, table: &Node<'t>) -> Option<u32> {
 fn family<'t>(
     notes: &mut Notes<'t>,
     table: &Node<'t>,
-    general: AddPaths<'t>,
+    general: General<'t>,
 ) -> Option<FamilyConfig> {
     let enabled = notes.boolean(table.get("enabled")).unwrap_or(true);
     let name = notes.text(table.get("afi-safi-name"));
@@ -64,7 +109,8 @@ fn family<'t>(
     let threshold = notes.number(table.get("prefix-limit.shutdown-threshold-pct"), 0..=100);
     let restart: Option<u32> =
         notes.number(table.get("prefix-limit.restart-timer"), 0..=u32::MAX.into());
-    let add_paths = AddPaths::read(notes, |key| table.get(key)).or(general);
+    let add_paths = AddPaths::read(notes, |key| table.get(key)).or(general.add_paths);
+    let restart_here = notes.boolean(table.get("mp-graceful-restart.enabled"));
     let actions = [
         ("restart", LimitAction::Restart),
         ("warn", LimitAction::Warn),
@@ -93,7 +139,8 @@ fn family<'t>(
     Some(FamilyConfig {
         family,
         extended_next_hop,
-        long_lived,
+        graceful_restart: !general.helper_only && restart_here.unwrap_or(general.restart),
+        long_lived: long_lived.filter(|_| general.long_lived),
         add_path_receive: add_paths.receive(),
         add_path_send: add_paths.send(notes),
         max_prefixes: limit.filter(|limit| *limit > 0),

@@ -167,7 +167,7 @@ fn sockets<'t>(notes: &mut Notes<'t>, value: Maybe<'t>, usual: Vec<SocketAddr>) 
     const WHAT: &str = "an address and a port, as in \"127.0.0.1:50051\"";
     match value {
         None => usual,
-        Some(value) if value.get_ref().is_str() => {
+        Some(value) if value.get_ref().as_str().is_some() => {
             notes.parsed(Some(value), WHAT).into_iter().collect()
         }
         value => {
@@ -207,7 +207,7 @@ fn tls<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Option<ApiTls> {
                 &keys[1]
             };
             let there = values.into_iter().flatten().next();
-            let span = there.map_or_else(|| root.span.clone(), toml::Spanned::span);
+            let span = there.map_or_else(|| root.span.clone(), super::Value::span);
             notes.error(span, format!("TLS needs {missing} too"));
             None
         }

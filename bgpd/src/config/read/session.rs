@@ -2,10 +2,11 @@
 //! What neighbours and groups have in common: everything about a session but who is at the other end.
 
 use super::{
-    super::neighbor::{Gateway, GracefulRestart, LocalAddress, Neighbor, NextHopMode},
-    Maybe, Notes, Scope,
-    add_paths::AddPaths,
-    bfd,
+    super::{
+        defaults::Defaults,
+        neighbor::{Gateway, GracefulRestart, LocalAddress, Neighbor, NextHopMode},
+    },
+    Maybe, Notes, Scope, bfd,
     neighbors::Context,
     policies, policy, terms,
 };
@@ -26,9 +27,17 @@ pub(super) fn fill<'t>(
     peer.description = notes.text(scope.get("description")).map(str::to_owned);
     let (given, file) = password(scope, "");
     peer.auth_password = notes.secret(given, file, context.passwords);
+    let gobgp = notes.defaults == Defaults::GoBgp;
+    // GoBGP passes no next hop on to another AS, and asks no routing table before it connects.
+    let is_ours = peer.is_internal() || context.global.is_member(peer.peer_as);
+    let usual = if gobgp && !is_ours {
+        NextHopMode::ToSelf
+    } else {
+        NextHopMode::Auto
+    };
     peer.next_hop = notes
         .choice(scope.get("next-hop"), &next_hops)
-        .unwrap_or_default();
+        .unwrap_or(usual);
     let gateways = [
         ("recursive", Gateway::Recursive),
         ("direct", Gateway::Direct),
@@ -55,7 +64,7 @@ pub(super) fn fill<'t>(
     peer.strict_role = terms::strict_role(notes, scope, &peer);
     timers(notes, scope, &mut peer);
     hops(notes, scope, &mut peer);
-    peer.graceful_restart = graceful_restart(notes, scope);
+    peer.graceful_restart = graceful_restart(notes, scope, peer.hold_time);
     peer.bfd = bfd::bfd(
         notes,
         |key| scope.get(&format!("bfd.{key}")),
@@ -64,8 +73,9 @@ pub(super) fn fill<'t>(
     );
     families(notes, scope, &mut peer);
     let internal = peer.is_internal() || peer.is_member;
+    let who = (internal, peer.terms.route_server_client);
     let around = (context.root, context.global, context.library);
-    let mut policy = |direction| policies::attached(notes, scope, around, direction, internal);
+    let mut policy = |direction| policies::attached(notes, scope, around, direction, who);
     peer.import = policy(policies::Direction::Import);
     peer.export = policy(policies::Direction::Export);
     peer
@@ -139,9 +149,13 @@ fn timers<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor)
             "a third of the hold time is usual",
         );
     }
+    let usual = match notes.defaults {
+        Defaults::Bgpd => peer.connect_retry,
+        Defaults::GoBgp => 120,
+    };
     peer.connect_retry = notes
         .number(scope.get("timers.connect-retry"), 1..=65535)
-        .unwrap_or(peer.connect_retry);
+        .unwrap_or(usual);
     peer.idle_hold = notes
         .u16(scope.get("timers.idle-hold-time-after-reset"))
         .unwrap_or(peer.idle_hold);
@@ -177,13 +191,23 @@ fn hops<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbor) {
         notes.error_with(scope.span("ttl-security.enabled"), message, help);
     }
     let unchecked = notes.boolean(scope.get("ebgp-multihop.disable-connected-check"));
-    peer.connected_check = !unchecked.unwrap_or(false);
+    peer.connected_check = !unchecked.unwrap_or(notes.defaults == Defaults::GoBgp);
     peer.multihop = multihop.then(|| ttl.unwrap_or(255));
     peer.ttl_security = security.then(|| least.unwrap_or(255));
 }
 
-fn graceful_restart<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>) -> GracefulRestart {
-    let usual = GracefulRestart::default();
+fn graceful_restart<'t>(
+    notes: &mut Notes<'t>,
+    scope: &Scope<'_, 't>,
+    hold_time: u16,
+) -> GracefulRestart {
+    let usual = match notes.defaults {
+        Defaults::Bgpd => GracefulRestart::default(),
+        Defaults::GoBgp => GracefulRestart {
+            enabled: false,
+            restart_time: hold_time.min(4095),
+        },
+    };
     // RFC 4724: twelve bits.
     let time = notes.number(scope.get("graceful-restart.restart-time"), 0..=4095);
     GracefulRestart {
@@ -199,10 +223,5 @@ fn families<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, peer: &mut Neighbo
         peer.families = families;
         return;
     }
-    let add_paths = AddPaths::read(notes, |key| scope.get(key));
-    let send = add_paths.send(notes);
-    for family in &mut peer.families {
-        family.add_path_receive = add_paths.receive();
-        family.add_path_send = send;
-    }
+    policy::only(notes, scope, &mut peer.families);
 }

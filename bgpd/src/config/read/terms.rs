@@ -4,7 +4,11 @@
 use bgp_proto::{Asn, Role};
 use rib::{PrivateAs, Terms};
 
-use super::{super::neighbor::Neighbor, Notes, Scope, neighbors::Context};
+use super::{
+    super::{defaults::Defaults, neighbor::Neighbor},
+    Notes, Scope,
+    neighbors::Context,
+};
 
 pub(super) fn read<'t>(
     notes: &mut Notes<'t>,
@@ -15,13 +19,14 @@ pub(super) fn read<'t>(
     let own = context.global.as_towards(peer.peer_as);
     let (no_prepend, replace) = local_as(notes, scope, own, peer);
     let imported_only = !kept(notes, scope, context);
+    let usual = notes.defaults == Defaults::Bgpd;
     let mut flag = |key| notes.boolean(scope.get(key));
     Terms {
         also_own: (!replace).then_some(own),
         prepend_received: !no_prepend,
         replace_peer_as: flag("as-path-options.replace-peer-as").unwrap_or(false),
         imported_only,
-        enforce_first_as: flag("as-path-options.enforce-first-as").unwrap_or(true),
+        enforce_first_as: flag("as-path-options.enforce-first-as").unwrap_or(usual),
         graceful_shutdown: leaving(notes, scope, context),
         private_as: private_as(notes, scope),
         route_server_client: client(notes, scope, peer),

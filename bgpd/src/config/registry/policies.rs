@@ -3,7 +3,7 @@
 
 use super::{
     Entries,
-    State::{Accepted, Implemented, List, Refused},
+    State::{Accepted, Foreign, Implemented, List},
 };
 
 pub(super) const POLICIES: Entries = &[
@@ -95,15 +95,15 @@ pub(super) const POLICIES: Entries = &[
     ),
     (
         "policy-definitions.statements.conditions.match-tag-set.*",
-        Refused("routes have no tags"),
+        Foreign("routes have no tags"),
     ),
     (
         "policy-definitions.statements.conditions.call-policy",
-        Refused("GoBGP ignores it: see `actions.call-policy`"),
+        Foreign("GoBGP ignores it: see `actions.call-policy`"),
     ),
     (
         "policy-definitions.statements.conditions.igp-conditions.*",
-        Refused("routes of other protocols have no such attributes"),
+        Foreign("routes of other protocols have no such attributes"),
     ),
     (
         "policy-definitions.statements.conditions.bgp-conditions.match-as-path-set.as-path-set",
@@ -195,7 +195,7 @@ pub(super) const POLICIES: Entries = &[
     ),
     (
         "policy-definitions.statements.actions.igp-actions.*",
-        Refused("routes have no tags"),
+        Foreign("routes have no tags"),
     ),
     (
         "policy-definitions.statements.actions.bgp-actions.set-community.options",
@@ -207,7 +207,7 @@ pub(super) const POLICIES: Entries = &[
     ),
     (
         "policy-definitions.statements.actions.bgp-actions.set-community.set-community-method.community-set-ref",
-        Refused("GoBGP ignores it: write the members into `communities-list`"),
+        Foreign("GoBGP ignores it: write the members into `communities-list`"),
     ),
     (
         "policy-definitions.statements.actions.bgp-actions.set-ext-community.options",
@@ -219,7 +219,7 @@ pub(super) const POLICIES: Entries = &[
     ),
     (
         "policy-definitions.statements.actions.bgp-actions.set-ext-community.set-ext-community-method.ext-community-set-ref",
-        Refused("GoBGP ignores it: write the members into `communities-list`"),
+        Foreign("GoBGP ignores it: write the members into `communities-list`"),
     ),
     (
         "policy-definitions.statements.actions.bgp-actions.set-large-community.options",

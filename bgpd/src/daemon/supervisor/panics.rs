@@ -172,7 +172,7 @@ mod tests {
         );
         let config = config::parse(&text, "test.toml").unwrap();
         Options {
-            path: "test.toml".into(),
+            source: config::Source::default(),
             config,
         }
     }

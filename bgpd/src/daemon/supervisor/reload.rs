@@ -31,7 +31,7 @@ impl Supervisor {
 
     /// Returns what was changed, in words; or what is wrong with the file.
     pub(super) async fn reload(&mut self) -> Result<Vec<String>, String> {
-        let config = config::load(&self.path).map_err(|errors| errors.to_string())?;
+        let config = self.source.load().map_err(|errors| errors.to_string())?;
         let host = this_host()
             .map_err(|error| format!("can not read the interfaces of this host: {error}"))?;
         let new = config

@@ -8,12 +8,11 @@ use rib::policy::{
     Action, AsPathEdit, AsRange, AsSource, CommunityKind, CommunitySet, Edit, NextHopAction,
     Number, Statement, Tunnel,
 };
-use toml::de::DeValue;
 
 use super::{
     super::{
-        super::{policy::Clause, tree::Value},
-        Maybe, Node, Notes,
+        super::{policy::Clause, value::Value},
+        Data, Maybe, Node, Notes,
     },
     conditions::word,
     sets::{community_pattern, community_text},
@@ -155,7 +154,7 @@ fn edit<'t, T: CommunityKind>(
 }
 
 /// A community, not a pattern.
-fn community<'t, T: CommunityKind>(notes: &mut Notes<'t>, item: &'t Value<'t>) -> Option<T> {
+fn community<'t, T: CommunityKind>(notes: &mut Notes<'t>, item: &'t Value) -> Option<T> {
     let text = notes.text(Some(item))?;
     let read = community_text(text).parse().ok();
     if read.is_none() {
@@ -179,13 +178,13 @@ fn number<'t>(
 ) -> Option<(Option<Number>, String)> {
     let span = value?.span();
     let text = match value?.get_ref() {
-        DeValue::Integer(integer) if !integer.as_str().starts_with(['+', '-']) => {
+        Data::Integer(integer) if !integer.starts_with(['+', '-']) => {
             let number: u32 = notes.number(value, 0..=u32::MAX.into())?;
             return Some((Some(Number::Constant(number)), number.to_string()));
         }
-        DeValue::Integer(integer) => {
+        Data::Integer(integer) => {
             let message = "a change is written as a text";
-            notes.error_with(span, message, format!("\"{}\"", integer.as_str()));
+            notes.error_with(span, message, format!("\"{integer}\""));
             return None;
         }
         _ => notes.text(value)?,
@@ -308,7 +307,7 @@ fn as_path<'t>(notes: &mut Notes<'t>, node: &Node<'t>, out: &mut Actions) {
 /// A text, or a number as one.
 fn text_or_number<'t>(notes: &mut Notes<'t>, value: Maybe<'t>) -> Option<String> {
     match value?.get_ref() {
-        DeValue::Integer(integer) => Some(integer.as_str().to_owned()),
+        Data::Integer(integer) => Some(integer.clone()),
         _ => notes.text(value).map(str::to_owned),
     }
 }

@@ -15,6 +15,7 @@ use rib::{
 use super::{
     super::{
         super::{
+            defaults::Defaults,
             model::Global,
             policy::{FamilyPolicy, PeerPolicy, PolicyOrigin},
         },
@@ -129,29 +130,51 @@ pub(in super::super) fn general<'t>(
         open: true,
         families: Vec::new(),
     };
-    let at = given.map_or(0..0, toml::Spanned::span);
+    let at = given.map_or(0..0, super::super::Value::span);
     said.settled(notes, library, at)
 }
 
-/// What works between a neighbour and the table. Without a word anywhere, RFC 8212 decides.
+/// What works between a neighbour and the table. Without a word anywhere, RFC 8212 decides. `client`: of our route server.
 pub(in super::super) fn attached<'t>(
     notes: &mut Notes<'t>,
     scope: &Scope<'_, 't>,
     (root, global, library): Around<'_, 't>,
     direction: Direction,
-    internal: bool,
+    (internal, client): (bool, bool),
 ) -> PeerPolicy {
+    let gobgp = global.defaults == Defaults::GoBgp;
     let value = |key: &str| {
         let general = || root.get(&format!("global.{key}"));
-        scope.get(key).or_else(general)
+        match (gobgp, client) {
+            (false, _) => scope.get(key).or_else(general),
+            (true, true) => scope.get(key),
+            (true, false) => general(),
+        }
     };
+    let families = of_families(notes, scope, library, direction);
+    if gobgp {
+        ignored(notes, scope, direction, client);
+    }
     let said = Said {
         list: list(notes, library, value(direction.list())).unwrap_or_default(),
         default: notes.choice(value(direction.default()), WORDS),
         open: internal || !global.ebgp_requires_policy,
-        families: of_families(notes, scope, library, direction),
+        families: if gobgp { Vec::new() } else { families },
     };
     said.settled(notes, library, scope.span(direction.list()))
+}
+
+/// GoBGP has policies of neighbours for clients of its route server only, and none of families.
+fn ignored<'t>(notes: &mut Notes<'t>, scope: &Scope<'_, 't>, direction: Direction, client: bool) {
+    for key in [direction.list(), direction.default()] {
+        let families = scope.list("afi-safis").iter();
+        let of_families = families.filter_map(|table| table.get(key));
+        let own = scope.get(key).filter(|_| !client);
+        for value in own.into_iter().chain(of_families) {
+            let message = "has no effect: in GoBGP it works for clients of a route server, and `global.apply-policy` for others";
+            notes.warning(value.span(), message);
+        }
+    }
 }
 
 /// What works between the table and the kernel: everything passes where nothing else is said.
@@ -167,7 +190,11 @@ pub(in super::super) fn kernel<'t>(
         open: true,
         families: Vec::new(),
     };
-    said.settled(notes, library, value.map_or(0..0, toml::Spanned::span))
+    said.settled(
+        notes,
+        library,
+        value.map_or(0..0, super::super::Value::span),
+    )
 }
 
 impl Said {

@@ -10,7 +10,7 @@ use rib::policy::{
 
 use super::{
     super::{
-        super::{policy::Clause, tree::Value},
+        super::{policy::Clause, value::Value},
         Maybe, Node, Notes,
     },
     actions::ORIGINS,
@@ -345,7 +345,7 @@ const OTHER_FAMILIES: &[&str] = &[
     "ipv6-mup",
 ];
 
-fn family<'t>(notes: &mut Notes<'t>, item: &'t Value<'t>) -> Option<Family> {
+fn family<'t>(notes: &mut Notes<'t>, item: &'t Value) -> Option<Family> {
     let text = notes.text(Some(item))?;
     let read = text.parse().ok();
     if read.is_none() {

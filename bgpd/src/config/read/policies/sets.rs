@@ -14,7 +14,7 @@ use super::{
     super::{
         super::{
             policy::{DefinedSet, SetKind},
-            tree::Value,
+            value::Value,
         },
         Maybe, Node, Notes,
     },
@@ -172,7 +172,7 @@ fn patterns<'t, T>(
     root: &Node<'t>,
     place: &Place,
     shown: &mut Vec<DefinedSet>,
-    read: impl Fn(&mut Notes<'t>, &'t Value<'t>) -> Option<T>,
+    read: impl Fn(&mut Notes<'t>, &'t Value) -> Option<T>,
 ) -> Named<'t, Vec<T>> {
     let mut sets = Named::new(called(place.kind));
     for node in root.list(place.list) {
@@ -187,11 +187,7 @@ fn patterns<'t, T>(
 }
 
 /// A pattern, or what is wrong with it.
-fn pattern<T>(
-    notes: &mut Notes<'_>,
-    value: &Value<'_>,
-    read: Result<T, PatternError>,
-) -> Option<T> {
+fn pattern<T>(notes: &mut Notes<'_>, value: &Value, read: Result<T, PatternError>) -> Option<T> {
     match read {
         Ok(pattern) => Some(pattern),
         Err(error) => {
@@ -216,15 +212,15 @@ pub(super) fn community_text(text: &str) -> String {
 /// A pattern for communities of any kind.
 pub(super) fn community_pattern<'t, T: CommunityKind + fmt::Debug>(
     notes: &mut Notes<'t>,
-    value: &'t Value<'t>,
+    value: &'t Value,
 ) -> Option<CommunityPattern<T>> {
     let text = notes.text(Some(value))?;
     pattern(notes, value, community_text(text).parse())
 }
 
 /// Addresses, alone or by prefix.
-pub(super) fn addresses<'t>(notes: &mut Notes<'t>, items: &[&'t Value<'t>]) -> Vec<Prefix> {
-    let read = |item: &&'t Value<'t>| {
+pub(super) fn addresses<'t>(notes: &mut Notes<'t>, items: &[&'t Value]) -> Vec<Prefix> {
+    let read = |item: &&'t Value| {
         let text = notes.text(Some(item))?;
         let network = if text.contains('/') {
             notes.prefix(Some(item))?
