@@ -119,9 +119,8 @@ impl Connection {
 
     fn has_ended(&self) -> bool {
         let mut asked = [PollFd::new(self.stream.as_fd(), READ_END)];
-        // A question that fails leaves no answer.
-        let _ = poll(&mut asked, PollTimeout::ZERO);
-        asked[0].revents().is_some_and(|answer| !answer.is_empty())
+        // What exactly is the matter, reading will tell.
+        poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     /// To be lent while nothing waits.
