@@ -2,11 +2,14 @@
 //! All runs of a case, in rounds: in each of them every daemon runs once, on a machine that has come to rest, and who was first
 //! is last in the next one.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use crate::{Case, Contestant, Entrant, Machine, Outcome, Results, Size, case::Axis};
+use crate::{Case, Contestant, Entrant, Kind, Machine, Outcome, Results, Size, case::Axis};
 
-/// Who has needed so much for one size is not run again: it would not say more.
+/// Who has needed so much for a case is not run again: it would not say more.
 const LONG: Duration = Duration::from_secs(40);
 
 /// Nothing small takes longer.
@@ -29,8 +32,7 @@ pub struct Rounds {
 struct Entry {
     contestant: Contestant,
     size: Size,
-    used: Duration,
-    is_over: bool,
+    has_failed: bool,
 }
 
 impl Rounds {
@@ -60,7 +62,13 @@ impl Rounds {
                 .map(|entry| (entry.entrant(axis), Vec::new()))
                 .collect(),
         };
+        let mut used: BTreeMap<Kind, Duration> = BTreeMap::new();
         for round in 0..self.runs as usize {
+            let is_over = |entry: &Entry| {
+                let used = used.get(&entry.contestant.kind);
+                entry.has_failed || used.is_some_and(|used| *used > LONG)
+            };
+            let over: Vec<bool> = entries.iter().map(is_over).collect();
             let count = entries.len();
             for turn in 0..count {
                 let place = if round % 2 == 0 {
@@ -69,9 +77,12 @@ impl Rounds {
                     count - 1 - turn
                 };
                 let entry = &mut entries[place];
-                if !entry.is_over {
+                if !over[place] {
                     machine.rest();
+                    let begun = Instant::now();
                     let outcome = self.once(case, entry);
+                    *used.entry(entry.contestant.kind).or_default() += begun.elapsed();
+                    entry.has_failed = outcome.fault.is_some();
                     let name = results.name(entry.entrant(axis));
                     eprintln!("{} {name} {}: {outcome:?}", case.name, round + 1);
                     results.of[place].1.push(outcome);
@@ -98,25 +109,20 @@ impl Rounds {
                 all.push(Entry {
                     contestant: contestant.clone(),
                     size,
-                    used: Duration::ZERO,
-                    is_over: false,
+                    has_failed: false,
                 });
             }
         }
         all
     }
 
-    fn once(&self, case: &Case, entry: &mut Entry) -> Outcome {
+    fn once(&self, case: &Case, entry: &Entry) -> Outcome {
         let limit = if self.is_quick { QUICK } else { case.limit };
-        let begun = Instant::now();
         let outcome = crate::run(case, entry.size, limit, &entry.contestant);
-        let outcome = outcome.unwrap_or_else(|error| Outcome {
+        outcome.unwrap_or_else(|error| Outcome {
             fault: Some(format!("{error:#}")),
             ..Outcome::default()
-        });
-        entry.used += begun.elapsed();
-        entry.is_over = outcome.fault.is_some() || entry.used > LONG;
-        outcome
+        })
     }
 }
 
