@@ -105,7 +105,7 @@ impl<'a, C: Context> Comparison<'a, C> {
             DecisionStep::Weight => b.weight.cmp(&a.weight),
             DecisionStep::LocalPref => right.local_pref.cmp(&left.local_pref),
             DecisionStep::Local => {
-                let is_learned = |path: &Path| path.source.peer().is_some();
+                let is_learned = |path: &Path| path.source().peer().is_some();
                 is_learned(a).cmp(&is_learned(b))
             }
             DecisionStep::AsPathLength if self.selection.ignore_as_path_length => Ordering::Equal,

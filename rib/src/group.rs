@@ -231,6 +231,15 @@ impl Group {
         }
     }
 
+    /// Whether it is told of nothing but best paths.
+    pub(crate) fn is_about_best(&self) -> bool {
+        !self
+            .key
+            .negotiated
+            .families()
+            .any(|family| self.keeps(family))
+    }
+
     /// Whether what the group is told of a family has to be kept, because it does not follow from the best path.
     fn keeps(&self, family: Family) -> bool {
         self.key.chooses() || self.key.paths_sent(family).is_some()
@@ -312,7 +321,7 @@ impl Group {
     /// What the group is told of a prefix by its best path.
     fn best(&self, prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<Told> {
         let best = entry.best()?;
-        let sender = around.sender(best.source);
+        let sender = around.sender(best.source());
         self.exported((prefix, best), sender, around, None)
     }
 
@@ -337,7 +346,7 @@ impl Group {
             return None;
         }
         let reflection = around.telling(&self.key, path, sender).ok()?;
-        let (attributes, source) = (&path.attributes, path.source);
+        let (attributes, source) = (&path.attributes, path.source());
         if self.key.export.has_statements() {
             let facts = around.export_facts(prefix, path, sender, &self.key);
             let mut under_policy = self.under_policy.borrow_mut();
@@ -367,7 +376,7 @@ impl Group {
         around: Around<'_>,
         interner: &mut Interner,
     ) -> Option<Told> {
-        let sender = around.sender(path.source);
+        let sender = around.sender(path.source());
         self.exported((prefix, path), sender, around, Some(interner))
     }
 

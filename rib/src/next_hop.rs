@@ -38,7 +38,9 @@ pub(crate) struct NextHops {
 /// The address that a path depends on.
 fn address(path: &Path) -> Option<IpAddr> {
     match path.disposition() {
-        Disposition::Via(next_hop) if !next_hop.is_unspecified() && path.source.is_installed() => {
+        Disposition::Via(next_hop)
+            if !next_hop.is_unspecified() && path.source().is_installed() =>
+        {
             Some(next_hop.addr())
         }
         _ => None,
@@ -48,7 +50,7 @@ fn address(path: &Path) -> Option<IpAddr> {
 /// The interface that a path names beside its next hop.
 fn interface(path: &Path) -> Option<u32> {
     match path.disposition() {
-        Disposition::Link { interface, .. } if path.source.is_installed() => Some(interface),
+        Disposition::Link { interface, .. } if path.source().is_installed() => Some(interface),
         _ => None,
     }
 }

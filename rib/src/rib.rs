@@ -14,6 +14,7 @@ use crate::{
     FibChange, FibPath, FibRoute, Input, Output, PathsSent, PeerId, PeerInfo, Policy, RibConfig,
     Selection, Source, Totals,
     attributes::Interner,
+    decision::Places,
     export::GroupKey,
     group::Group,
     next_hop::NextHops,
@@ -112,7 +113,9 @@ impl Rib {
             Input::MarkStale(id, family) => self.mark_stale(id, |prefix| prefix.family() == family),
             Input::LongLivedStale(id, family) => self.keep_long(id, family),
             Input::SweepStale(id, family) => {
-                self.remove_paths(id, |path, prefix| path.stale && prefix.family() == family);
+                self.remove_paths(id, |path, prefix| {
+                    path.is_stale() && prefix.family() == family
+                });
             }
             Input::Routes(batch) => self.apply(&batch, now),
             Input::EndOfRib(..) => {}
@@ -191,26 +194,42 @@ impl Rib {
         self.next_hops.drain(out);
     }
 
-    fn announce(&mut self, prefix: Prefix, mut path: Path) {
+    /// Whether a change that leaves the best path of a prefix as it is concerns nobody.
+    fn is_about_best(&self) -> bool {
+        self.config.selection.is_about_best() && self.groups.iter().all(Group::is_about_best)
+    }
+
+    fn announce(&mut self, prefix: Prefix, mut path: Path, is_about_best: bool) {
         let Some((at, entry)) = self.table.entry(prefix) else {
             return;
         };
-        let place = entry.place(path.source, path.path_id);
-        let around = around!(self);
+        let place = entry.place(path.source(), path.path_id);
         path.sent_id = entry.sent_id(place);
         let old = place.and_then(|place| entry.paths.get(place));
         let is_same = old.is_some_and(|old| old.is_like(&path));
         match old.filter(|_| is_same) {
             Some(old) => path.since = old.since,
-            None => touch(entry, (prefix, at), &mut self.dirty, around),
+            None if is_about_best => {}
+            None => touch(entry, (prefix, at), &mut self.dirty, around!(self)),
         }
         count(&mut self.peers, &mut self.totals, prefix, &path, true);
         self.next_hops.use_by(prefix, &path);
         self.totals.prefixes += u64::from(entry.paths.is_empty());
+        let around = around!(self);
         let slot = place.and_then(|place| entry.paths.get_mut(place));
         let old = match slot.filter(|_| is_same) {
             Some(slot) => Some(core::mem::replace(slot, path)),
-            None => entry.arrive(place, path, &around!(self)),
+            None if is_about_best => {
+                let best = entry.best_place();
+                let old = entry.arrive(place, path, &around);
+                if entry.best_place() != best || (best.is_some() && place == best) {
+                    let was_best = old.as_ref().filter(|_| place == best);
+                    let was_best = was_best.or_else(|| entry.paths.get(best?)).cloned();
+                    touch_after(entry, was_best, (prefix, at), &mut self.dirty, around);
+                }
+                old
+            }
+            None => entry.arrive(place, path, &around),
         };
         if let Some(old) = old {
             count(&mut self.peers, &mut self.totals, prefix, &old, false);
@@ -318,8 +337,8 @@ impl Rib {
     fn mark_stale(&mut self, id: PeerId, which: impl Fn(Prefix) -> bool) {
         self.table.for_each(|prefix, entry| {
             let paths = entry.paths.iter_mut().filter(|_| which(prefix));
-            for path in paths.filter(|path| path.source == Source::Bgp(id)) {
-                path.stale = true;
+            for path in paths.filter(|path| path.source() == Source::Bgp(id)) {
+                path.make_stale();
             }
         });
     }
@@ -348,7 +367,7 @@ impl Rib {
         let all = self.table.iter();
         let all =
             all.flat_map(|(prefix, entry)| entry.paths.iter().map(move |path| (prefix, path)));
-        all.filter(move |(_, path)| path.source == Source::Bgp(id))
+        all.filter(move |(_, path)| path.source() == Source::Bgp(id))
             .take(count)
     }
 
@@ -361,7 +380,7 @@ impl Rib {
         for prefix in prefixes {
             let entry = self.table.get_mut(prefix).into_iter();
             let paths = entry.flat_map(|(_, entry)| entry.paths.iter_mut());
-            for path in paths.filter(|path| path.source == Source::Bgp(id)) {
+            for path in paths.filter(|path| path.source() == Source::Bgp(id)) {
                 path.weight = weight;
             }
             self.decide(prefix);
@@ -487,8 +506,32 @@ fn touch(
         let before = entry.best().map(|best| {
             Box::new(Before {
                 best: best.clone(),
-                sender: around.sender(best.source),
+                sender: around.sender(best.source()),
                 fib: fib_route(prefix, entry, around),
+            })
+        });
+        dirty.push_back(Dirty {
+            prefix,
+            place,
+            before,
+        });
+    }
+}
+
+/// The same when it is another one already, where nothing but the best path is used.
+fn touch_after(
+    entry: &mut Entry,
+    was_best: Option<Path>,
+    (prefix, place): (Prefix, Place),
+    dirty: &mut VecDeque<Dirty>,
+    around: Around<'_>,
+) {
+    if entry.make_dirty() {
+        let before = was_best.map(|best| {
+            Box::new(Before {
+                sender: around.sender(best.source()),
+                fib: fib_route_by(prefix, &best, &[], around),
+                best,
             })
         });
         dirty.push_back(Dirty {
@@ -521,28 +564,43 @@ fn forward(
 /// What the forwarding table should have of an entry.
 fn fib_route(prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<FibRoute> {
     let best = entry.best()?;
-    if !best.source.is_installed() {
+    let level = if around.max_paths(best) > 1 && entry.paths.len() > 1 {
+        entry.level(&around)
+    } else {
+        Places::new()
+    };
+    let others = level.iter().skip(1);
+    let others: SmallVec<[&Path; 4]> = others.filter_map(|place| entry.paths.get(*place)).collect();
+    fib_route_by(prefix, best, &others, around)
+}
+
+/// The same by its best path and those that are as good.
+fn fib_route_by(
+    prefix: Prefix,
+    best: &Path,
+    others: &[&Path],
+    around: Around<'_>,
+) -> Option<FibRoute> {
+    if !best.source().is_installed() {
         return None;
     }
     let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
     paths.push(fib_path(prefix, best, around)?);
     let most = around.max_paths(best);
-    if most > 1 && entry.paths.len() > 1 {
-        let level = entry.level(&around);
-        let others = level.iter().skip(1);
-        let others = others.filter_map(|place| entry.paths.get(*place));
-        for path in others.filter_map(|path| fib_path(prefix, path, around)) {
-            // The same way twice is one way.
-            let is_new = paths
-                .iter()
-                .all(|other| other.disposition != path.disposition);
-            if is_new && paths.len() < most {
-                paths.push(path);
-            }
+    for path in others
+        .iter()
+        .filter_map(|path| fib_path(prefix, path, around))
+    {
+        // The same way twice is one way.
+        let is_new = paths
+            .iter()
+            .all(|other| other.disposition != path.disposition);
+        if is_new && paths.len() < most {
+            paths.push(path);
         }
     }
     Some(FibRoute {
-        source: best.source,
+        source: best.source(),
         paths,
     })
 }
@@ -555,7 +613,7 @@ fn fib_path(prefix: Prefix, path: &Path, around: Around<'_>) -> Option<FibPath> 
     }
     Some(FibPath {
         disposition: path.disposition(),
-        source: path.source,
+        source: path.source(),
         attributes: path.attributes.clone(),
         kernel,
     })
@@ -577,7 +635,7 @@ fn count(
         }
     };
     step(&mut totals.paths);
-    if let Some(peer) = path.source.peer().and_then(|id| peers.get_mut(&id)) {
+    if let Some(peer) = path.source().peer().and_then(|id| peers.get_mut(&id)) {
         let counts = peer.counters.of(prefix.family());
         step(&mut counts.received);
         if path.refused.is_none() {

@@ -206,6 +206,13 @@ impl Default for Selection {
 }
 
 impl Selection {
+    /// Whether paths stay where they are in their list when others come and go, and only the best one is used.
+    pub(crate) fn is_about_best(&self) -> bool {
+        self.election() == Election::Elimination
+            && self.max_paths <= 1
+            && self.max_internal_paths <= 1
+    }
+
     /// A profile with the defaults of its daemon.
     pub const fn of(profile: Profile) -> Self {
         Self {

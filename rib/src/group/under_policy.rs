@@ -40,7 +40,7 @@ impl UnderPolicy {
     ) -> Option<Attributes> {
         let number = path.attributes.hot().number;
         let family = facts.prefix.family();
-        let key = (family, number, facts.preference, path.source, sender);
+        let key = (family, number, facts.preference, path.source(), sender);
         let Self { known, made: sets } = self;
         known.get(key, facts, |watch| make(watch, sets))
     }

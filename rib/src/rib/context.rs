@@ -118,7 +118,7 @@ impl Around<'_> {
             own_next_hop: key.own(prefix.family()),
             member_as: self.member_as(key.relation),
             preference: self.preference(path),
-            ..self.facts(prefix, path.source, sender, path.attributes.next_hop())
+            ..self.facts(prefix, path.source(), sender, path.attributes.next_hop())
         }
     }
 
@@ -134,10 +134,10 @@ impl Around<'_> {
         let attributes = path.attributes.unpack();
         let mut draft = Draft::new(&attributes);
         draft.kernel = before.as_deref().cloned().unwrap_or_default();
-        let (sender, next_hop) = (self.sender(path.source), path.attributes.next_hop());
+        let (sender, next_hop) = (self.sender(path.source()), path.attributes.next_hop());
         let facts = Facts {
             preference: self.preference(path),
-            ..self.facts(prefix, path.source, sender, next_hop)
+            ..self.facts(prefix, path.source(), sender, next_hop)
         };
         match self.config.kernel_export.run(&facts, &mut draft, watch) {
             Verdict::Reject => Err(Rejected),
@@ -149,7 +149,7 @@ impl Around<'_> {
 
     /// Most paths of a prefix in use at once.
     pub(crate) fn max_paths(&self, best: &Path) -> usize {
-        let is_internal = best.source.peer().is_some() && !self.is_external(best);
+        let is_internal = best.source().peer().is_some() && !self.is_external(best);
         if is_internal {
             self.config.selection.max_internal_paths
         } else {
@@ -226,11 +226,11 @@ impl Context for Around<'_> {
     fn preference(&self, path: &Path) -> u16 {
         let imported = path.imported();
         let wanted = imported.and_then(|imported| imported.preference);
-        wanted.unwrap_or_else(|| self.config.preferences.of(path.source))
+        wanted.unwrap_or_else(|| self.config.preferences.of(path.source()))
     }
 
     fn is_external(&self, path: &Path) -> bool {
-        let peer = self.peer(path.source);
+        let peer = self.peer(path.source());
         peer.is_some_and(|peer| peer.info.relation == Relation::External)
     }
 
@@ -239,11 +239,11 @@ impl Context for Around<'_> {
     }
 
     fn identifier(&self, path: &Path) -> u32 {
-        let peer = self.peer(path.source);
+        let peer = self.peer(path.source());
         peer.map_or(0, |peer| peer.info.router_id.as_u32())
     }
 
     fn address(&self, path: &Path) -> Option<IpAddr> {
-        self.peer(path.source).map(|peer| peer.info.address)
+        self.peer(path.source()).map(|peer| peer.info.address)
     }
 }

@@ -11,7 +11,7 @@ use super::{Around, Rib, count};
 use crate::{
     Disposition, KernelAttributes, PeerId, Policy, RouteBatch, Source, Unusable, Verdict,
     attributes::{Attributes, Interner},
-    path::{Imported, Path, Rare},
+    path::{Imported, Kind, Path, Rare},
     policy::{Draft, Memo},
 };
 
@@ -81,6 +81,7 @@ impl Rib {
                 arrival
             })
             .collect();
+        let is_about_best = self.is_about_best();
         let mut known = Arrivals::default();
         for (prefix, path_id, path) in batch.routes() {
             let Some(arrival) = path.and_then(|number| received.get(number)) else {
@@ -95,8 +96,10 @@ impl Rib {
                 self.withdraw(prefix, source, path_id);
                 continue;
             }
+            let (kind, peer) = Kind::of(source);
             let path = Path {
-                source,
+                kind,
+                peer,
                 path_id,
                 sent_id: 0,
                 attributes: arrival.attributes,
@@ -104,9 +107,8 @@ impl Rib {
                 since: now,
                 weight,
                 refused: arrival.refused,
-                stale: false,
             };
-            self.announce(prefix, path);
+            self.announce(prefix, path, is_about_best);
         }
     }
 
@@ -346,7 +348,7 @@ impl Rib {
     fn paths_at(&self, prefix: Prefix, source: Source) -> SmallVec<[Path; 1]> {
         let paths = self.table.get(prefix).map(|entry| &*entry.paths);
         let paths = paths.unwrap_or_default().iter();
-        let of_source = paths.filter(|path| path.source == source);
+        let of_source = paths.filter(|path| path.source() == source);
         of_source.cloned().collect()
     }
 
@@ -370,7 +372,7 @@ impl Rib {
             next_hops: &self.next_hops,
         };
         if let Some((_, entry)) = self.table.get_mut(prefix) {
-            let place = entry.place(path.source, path.path_id);
+            let place = entry.place(path.source(), path.path_id);
             entry.arrive(place, path, &around);
         }
         count(&mut self.peers, &mut self.totals, prefix, old, false);

@@ -11,7 +11,7 @@ impl Rib {
     /// (RFC 9494 §4.2).
     pub(super) fn keep_long(&mut self, id: PeerId, family: Family) {
         self.remove_paths(id, |path, prefix| {
-            path.stale
+            path.is_stale()
                 && prefix.family() == family
                 && path
                     .received()
@@ -23,7 +23,7 @@ impl Rib {
         prefixes.retain(|prefix| prefix.family() == family);
         let mark = |interner: &mut Interner, path: &Path| {
             let received = path.received();
-            if !path.stale || received.hot().is_long_lived_stale {
+            if !path.is_stale() || received.hot().is_long_lived_stale {
                 return received.clone();
             }
             let mut marked = received.unpack();

@@ -184,7 +184,7 @@ impl Rib {
             best: path_id == 0 || best.is_some_and(|best| best.sent_id == path_id),
             multipath: false,
             unusable: None,
-            stale: path.is_some_and(|path| path.stale),
+            stale: path.is_some_and(|path| path.is_stale()),
             since: path.map_or(Instant::ZERO, |path| path.since),
         })
     }
@@ -201,7 +201,7 @@ impl Rib {
         let view = |(place, path): (usize, &Path)| RouteView {
             prefix,
             path_id: path.path_id,
-            source: path.source,
+            source: path.source(),
             attributes: path.attributes.clone(),
             disposition: path.disposition(),
             best: best == Some(place),
@@ -209,7 +209,7 @@ impl Rib {
             unusable: path.refused.or_else(|| {
                 (!self.around().is_usable(path)).then_some(Unusable::NextHopUnreachable)
             }),
-            stale: path.stale,
+            stale: path.is_stale(),
             since: path.since,
         };
         entry.paths.iter().enumerate().map(view).collect()

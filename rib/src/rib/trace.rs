@@ -28,7 +28,7 @@ impl Rib {
     }
 
     fn import_trace(&self, prefix: Prefix, path: &Path) -> Option<PolicyTrace> {
-        let id = path.source.peer()?;
+        let id = path.source().peer()?;
         let policy = &self.peers.get(&id)?.info.import;
         // What is refused for another reason, policy is not asked about; what is not kept, it can not be asked about.
         if !policy.has_statements()
@@ -40,7 +40,9 @@ impl Rib {
             return None;
         }
         let received = path.received();
-        let facts = self.around().import_facts(prefix, path.source, received)?;
+        let facts = self
+            .around()
+            .import_facts(prefix, path.source(), received)?;
         let values = received.unpack();
         Some(PolicyTrace::of(
             PolicyPoint::Import,
@@ -50,7 +52,7 @@ impl Rib {
     }
 
     fn kernel_trace(&self, prefix: Prefix, best: &Path) -> Option<PolicyTrace> {
-        if !self.config.kernel_export.has_statements() || !best.source.is_installed() {
+        if !self.config.kernel_export.has_statements() || !best.source().is_installed() {
             return None;
         }
         let run = |watch: &mut _| match self.around().kernel_export(prefix, best, watch) {
@@ -79,7 +81,7 @@ impl Rib {
                 paths.choose(entry, &around, look);
             } else if !look(best) && group.key.chooses() {
                 let is_best =
-                    |path: &Path| (path.source, path.path_id) == (best.source, best.path_id);
+                    |path: &Path| (path.source(), path.path_id) == (best.source(), best.path_id);
                 PathsSent::default().choose(entry, &around, |path| !is_best(path) && look(path));
             }
         }
@@ -89,9 +91,9 @@ impl Rib {
     /// `None`: policy is not asked about this path, or there is nobody to tell.
     fn export_trace(&self, prefix: Prefix, path: &Path, group: &Group) -> Option<PolicyTrace> {
         let around = self.around();
-        let sender = around.sender(path.source);
+        let sender = around.sender(path.source());
         let reflection = around.telling(&group.key, path, sender).ok()?;
-        let peers = group.peers().filter(|id| Some(*id) != path.source.peer());
+        let peers = group.peers().filter(|id| Some(*id) != path.source().peer());
         let peers: Vec<_> = peers.collect();
         if peers.is_empty() {
             return None;
