@@ -7,6 +7,7 @@ use bgpd::{cli::DaemonArguments, daemon};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    daemon::share_memory();
     let arguments = DaemonArguments::parse();
     let source = arguments.source();
     let config = match source.load() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What no crate wraps: TCP MD5 signatures (RFC 2385), the minimum TTL of GTSM (RFC 5082), threads that do not wait for
-//! others.
+//! others, where their memory comes from.
 //!
 //! The only unsafe code of this crate. It refuses to know why a key or a TTL is wanted.
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
@@ -107,6 +107,18 @@ pub(super) fn make_thread_urgent() -> Urgency {
     });
     // SAFETY: no pointers.
     Urgency::Nice(nice.unwrap_or_else(|| unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }))
+}
+
+/// Lets all threads take memory from the same place. To be called before there are others.
+///
+/// Messages and batches are made by one thread and freed by another, so that with a place for each (the C library's default)
+/// each of them keeps the room of what passed through it.
+pub fn share_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers; it changes only where memory that is asked for later comes from.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }
 
 /// Lets only `ICMPv6` messages of these types through to a raw socket (RFC 3542 §3.2).
