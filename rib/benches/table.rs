@@ -15,7 +15,7 @@ use rib::{
     policy::{Action, Condition, Number, PrefixSet, Statement},
 };
 
-criterion_group!(benches, apply, drain, feed, policy);
+criterion_group!(benches, apply, drain, feed, down, policy);
 criterion_main!(benches);
 
 const PREFIXES: u32 = 100_000;
@@ -76,6 +76,36 @@ fn feed(criterion: &mut Criterion) {
             rib
         };
         bencher.iter_batched(prepare, drained, BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// A hundred neighbours with ten prefixes each beside a large table, and all of them go.
+fn down(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("down");
+    group.throughput(Throughput::Elements(100));
+    group.bench_function("a neighbour of few prefixes", |bencher| {
+        let prepare = || {
+            let clients = (2..102).map(|peer| {
+                let mut batch = RouteBatch::new(Source::Bgp(PeerId(peer)));
+                let attributes = attributes(peer, 0, 0);
+                let hop = Disposition::Via(attributes.next_hop);
+                let path = batch.push_path(attributes, hop);
+                for number in 0..10 {
+                    batch.announce(prefix(peer * 900 + number), 0, path);
+                }
+                batch
+            });
+            let all = batches(1, 0).into_iter().chain(clients);
+            drained(fed(table(102), all.collect()))
+        };
+        let down = |mut rib: Rib| {
+            for peer in 2..102 {
+                rib.step(Input::PeerDown(PeerId(peer)), Instant::ZERO);
+            }
+            rib
+        };
+        bencher.iter_batched(prepare, down, BatchSize::PerIteration);
     });
     group.finish();
 }

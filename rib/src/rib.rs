@@ -200,7 +200,7 @@ impl Rib {
     }
 
     fn announce(&mut self, prefix: Prefix, mut path: Path, is_about_best: bool) {
-        let Some((at, entry)) = self.table.entry(prefix) else {
+        let Some((at, entry)) = self.table.entry(prefix, path.source()) else {
             return;
         };
         let place = entry.place(path.source(), path.path_id);
@@ -322,7 +322,13 @@ impl Rib {
     fn peer_down(&mut self, id: PeerId) {
         self.leave_group(id);
         self.remove_paths(id, |_, _| true);
+        self.forget(id);
+    }
+
+    /// Nothing is left of a neighbour.
+    fn forget(&mut self, id: PeerId) {
         self.peers.remove(&id);
+        self.table.forget(id);
     }
 
     fn peer_lost(&mut self, id: PeerId) {
@@ -335,12 +341,17 @@ impl Rib {
     }
 
     fn mark_stale(&mut self, id: PeerId, which: impl Fn(Prefix) -> bool) {
-        self.table.for_each(|prefix, entry| {
-            let paths = entry.paths.iter_mut().filter(|_| which(prefix));
+        for prefix in self
+            .prefixes_of(id)
+            .into_iter()
+            .filter(|prefix| which(*prefix))
+        {
+            let entry = self.table.get_mut(prefix).into_iter();
+            let paths = entry.flat_map(|(_, entry)| entry.paths.iter_mut());
             for path in paths.filter(|path| path.source() == Source::Bgp(id)) {
                 path.make_stale();
             }
-        });
+        }
     }
 
     fn remove_paths(&mut self, id: PeerId, which: impl Fn(&Path, Prefix) -> bool) {
@@ -356,15 +367,15 @@ impl Rib {
         // What is left of a neighbour whose session is over.
         let is_over = |peer: &Peer| !peer.is_up && peer.counters.received() == 0;
         if self.peers.get(&id).is_some_and(is_over) {
-            self.peers.remove(&id);
+            self.forget(id);
         }
     }
 
-    /// The paths of a neighbour. It looks no further when it has them all.
+    /// The paths of a neighbour. It looks no further when it has them all, and only where it has some.
     pub(crate) fn paths_of(&self, id: PeerId) -> impl Iterator<Item = (Prefix, &Path)> + '_ {
         let count = self.peers.get(&id).map(|peer| peer.counters.received());
         let count = usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX);
-        let all = self.table.iter();
+        let all = self.table.near(id);
         let all =
             all.flat_map(|(prefix, entry)| entry.paths.iter().map(move |path| (prefix, path)));
         all.filter(move |(_, path)| path.source() == Source::Bgp(id))

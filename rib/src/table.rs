@@ -7,11 +7,23 @@ use core::ops::Bound;
 
 use bgp_proto::{Ipv4Prefix, Ipv6Prefix, Prefix};
 
-use crate::path::Entry;
+use smallvec::SmallVec;
 
-/// Where an entry is, as long as its prefix is in the table.
+use crate::{PeerId, Source, path::Entry};
+
+/// Where an entry is, as long as its prefix is in the table. Octets, so that beside a prefix there is no gap.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Place(u32);
+pub(crate) struct Place([u8; 4]);
+
+impl Place {
+    fn new(place: usize) -> Self {
+        Self(u32::try_from(place).unwrap_or(u32::MAX).to_ne_bytes())
+    }
+
+    fn number(self) -> usize {
+        u32::from_ne_bytes(self.0) as usize
+    }
+}
 
 /// All prefixes and their entries.
 #[derive(Debug, Default)]
@@ -31,12 +43,12 @@ impl Table {
         Some((place, self.entries.get_mut(place)?))
     }
 
-    /// The entry of a prefix, a new one if there is none.
-    pub(crate) fn entry(&mut self, prefix: Prefix) -> Option<(Place, &mut Entry)> {
+    /// The entry of a prefix for a path of this source, a new one if there is none.
+    pub(crate) fn entry(&mut self, prefix: Prefix, source: Source) -> Option<(Place, &mut Entry)> {
         let add = || self.entries.add();
         let place = match prefix {
-            Prefix::V4(prefix) => self.v4.get_or_insert(prefix, add),
-            Prefix::V6(prefix) => self.v6.get_or_insert(prefix, add),
+            Prefix::V4(prefix) => self.v4.get_or_insert(prefix, source.peer(), add),
+            Prefix::V6(prefix) => self.v6.get_or_insert(prefix, source.peer(), add),
         };
         Some((place, self.entries.get_mut(place)?))
     }
@@ -82,17 +94,23 @@ impl Table {
         all.filter_map(|(prefix, place)| Some((prefix, self.entries.get(place)?)))
     }
 
-    /// Does something to every entry.
-    pub(crate) fn for_each(&mut self, mut change: impl FnMut(Prefix, &mut Entry)) {
-        let v4 = self.v4.range_from(Bound::Unbounded);
+    /// Entries that may have a path of a neighbour, and all others that are near one.
+    pub(crate) fn near(&self, peer: PeerId) -> impl Iterator<Item = (Prefix, &Entry)> + '_ {
+        let all = self.places_near(peer);
+        all.filter_map(|(prefix, place)| Some((prefix, self.entries.get(place)?)))
+    }
+
+    /// A neighbour has no path any more.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        self.v4.forget(peer);
+        self.v6.forget(peer);
+    }
+
+    fn places_near(&self, peer: PeerId) -> impl Iterator<Item = (Prefix, Place)> + '_ {
+        let v4 = self.v4.near(peer);
         let v4 = v4.map(|(prefix, place)| (Prefix::V4(prefix), place));
-        let v6 = self.v6.range_from(Bound::Unbounded);
-        let v6 = v6.map(|(prefix, place)| (Prefix::V6(prefix), place));
-        for (prefix, place) in v4.chain(v6) {
-            if let Some(entry) = self.entries.get_mut(place) {
-                change(prefix, entry);
-            }
-        }
+        let v6 = self.v6.near(peer);
+        v4.chain(v6.map(|(prefix, place)| (Prefix::V6(prefix), place)))
     }
 
     fn place(&self, prefix: Prefix) -> Option<Place> {
@@ -114,13 +132,13 @@ struct Entries {
 }
 
 impl Entries {
-    fn get(&self, Place(place): Place) -> Option<&Entry> {
-        let place = place as usize;
+    fn get(&self, place: Place) -> Option<&Entry> {
+        let place = place.number();
         self.pages.get(place / PAGE)?.get(place % PAGE)
     }
 
-    fn get_mut(&mut self, Place(place): Place) -> Option<&mut Entry> {
-        let place = place as usize;
+    fn get_mut(&mut self, place: Place) -> Option<&mut Entry> {
+        let place = place.number();
         self.pages.get_mut(place / PAGE)?.get_mut(place % PAGE)
     }
 
@@ -136,7 +154,7 @@ impl Entries {
             page.push(Entry::default());
             before + page.len() - 1
         });
-        Place(u32::try_from(place).unwrap_or(u32::MAX))
+        Place::new(place)
     }
 
     fn remove(&mut self, place: Place) {
@@ -157,7 +175,23 @@ const STEP: usize = 32;
 #[derive(Debug)]
 struct Index<K> {
     firsts: Vec<K>,
-    lists: Vec<Vec<(K, Place)>>,
+    lists: Vec<List<K>>,
+}
+
+#[derive(Debug)]
+struct List<K> {
+    keys: Vec<(K, Place)>,
+    /// Neighbours, sorted. No others have paths here; these had one here, or near here before the list was divided.
+    peers: SmallVec<[PeerId; 4]>,
+}
+
+impl<K> List<K> {
+    fn new(key: K, place: Place) -> Self {
+        Self {
+            keys: alloc::vec![(key, place)],
+            peers: SmallVec::new(),
+        }
+    }
 }
 
 impl<K> Default for Index<K> {
@@ -178,25 +212,43 @@ impl<K: Copy + Ord> Index<K> {
     }
 
     fn get(&self, key: K) -> Option<Place> {
-        let list = self.lists.get(self.list(key))?;
+        let list = &self.lists.get(self.list(key))?.keys;
         let at = list.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         list.get(at).map(|(_, place)| *place)
     }
 
-    fn get_or_insert(&mut self, key: K, add: impl FnOnce() -> Place) -> Place {
+    /// The place of a key, for a path of this neighbour.
+    fn get_or_insert(
+        &mut self,
+        key: K,
+        peer: Option<PeerId>,
+        add: impl FnOnce() -> Place,
+    ) -> Place {
         let number = self.list(key);
+        let (number, place) = self.insert(number, key, add);
+        if let (Some(peer), Some(list)) = (peer, self.lists.get_mut(number))
+            && let Err(at) = list.peers.binary_search(&peer)
+        {
+            list.peers.insert(at, peer);
+        }
+        place
+    }
+
+    /// The same in this list, or where it is by then.
+    fn insert(&mut self, number: usize, key: K, add: impl FnOnce() -> Place) -> (usize, Place) {
         let is_last = number + 1 >= self.lists.len();
-        let Some(list) = self.lists.get_mut(number) else {
+        let Some(List { keys: list, peers }) = self.lists.get_mut(number) else {
             let place = add();
             self.firsts.push(key);
-            self.lists.push(alloc::vec![(key, place)]);
-            return place;
+            self.lists.push(List::new(key, place));
+            return (number, place);
         };
         let at = match list.binary_search_by_key(&key, |(key, _)| *key) {
-            Ok(at) => return list.get(at).map_or_else(add, |(_, place)| *place),
+            Ok(at) => return (number, list.get(at).map_or_else(add, |(_, place)| *place)),
             Err(at) => at,
         };
         let place = add();
+        let mut found = number;
         if list.len() < LIST {
             if list.len() == list.capacity() {
                 list.reserve_exact(STEP);
@@ -205,7 +257,8 @@ impl<K: Copy + Ord> Index<K> {
         } else if is_last && at == LIST {
             // What comes in order fills its lists.
             self.firsts.push(key);
-            self.lists.push(alloc::vec![(key, place)]);
+            self.lists.push(List::new(key, place));
+            found = number + 1;
         } else {
             let mut behind = list.split_off(LIST / 2);
             list.shrink_to(LIST / 2 + STEP);
@@ -214,19 +267,24 @@ impl<K: Copy + Ord> Index<K> {
                 list.insert(at, (key, place));
             } else {
                 behind.insert(at - LIST / 2, (key, place));
+                found = number + 1;
             }
+            let behind = List {
+                keys: behind,
+                peers: peers.clone(),
+            };
             self.firsts.insert(number + 1, first);
             self.lists.insert(number + 1, behind);
         }
         if let (0, 0, Some(first)) = (number, at, self.firsts.first_mut()) {
             *first = key;
         }
-        place
+        (found, place)
     }
 
     fn remove(&mut self, key: K) -> Option<Place> {
         let number = self.list(key);
-        let list = self.lists.get_mut(number)?;
+        let list = &mut self.lists.get_mut(number)?.keys;
         let at = list.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         let (_, place) = list.remove(at);
         if list.is_empty() {
@@ -245,14 +303,32 @@ impl<K: Copy + Ord> Index<K> {
             Bound::Excluded(key) => self.position(key, |known| known <= key),
         };
         let lists = self.lists.get(number..).unwrap_or_default();
-        lists.iter().flatten().skip(at).copied()
+        let keys = lists.iter().flat_map(|list| &list.keys);
+        keys.skip(at).copied()
+    }
+
+    fn near(&self, peer: PeerId) -> impl Iterator<Item = (K, Place)> + '_ {
+        let lists = self.lists.iter();
+        let lists = lists.filter(move |list| list.peers.binary_search(&peer).is_ok());
+        lists.flat_map(|list| &list.keys).copied()
+    }
+
+    fn forget(&mut self, peer: PeerId) {
+        for list in &mut self.lists {
+            if let Ok(at) = list.peers.binary_search(&peer) {
+                list.peers.remove(at);
+                list.peers.shrink_to_fit();
+            }
+        }
     }
 
     /// The list of a key, and how many in it are in front.
     fn position(&self, key: K, is_before: impl Fn(K) -> bool) -> (usize, usize) {
         let number = self.list(key);
         let list = self.lists.get(number);
-        let at = list.map_or(0, |list| list.partition_point(|(key, _)| is_before(*key)));
+        let at = list.map_or(0, |list| {
+            list.keys.partition_point(|(key, _)| is_before(*key))
+        });
         (number, at)
     }
 }
@@ -283,7 +359,8 @@ mod tests {
                 let number = if ascending { u32::try_from(count).unwrap() } else { number };
                 let key = prefix(number);
                 if add || ascending {
-                    let (place, entry) = table.entry(key).unwrap();
+                    let source = Source::Bgp(PeerId(number % 7));
+                    let (place, entry) = table.entry(key, source).unwrap();
                     entry.last_id = number;
                     let known = *model.entry(key).or_insert((place, number));
                     prop_assert_eq!(known, (place, number));
@@ -301,6 +378,15 @@ mod tests {
                 let expected: Vec<_> = all.map(|(prefix, (_, number))| (*prefix, *number)).collect();
                 prop_assert_eq!(read(from), expected);
             }
+            for peer in 0..7 {
+                let near: Vec<_> = table.near(PeerId(peer)).map(|(_, entry)| entry.last_id).collect();
+                prop_assert!(near.is_sorted() || !ascending);
+                let own = |number: &&u32| **number % 7 == peer;
+                let expected = model.values().map(|(_, number)| number).filter(own).count();
+                prop_assert_eq!(near.iter().filter(own).count(), expected);
+            }
+            table.forget(PeerId(3));
+            prop_assert_eq!(table.near(PeerId(3)).count(), 0);
             for number in 0..1500 {
                 let found = table.get(prefix(number)).map(|entry| entry.last_id);
                 prop_assert_eq!(found, model.get(&prefix(number)).map(|(_, number)| *number));

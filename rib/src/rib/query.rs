@@ -184,7 +184,7 @@ impl Rib {
             best: path_id == 0 || best.is_some_and(|best| best.sent_id == path_id),
             multipath: false,
             unusable: None,
-            stale: path.is_some_and(|path| path.is_stale()),
+            stale: path.is_some_and(Path::is_stale),
             since: path.map_or(Instant::ZERO, |path| path.since),
         })
     }
