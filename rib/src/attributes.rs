@@ -18,22 +18,45 @@ pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
 /// Sets that nobody uses any more are looked for when the table has grown by half.
 const FIRST_SWEEP: usize = 1024;
 
-/// What decision and export ask of a set.
+/// What decision and export ask of a set. There may be millions.
 #[derive(Debug)]
 pub(crate) struct Hot {
     /// In order of first use: sorts as sets came, on every run alike.
     pub(crate) number: u64,
     pub(crate) local_pref: u32,
-    pub(crate) hops: u32,
-    pub(crate) med: Option<u32>,
+    /// 0 if there is none.
+    med: u32,
     pub(crate) neighbor: Asn,
     pub(crate) originator_id: Option<RouterId>,
+    /// More than fit into a message are never there.
+    pub(crate) hops: u16,
     pub(crate) clusters: u16,
     pub(crate) origin: Origin,
     pub(crate) reach: Reach,
-    pub(crate) only_to_customer: bool,
+    marks: u8,
+}
+
+const HAS_MED: u8 = 1;
+const ONLY_TO_CUSTOMER: u8 = 2;
+const LONG_LIVED_STALE: u8 = 4;
+
+impl Hot {
+    pub(crate) fn med(&self) -> Option<u32> {
+        self.has(HAS_MED).then_some(self.med)
+    }
+
+    pub(crate) fn is_only_to_customer(&self) -> bool {
+        self.has(ONLY_TO_CUSTOMER)
+    }
+
     /// The last choice (RFC 9494 §4.3).
-    pub(crate) is_long_lived_stale: bool,
+    pub(crate) fn is_long_lived_stale(&self) -> bool {
+        self.has(LONG_LIVED_STALE)
+    }
+
+    fn has(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
 }
 
 /// How far a set may go (RFC 1997).
@@ -74,18 +97,27 @@ impl Attributes {
     }
 
     fn new(number: u64, attributes: &PathAttributes, octets: &[u8]) -> Self {
+        let communities = &attributes.communities;
+        let marks = [
+            (HAS_MED, attributes.med.is_some()),
+            (ONLY_TO_CUSTOMER, attributes.only_to_customer.is_some()),
+            (
+                LONG_LIVED_STALE,
+                communities.contains(&Community::LLGR_STALE),
+            ),
+        ];
+        let marks = marks.into_iter().filter(|(_, holds)| *holds);
         let hot = Hot {
             number,
             local_pref: attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF),
-            hops: attributes.as_path.hop_count(),
-            med: attributes.med,
+            hops: u16::try_from(attributes.as_path.hop_count()).unwrap_or(u16::MAX),
+            med: attributes.med.unwrap_or_default(),
             neighbor: attributes.as_path.neighbor_as().unwrap_or_default(),
             originator_id: attributes.originator_id,
             clusters: u16::try_from(attributes.cluster_list.len()).unwrap_or(u16::MAX),
             origin: attributes.origin,
-            reach: Reach::of(&attributes.communities),
-            only_to_customer: attributes.only_to_customer.is_some(),
-            is_long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE),
+            reach: Reach::of(communities),
+            marks: marks.fold(0, |marks, (mark, _)| marks | mark),
         };
         Self(ThinArc::from_header_and_slice(hot, octets))
     }
@@ -210,6 +242,11 @@ mod tests {
         );
         attributes.med = Some(med);
         attributes
+    }
+
+    #[test]
+    fn a_set_has_a_small_head() {
+        assert_eq!(size_of::<Hot>(), 32);
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl<'a, C: Context> Comparison<'a, C> {
         match step {
             DecisionStep::Usable => context.is_usable(b).cmp(&context.is_usable(a)),
             DecisionStep::LongLivedStale => {
-                left.is_long_lived_stale.cmp(&right.is_long_lived_stale)
+                left.is_long_lived_stale().cmp(&right.is_long_lived_stale())
             }
             DecisionStep::Source => context.preference(b).cmp(&context.preference(a)),
             DecisionStep::Weight => b.weight.cmp(&a.weight),
@@ -139,7 +139,7 @@ impl<'a, C: Context> Comparison<'a, C> {
         } else {
             0
         };
-        path.attributes.hot().med.unwrap_or(missing)
+        path.attributes.hot().med().unwrap_or(missing)
     }
 
     fn identifier(&self, path: &Path) -> u32 {

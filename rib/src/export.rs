@@ -145,11 +145,11 @@ impl GroupKey {
         };
         let kept = path.attributes.hot().reach <= beyond;
         let is_its_own = self.client.is_some() && path.source().peer() == self.client;
-        let is_marked = path.attributes.hot().only_to_customer;
+        let is_marked = path.attributes.hot().is_only_to_customer();
         let kept = kept || is_its_own || (is_marked && self.only_to_customer.keeps_marked());
         // RFC 9494 §4.3: only those are told that know what it means, and our own AS.
         let is_unknown = self.relation == Relation::External && !self.negotiated.long_lived_stale;
-        let kept = kept || (is_unknown && path.attributes.hot().is_long_lived_stale);
+        let kept = kept || (is_unknown && path.attributes.hot().is_long_lived_stale());
         if kept || !self.export.exports(path.source()) {
             return Telling::No;
         }

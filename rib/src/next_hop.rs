@@ -84,18 +84,24 @@ impl NextHops {
     }
 
     pub(crate) fn use_by(&mut self, prefix: Prefix, path: &Path) {
-        if let Some(address) = address(path).filter(|_| self.enabled) {
+        if !self.enabled {
+            return;
+        }
+        if let Some(address) = address(path) {
             let hop = self.known.entry(address).or_default();
             *hop.users.entry(prefix).or_default() += 1;
             self.changed.insert(address);
-        } else if let Some(index) = interface(path).filter(|_| self.enabled) {
+        } else if let Some(index) = interface(path) {
             let users = self.leaving.entry(index).or_default();
             *users.entry(prefix).or_default() += 1;
         }
     }
 
     pub(crate) fn release(&mut self, prefix: Prefix, path: &Path) {
-        let Some(address) = address(path).filter(|_| self.enabled) else {
+        if !self.enabled {
+            return;
+        }
+        let Some(address) = address(path) else {
             self.release_interface(prefix, path);
             return;
         };
@@ -163,18 +169,21 @@ impl NextHops {
         }
     }
 
+    /// The address that a path depends on, if that matters.
+    fn tracked(&self, path: &Path) -> Option<IpAddr> {
+        if self.enabled { address(path) } else { None }
+    }
+
     pub(crate) fn is_reachable(&self, path: &Path) -> bool {
-        match address(path).filter(|_| self.enabled) {
+        match self.tracked(path) {
             Some(address) => matches!(self.state(address), Some(NextHopState::Reachable { .. })),
+            None if self.down.is_empty() => true,
             None => interface(path).is_none_or(|index| !self.down.contains(&index)),
         }
     }
 
     pub(crate) fn cost(&self, path: &Path) -> u32 {
-        match address(path)
-            .filter(|_| self.enabled)
-            .and_then(|address| self.state(address))
-        {
+        match self.tracked(path).and_then(|address| self.state(address)) {
             Some(NextHopState::Reachable { metric }) => metric,
             _ => 0,
         }

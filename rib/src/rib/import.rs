@@ -84,12 +84,13 @@ impl Rib {
         let is_about_best = self.is_about_best();
         let mut known = Arrivals::default();
         for (prefix, path_id, path) in batch.routes() {
-            let Some(arrival) = path.and_then(|number| received.get(number)) else {
+            let found = path.and_then(|at| Some((received.get(at)?, batch.paths.get(at)?)));
+            let Some((arrival, (values, _))) = found else {
                 self.withdraw(prefix, source, path_id);
                 continue;
             };
             let arrival = match &policy {
-                Some(policy) => self.arrival(policy, prefix, source, arrival, &mut known),
+                Some(policy) => self.arrival(policy, (prefix, values), source, arrival, &mut known),
                 None => arrival.clone(),
             };
             if imports_only && arrival.refused == Some(Unusable::Policy) {
@@ -136,11 +137,11 @@ impl Rib {
         self.settle(source, received, disposition, Draft::new(values), refused)
     }
 
-    /// What policy makes of a path that came in like this.
+    /// What policy makes of a path that came in like this, with these values.
     fn arrival(
         &mut self,
         policy: &Policy,
-        prefix: Prefix,
+        (prefix, values): (Prefix, &PathAttributes),
         source: Source,
         arrival: &Arrival,
         known: &mut Arrivals,
@@ -153,8 +154,7 @@ impl Rib {
             return arrival.clone();
         };
         known.get((received.hot().number, disposition), &facts, |watch| {
-            let values = received.unpack();
-            let mut draft = Draft::new(&values);
+            let mut draft = Draft::new(values);
             match policy.run(&facts, &mut draft, watch) {
                 Verdict::Accept => {
                     let arrival = self.settle(source, received, disposition, draft, None);
@@ -285,7 +285,8 @@ impl Rib {
                 let (values, disposition) = (received.unpack(), path.arrived_as());
                 let mut arrival = self.without_policy(source, &received, &values, disposition);
                 if let Some(policy) = &policy {
-                    arrival = self.arrival(policy, *prefix, source, &arrival, &mut known);
+                    arrival =
+                        self.arrival(policy, (*prefix, &values), source, &arrival, &mut known);
                 }
                 if !imports_only {
                     self.replace(*prefix, &path, arrival);

@@ -23,7 +23,7 @@ impl Rib {
         prefixes.retain(|prefix| prefix.family() == family);
         let mark = |interner: &mut Interner, path: &Path| {
             let received = path.received();
-            if !path.is_stale() || received.hot().is_long_lived_stale {
+            if !path.is_stale() || received.hot().is_long_lived_stale() {
                 return received.clone();
             }
             let mut marked = received.unpack();
