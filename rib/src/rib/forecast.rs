@@ -17,7 +17,7 @@ use crate::{
     Attributes, Disposition, FibRoute, NextHopMode, PathsSent, PeerId, PeerInfo, Policy, Relation,
     RouteBatch, Selection, Source, Terms, Unusable,
     export::GroupKey,
-    path::{Entry, Path, Rare},
+    path::{Entry, Kind, Path, Rare},
 };
 
 /// What is to be different. What it says nothing of stays.
@@ -84,6 +84,10 @@ pub type Sent = (Source, PathAttributes);
 /// Something that would be different.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "before and after")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one is told at a time, and most are of the large kind"
+)]
 pub enum Difference {
     /// What import makes of a path of a neighbour; `None` if the path would not be there.
     Imported {
@@ -284,7 +288,7 @@ impl Forecast {
         }
         let best = |entry: &Entry| {
             let best = entry.best()?;
-            Some((best.source, best.attributes.clone()))
+            Some((best.source(), best.attributes.clone()))
         };
         let (before, after) = (best(entry), best(&new));
         let is_better = before != after;
@@ -333,7 +337,7 @@ impl Forecast {
     ) -> bool {
         let paths = entry.paths.iter();
         let of_peers: BTreeSet<(PeerId, u32)> = paths
-            .filter_map(|path| Some((path.source.peer()?, path.path_id)))
+            .filter_map(|path| Some((path.source().peer()?, path.path_id)))
             .filter(|(id, _)| self.proposal.peers.contains_key(id))
             .collect();
         let mut is_other = false;
@@ -398,16 +402,17 @@ fn outcome(path: &Path) -> Imported {
 
 fn static_path((attributes, disposition): &(PathAttributes, Disposition)) -> Path {
     let attributes = Attributes::alone(attributes);
+    let (kind, peer) = Kind::of(Source::Static);
     Path {
+        kind,
+        peer,
         rare: Rare::of(&attributes, *disposition, None),
         attributes,
         since: Instant::ZERO,
-        source: Source::Static,
         path_id: 0,
         sent_id: 0,
         weight: LOCAL_WEIGHT,
         refused: None,
-        stale: false,
     }
 }
 
@@ -419,15 +424,15 @@ fn sent(key: &GroupKey, prefix: Prefix, entry: &Entry, around: Around<'_>) -> BT
         return all;
     }
     let made = |path: &Path| -> Option<Sent> {
-        let sender = around.sender(path.source);
+        let sender = around.sender(path.source());
         let reflection = around.telling(key, path, sender).ok()?;
         let attributes = if key.export.has_statements() {
             let facts = around.export_facts(prefix, path, sender, key);
             key.under_policy(path, &facts, reflection, &mut ())?
         } else {
-            key.attributes(&path.attributes, path.source, family, reflection)?
+            key.attributes(&path.attributes, path.source(), family, reflection)?
         };
-        Some((path.source, attributes))
+        Some((path.source(), attributes))
     };
     let mut tell = |id: u32, path: &Path| {
         let sent = made(path);

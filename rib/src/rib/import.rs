@@ -306,11 +306,11 @@ impl Rib {
         path: &Path,
         known: &mut Arrivals,
     ) -> Path {
-        let (source, received) = (path.source, path.received().clone());
+        let (source, received) = (path.source(), path.received().clone());
         let (values, disposition) = (received.unpack(), path.arrived_as());
         let mut arrival = self.without_policy(source, &received, &values, disposition);
         if let Some(policy) = self.import_policy(source) {
-            arrival = self.arrival(&policy, prefix, source, &arrival, known);
+            arrival = self.arrival(&policy, (prefix, &values), source, &arrival, known);
         }
         Path {
             attributes: arrival.attributes,
