@@ -27,9 +27,9 @@ fn neighbour(number: u32) -> PeerInfo {
     }
 }
 
-fn proposed(info: &PeerInfo) -> Option<Box<ProposedPeer>> {
+fn proposed(info: &PeerInfo) -> ProposedPeer {
     let info = info.clone();
-    Some(Box::new(ProposedPeer {
+    ProposedPeer {
         import: info.import,
         export: info.export,
         relation: None,
@@ -38,7 +38,7 @@ fn proposed(info: &PeerInfo) -> Option<Box<ProposedPeer>> {
         weight: info.weight,
         terms: info.terms,
         paths_sent: info.paths_sent,
-    }))
+    }
 }
 
 /// What somebody does to the configuration.
@@ -126,7 +126,7 @@ impl Seen {
     }
 }
 
-fn compare(before: Vec<Edit>, announced: &[(u32, usize, usize)], edits: Vec<Edit>, shards: usize) {
+fn compare(before: Vec<Edit>, announced: &[(u32, usize, usize)], edits: &[Edit], shards: usize) {
     let mut world = World::new(config(), shards);
     let mut infos: BTreeMap<u32, PeerInfo> = EVERYBODY
         .into_iter()
@@ -154,7 +154,7 @@ fn compare(before: Vec<Edit>, announced: &[(u32, usize, usize)], edits: Vec<Edit
 
     let mut proposal = Proposal::default();
     let mut statics = RouteBatch::new(Source::Static);
-    for edit in &edits {
+    for edit in edits {
         match edit {
             Edit::Kernel(body) => proposal.kernel_export = Some(compiled(body)),
             Edit::Select(profile) => proposal.selection = Some(selection(*profile)),
@@ -168,7 +168,9 @@ fn compare(before: Vec<Edit>, announced: &[(u32, usize, usize)], edits: Vec<Edit
     for (number, info) in &infos {
         let is_gone = proposal.peers.contains_key(&PeerId(*number));
         if old[number] != *info && !is_gone {
-            proposal.peers.insert(PeerId(*number), proposed(info));
+            proposal
+                .peers
+                .insert(PeerId(*number), Some(Box::new(proposed(info))));
         }
     }
     proposal.statics = Some(statics);
@@ -178,7 +180,7 @@ fn compare(before: Vec<Edit>, announced: &[(u32, usize, usize)], edits: Vec<Edit
         .forecast(&proposal, 3, |difference| differences.push(difference));
     let mut expected = was.with(&differences);
 
-    for edit in &edits {
+    for edit in edits {
         carry_out(&mut world, &mut infos, edit);
     }
     world.settle();
@@ -248,7 +250,7 @@ proptest! {
         edits in vec(edits(), 1..5),
         shards in 1_usize..3,
     ) {
-        compare(before, &announced, edits, shards);
+        compare(before, &announced, &edits, shards);
     }
 }
 
@@ -265,7 +267,9 @@ fn a_stricter_import_is_told_with_reasons_and_changes_nothing() {
     let mut info = neighbour(1);
     info.import = Policy::reject_all();
     let mut proposal = Proposal::default();
-    proposal.peers.insert(PeerId(1), proposed(&info));
+    proposal
+        .peers
+        .insert(PeerId(1), Some(Box::new(proposed(&info))));
     let mut found = Vec::new();
     let looked_at = world
         .rib
