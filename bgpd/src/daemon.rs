@@ -6,6 +6,7 @@
 #[doc(hidden)]
 pub mod advertisement;
 mod bfd;
+mod bundle;
 mod clock;
 mod connection;
 mod door;

@@ -88,13 +88,29 @@ pub struct Recipients {
 }
 
 impl Recipients {
-    pub(crate) fn new(peers: Arc<[PeerId]>, but: Option<PeerId>) -> Self {
+    /// All of a list but one.
+    pub fn new(peers: Arc<[PeerId]>, but: Option<PeerId>) -> Self {
         Self { peers, but }
+    }
+
+    /// The list, with the one that is left out.
+    pub fn list(&self) -> &[PeerId] {
+        &self.peers
+    }
+
+    /// Who is left out.
+    pub fn left_out(&self) -> Option<PeerId> {
+        self.but
+    }
+
+    /// Whether both are of the same list, whoever is left out.
+    pub fn share_list(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.peers, &other.peers)
     }
 
     /// Whether they are the same, by the list that they share.
     pub(crate) fn are(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.peers, &other.peers) && self.but == other.but
+        self.share_list(other) && self.but == other.but
     }
 
     /// Each of them, in order.

@@ -99,8 +99,8 @@ impl Connection {
         }
     }
 
-    /// What the other side, which has closed the connection, had still to say, and in the end that. `None` while it has not.
-    /// Asks the kernel: the runtime may not have heard of it yet.
+    /// What the other side, which has closed the connection, had still to say, and in the end that. `None` while it has
+    /// not. Asks the kernel: the runtime may not have heard of it yet.
     pub(super) fn last_words(&mut self) -> Option<Happened> {
         if self.closing || !self.has_ended() {
             return None;

@@ -272,8 +272,8 @@ impl PeerTask {
         }
     }
 
-    /// A neighbour that is back has closed its old connection before it made the new one. Heard in that order, even if we
-    /// come to look at both at the same time, the old session is over and does not stand against the new one.
+    /// A neighbour that is back has closed its old connection before it made the new one. Heard in that order, even if
+    /// we come to look at both at the same time, the old session is over and does not stand against the new one.
     fn hear_last_words(&mut self) {
         let ids: Vec<ConnectionId> = self.connections.iter().map(|known| known.id).collect();
         for id in ids {
@@ -622,8 +622,8 @@ async fn dialled(dialling: &mut Option<Dialling>) -> io::Result<TcpStream> {
     }
 }
 
-/// Waits for a deadline. A timer that is set for an earlier one is left alone until it rings: deadlines move away with every
-/// message that arrives.
+/// Waits for a deadline. A timer that is set for an earlier one is left alone until it rings: deadlines move away with
+/// every message that arrives.
 async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>, deadline: Option<Instant>) {
     let Some(deadline) = deadline else {
         return pending().await;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::{
+    bundle::bundles,
     clock::Clock,
     outbox::{Flow, Item, Outbox},
 };
@@ -311,12 +312,11 @@ impl<S: Sink> Worker<S> {
         self.rib.drain(output);
         let mut late = Vec::new();
         let mut writes = if self.rib.has_work() { 0 } else { WRITES };
-        for transmit in output.transmit.drain(..) {
-            for id in transmit.recipients.iter() {
+        for bundle in bundles(&output.transmit) {
+            bundle.for_each(|id, messages, count| {
                 let Some(outbox) = self.outboxes.get(&id) else {
-                    continue;
+                    return;
                 };
-                let (messages, count) = (transmit.messages.clone(), transmit.count);
                 let flow = if writes > 0 && orders.is_empty() {
                     writes -= 1;
                     outbox.write(messages, count)
@@ -326,8 +326,9 @@ impl<S: Sink> Worker<S> {
                 if flow == Flow::Congested && self.congested.insert(id) {
                     late.push(id);
                 }
-            }
+            });
         }
+        output.transmit.clear();
         for (id, family) in output.fed.drain(..) {
             if let Some(outbox) = self.outboxes.get(&id) {
                 outbox.push(Item::Fed(family));
