@@ -72,6 +72,10 @@ fn what_a_file_does_not_say_is_as_in_gobgp() {
     let peer = neighbor("timers.config.connect-retry = 7\nnext-hop = \"auto\"\n");
     assert_eq!((peer.connect_retry, peer.next_hop), (7, NextHopMode::Auto));
 
+    // A route server is not in the way.
+    let client = neighbor("route-server.config.route-server-client = true\n");
+    assert_eq!(client.next_hop, NextHopMode::Auto);
+
     let inside = config(&format!(
         "{HEAD}[[neighbors]]\nconfig = {{ neighbor-address = \"192.0.2.2\", peer-as = 64512 }}\n"
     ));

@@ -28,9 +28,12 @@ pub(super) fn fill<'t>(
     let (given, file) = password(scope, "");
     peer.auth_password = notes.secret(given, file, context.passwords);
     let gobgp = notes.defaults == Defaults::GoBgp;
-    // GoBGP passes no next hop on to another AS, and asks no routing table before it connects.
+    // GoBGP passes no next hop on to another AS, unless it is its route server, and asks no routing table before it connects.
     let is_ours = peer.is_internal() || context.global.is_member(peer.peer_as);
-    let usual = if gobgp && !is_ours {
+    let is_client = notes
+        .boolean(scope.get("route-server.route-server-client"))
+        .unwrap_or(false);
+    let usual = if gobgp && !is_ours && !is_client {
         NextHopMode::ToSelf
     } else {
         NextHopMode::Auto
