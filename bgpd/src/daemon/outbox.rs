@@ -100,6 +100,8 @@ struct Waiting {
     lent: Option<Arc<TcpStream>>,
     /// What was written to it meanwhile.
     written: Written,
+    /// The first item is the rest of what was written in part: nothing may come before it.
+    is_cut: bool,
 }
 
 /// What the RIB has written itself.
@@ -139,21 +141,9 @@ impl Outbox {
 
     /// Adds an item; says whether the peer keeps up.
     pub(super) fn push(&self, item: Item) -> Flow {
-        let waiting = {
-            let mut queue = self.lock();
-            if queue.closed {
-                return Flow::Open;
-            }
-            queue.octets += item.octets();
-            queue.items.push_back(item);
-            queue.octets
-        };
+        let flow = self.lock().add(item);
         self.ready.notify_one();
-        if waiting > HIGH_WATER {
-            Flow::Congested
-        } else {
-            Flow::Open
-        }
+        flow
     }
 
     /// Writes messages at once, if the connection is lent and takes them; what it does not take is added.
@@ -173,9 +163,13 @@ impl Outbox {
             queue.lent = Some(stream);
             return Flow::Open;
         }
-        drop(queue);
         messages.advance(taken);
-        self.push(Item::Messages(messages, count))
+        queue.is_cut = taken > 0;
+        // Under the same lock: what another shard writes comes after it.
+        let flow = queue.add(Item::Messages(messages, count));
+        drop(queue);
+        self.ready.notify_one();
+        flow
     }
 
     /// Lends the connection, unless something waits: then it says no.
@@ -188,9 +182,12 @@ impl Outbox {
         may_be
     }
 
-    /// Takes it back: from now on only the task writes.
-    pub(super) fn take_back(&self) {
-        self.lock().lent = None;
+    /// Takes it back: from now on only the task writes. What was written in part has to be finished first: here is the rest.
+    #[must_use]
+    pub(super) fn take_back(&self) -> Option<Item> {
+        let mut queue = self.lock();
+        queue.lent = None;
+        if queue.is_cut { queue.take() } else { None }
     }
 
     /// What was written since it was asked last.
@@ -200,14 +197,7 @@ impl Outbox {
 
     /// Takes the next item, if there is one, and with it the connection back.
     pub(super) fn pop(&self) -> Option<Item> {
-        let mut queue = self.lock();
-        let item = queue.items.pop_front()?;
-        queue.lent = None;
-        queue.octets -= item.octets();
-        if queue.items.is_empty() && queue.items.capacity() > KEPT {
-            queue.items = VecDeque::new();
-        }
-        Some(item)
+        self.lock().take()
     }
 
     /// Octets that wait.
@@ -241,6 +231,32 @@ impl Outbox {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, item: Item) -> Flow {
+        if self.closed {
+            return Flow::Open;
+        }
+        self.octets += item.octets();
+        self.items.push_back(item);
+        if self.octets > HIGH_WATER {
+            Flow::Congested
+        } else {
+            Flow::Open
+        }
+    }
+
+    fn take(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        self.lent = None;
+        self.is_cut = false;
+        self.octets -= item.octets();
+        if self.items.is_empty() && self.items.capacity() > KEPT {
+            self.items = VecDeque::new();
+        }
+        Some(item)
     }
 }
 
@@ -323,6 +339,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_cut_is_finished_before_the_task_says_anything() {
+        let outbox = Outbox::default();
+        let (_ours, _theirs) = lent(&outbox).await;
+        // No buffer takes this much.
+        let message = Bytes::from(vec![7; 64 << 20]);
+        outbox.write(message.clone(), 1);
+        outbox.write(message.clone(), 1);
+        let written = outbox.written().octets;
+        let Some(Item::Messages(rest, 1)) = outbox.take_back() else {
+            panic!("nothing was cut");
+        };
+        assert_eq!(written + rest.len(), message.len());
+        // What came after it is whole, and may wait.
+        assert!(outbox.take_back().is_none());
+        assert_eq!(outbox.octets(), message.len());
+    }
+
+    #[tokio::test]
     async fn nothing_is_written_while_something_waits_or_nothing_is_lent() {
         let message = Bytes::from_static(b"message");
         let outbox = Outbox::default();
@@ -335,7 +369,7 @@ mod tests {
         outbox.write(message.clone(), 1);
         assert!(matches!(outbox.pop(), Some(Item::Messages(..))));
         assert!(outbox.lend(&ours));
-        outbox.take_back();
+        assert!(outbox.take_back().is_none());
         outbox.write(message.clone(), 1);
         assert!(outbox.pop().is_some());
         assert!(outbox.lend(&ours));

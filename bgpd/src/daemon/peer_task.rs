@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     future::{Future, pending},
-    io,
+    io, mem,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, atomic::AtomicI64},
@@ -368,6 +368,7 @@ impl PeerTask {
                 }
                 PeerOrder::AbortConnect => self.dialling = None,
                 PeerOrder::Send(id, message) => {
+                    self.take_back();
                     if let Some(connection) = self
                         .connections
                         .iter_mut()
@@ -423,6 +424,7 @@ impl PeerTask {
 
     fn down(&mut self) {
         self.told_converged = false;
+        self.take_back();
         if let Some((_, outbox)) = self.established.take() {
             let written = outbox.written();
             self.peer.sent_updates(written.messages, written.octets);
@@ -449,13 +451,27 @@ impl PeerTask {
             return;
         };
         let connection = self.connections.iter().find(|known| known.id == *id);
-        match connection.filter(|known| known.waiting() == 0) {
-            Some(idle) if !self.is_lent => self.is_lent = outbox.lend(idle.stream()),
-            None if self.is_lent => {
-                outbox.take_back();
-                self.is_lent = false;
-            }
-            _ => {}
+        if let Some(idle) = connection.filter(|known| known.waiting() == 0)
+            && !self.is_lent
+        {
+            self.is_lent = outbox.lend(idle.stream());
+        }
+    }
+
+    /// Before anything is written here: the RIB writes no more, and what it has written in part is finished.
+    fn take_back(&mut self) {
+        let Some((id, outbox)) = &self.established else {
+            return;
+        };
+        if !mem::take(&mut self.is_lent) {
+            return;
+        }
+        let connection = self.connections.iter_mut().find(|known| known.id == *id);
+        if let (Some(Item::Messages(rest, count)), Some(connection)) =
+            (outbox.take_back(), connection)
+        {
+            self.peer.sent_updates(count, rest.len());
+            connection.send(rest);
         }
     }
 
