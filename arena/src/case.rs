@@ -302,7 +302,7 @@ pub const CASES: &[Case] = &[
         // More than so many BIRD takes minutes to accept.
         quick: size(100, 0, 50),
         limit: Duration::from_secs(240),
-        seconds: 70,
+        seconds: 100,
         ..REFLECT
     },
     Case {
@@ -349,7 +349,7 @@ pub const CASES: &[Case] = &[
         quick: clients(0, 20, 1),
         limit: Duration::from_secs(400),
         drive: drive::idle::run,
-        seconds: 180,
+        seconds: 200,
         ..REFLECT
     },
 ];

@@ -9,6 +9,7 @@ use crate::{Figure, Kind, Results, case::Axis, report::short};
 const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 90.0;
+const LETTERS: f64 = 36.0;
 
 /// What is drawn, and how high it is.
 pub(super) fn panels(results: &Results) -> (String, f64) {
@@ -46,9 +47,15 @@ fn panel(out: &mut String, top: f64, results: &Results, figure: Figure) {
     let mut marks: Vec<u32> = results.of.iter().filter_map(|(of, _)| of.at).collect();
     marks.sort_unstable();
     marks.dedup();
-    for mark in marks {
-        let label = Axis::Routes.label(mark);
-        write_text(out, x(mark.into()), bottom + 16.0, "middle", &label);
+    let mut taken = f64::INFINITY;
+    for mark in marks.into_iter().rev() {
+        let at = x(mark.into());
+        // There is room for one beside the other, or it is left out.
+        if at + LETTERS < taken {
+            taken = at;
+            let label = Axis::Routes.label(mark);
+            write_text(out, at, bottom + 16.0, "middle", &label);
+        }
     }
     for kind in Kind::ALL {
         let own = points.iter().filter(|point| point.0 == kind);
@@ -93,12 +100,20 @@ mod tests {
         };
         let results = Results {
             axis: Some(Axis::Routes),
-            of: vec![entry(1_000_000, 1.0), entry(2_000_000, 2.0)],
+            of: vec![
+                entry(1_000_000, 1.0),
+                entry(1_950_000, 1.95),
+                entry(2_000_000, 2.0),
+            ],
         };
         let (text, _) = panels(&results);
         // From 60 to 550, and from the bottom at 214 to the top at 64.
-        for part in ["points=\"305.0,139.0 550.0,64.0\"", ">2 M<", ">2.00<"] {
+        for part in ["\"305.0,139.0 537.8,67.8 550.0,64.0\"", ">2 M<", ">2.00<"] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        assert!(
+            !text.contains(">1950 k<"),
+            "there is no room for it: {text}"
+        );
     }
 }
