@@ -402,7 +402,7 @@ fn both_make_the_same(name: &str, family: Family) -> Result<()> {
         same = if seen == last { same + 1 } else { 0 };
         last = seen;
         ensure!(
-            !theirs.is_empty() && same > 20,
+            !ours.is_empty() && !theirs.is_empty() && same > 20,
             "{seen} routes and counting"
         );
         Ok((ours, theirs))
