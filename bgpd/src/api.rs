@@ -17,6 +17,7 @@ use std::{
     future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
 };
 
 use bgp_proto::Prefix;
@@ -31,7 +32,7 @@ pub use self::{
     watchers::Watchers,
 };
 use crate::{
-    config::{PeerName, Policies},
+    config::{Config, Edit, Neighbor, PeerName, Policies, Settings},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder,
         PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status, WatchEvent,
@@ -133,6 +134,21 @@ pub trait Control: Clone + Send + Sync + 'static {
     /// planned with.
     fn plan(&self, request: PlanRequest)
     -> impl Future<Output = Result<Plan, ControlError>> + Send;
+
+    /// Changes the running configuration, or nothing of it; says what changed, a line each.
+    fn edit(&self, edit: Edit) -> impl Future<Output = Result<Vec<String>, ControlError>> + Send;
+
+    /// As [`peers`](Self::peers), each with what it is configured to be.
+    fn neighbors(
+        &self,
+        name: Option<PeerName>,
+    ) -> impl Future<Output = Result<Vec<(PeerStatus, Arc<Neighbor>)>, ControlError>> + Send;
+
+    /// Peer groups as they are said, sorted by name.
+    fn peer_groups(&self) -> impl Future<Output = Result<Vec<Settings>, ControlError>> + Send;
+
+    /// The running configuration, without the keys of groups.
+    fn config(&self) -> Arc<Config>;
 }
 
 /// Serves the API until `shutdown`: [`Listeners::bind`], then [`serve_on`].

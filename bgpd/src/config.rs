@@ -11,12 +11,14 @@ mod document;
 mod documented;
 mod error;
 mod host;
+mod layers;
 mod model;
 mod name;
 mod neighbor;
 mod policy;
 mod read;
 mod registry;
+mod settings;
 mod terms;
 mod tree;
 mod value;
@@ -25,10 +27,11 @@ mod yaml;
 use std::path::Path;
 
 pub use defaults::Defaults;
-pub use diff::{ConfigChange, diff, needs_new_session, needs_routes_again};
+pub use diff::{ConfigChange, diff, needs_new_session, needs_routes_again, neighbor_change};
 pub use document::{ApiHost, BadApiHost, Document, Format, Source, UnknownFormat};
 pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
+pub use layers::{Edit, Kind, Layers, Plan, Refusal, Undo};
 pub use model::{
     Api, ApiTls, Config, Encapsulation, EncapsulationMode, Fib, Global, Log, LogFormat, LogLevel,
     Mesh, MeshMode, MeshNode, OnStop, Pool, RouterIdSource, Sources, StaticRoute, StaticTarget,
@@ -44,6 +47,7 @@ pub use policy::{
     Clause, DefinedSet, FamilyPolicy, PeerPolicy, Policies, PolicyDefinition, PolicyOrigin,
     PolicyStatement, SetKind,
 };
+pub use settings::{Setting, Settings};
 pub(crate) use terms::NOT_KEPT;
 
 /// Reads a file in the language that its name tells, and the files with passwords that it names.

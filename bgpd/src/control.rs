@@ -496,6 +496,8 @@ pub enum PeerOrder {
     Enable,
     /// Take it down once; the text is sent to the peer (RFC 9003).
     Reset(String),
+    /// As [`Disable`](Self::Disable) to the peer, but it may come up again at once.
+    Shutdown(String),
     /// Ask the peer to send its routes again (RFC 2918).
     RefreshIn,
     /// Send our routes again.
@@ -510,6 +512,9 @@ pub enum ControlError {
     /// No such neighbour, prefix or table.
     #[error("{0}")]
     NotFound(String),
+    /// There is one already.
+    #[error("{0}")]
+    Exists(String),
     /// The request makes no sense.
     #[error("{0}")]
     Invalid(String),

@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 
-use bgp_proto::{Family, Prefix};
+use bgp_proto::{Asn, ClusterId, Family, Prefix, RouterId};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -61,12 +61,27 @@ pub enum Input {
     KernelPolicy(Policy),
     /// New weight of a neighbour's paths.
     Weight(PeerId, u16),
+    /// Who we are from now on. Only while no neighbour has a session: what they were told is not told again.
+    Speaker(Speaker),
     /// Another way to choose the best path.
     Selection(Selection),
     /// New terms with a neighbour whose session stays.
     Terms(PeerId, Box<Terms>),
     /// Which paths a neighbour is told that takes several.
     PathsSent(PeerId, Vec<(Family, PathsSent)>),
+}
+
+/// Who we are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Speaker {
+    /// Our AS.
+    pub local_as: Asn,
+    /// The AS that our confederation is to others, if we are in one.
+    pub confederation: Option<Asn>,
+    /// Our identifier.
+    pub router_id: RouterId,
+    /// The cluster that we reflect for.
+    pub cluster_id: ClusterId,
 }
 
 /// Messages for some neighbours.

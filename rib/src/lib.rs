@@ -35,7 +35,9 @@ pub use batch::{PathIndex, RouteBatch};
 pub use decision::{DecisionStep, Profile, Selection};
 pub use export::{Learned, Telling, who_tells_whom};
 pub use group::PathsSent;
-pub use io::{FibChange, FibPath, FibRoute, Input, NextHopState, Output, Recipients, Transmit};
+pub use io::{
+    FibChange, FibPath, FibRoute, Input, NextHopState, Output, Recipients, Speaker, Transmit,
+};
 pub use path::Unusable;
 pub use peer::{FamilyCounts, NextHopMode, PeerInfo, Relation, RibConfig};
 pub use policy::{

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::{
     FibChange, FibPath, FibRoute, Input, Output, PathsSent, PeerId, PeerInfo, Policy, RibConfig,
-    Selection, Source, Totals,
+    Selection, Source, Speaker, Totals,
     attributes::Interner,
     decision::Places,
     export::GroupKey,
@@ -145,6 +145,7 @@ impl Rib {
             Input::Policy(id, import, export) => self.policy(id, import, export),
             Input::KernelPolicy(policy) => self.kernel_policy(policy),
             Input::Weight(id, weight) => self.change_weight(id, weight),
+            Input::Speaker(speaker) => self.become_speaker(speaker),
             Input::Selection(selection) => self.change_selection(selection),
             Input::Terms(id, terms) => self.change_terms(id, *terms),
             Input::PathsSent(id, paths) => self.change_paths_sent(id, paths),
@@ -396,6 +397,14 @@ impl Rib {
             }
             self.decide(prefix);
         }
+    }
+
+    fn become_speaker(&mut self, speaker: Speaker) {
+        let config = &mut self.config;
+        config.local_as = speaker.local_as;
+        config.confederation = speaker.confederation;
+        config.router_id = speaker.router_id;
+        config.cluster_id = speaker.cluster_id;
     }
 
     fn change_selection(&mut self, selection: Selection) {

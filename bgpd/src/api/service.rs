@@ -379,6 +379,7 @@ impl From<ControlError> for Status {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::NotFound(text) => Self::not_found(text),
+            ControlError::Exists(text) => Self::already_exists(text),
             ControlError::Invalid(text) => Self::invalid_argument(text),
             ControlError::NotPossible(text) => Self::failed_precondition(text),
             ControlError::ShuttingDown => Self::unavailable(error.to_string()),

@@ -3,15 +3,16 @@
 
 use std::process::ExitCode;
 
-use bgpd::{cli::DaemonArguments, daemon};
+use bgpd::{cli::DaemonArguments, config::Layers, daemon};
 use clap::Parser;
 
 fn main() -> ExitCode {
     daemon::share_memory();
     let arguments = DaemonArguments::parse();
     let source = arguments.source();
-    let config = match source.load() {
-        Ok(config) => config,
+    let path = source.path.clone();
+    let (layers, config) = match Layers::load(source) {
+        Ok(read) => read,
         Err(errors) => {
             eprintln!("{errors}");
             return ExitCode::FAILURE;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         eprintln!("bgpd: warning: {missed}");
     }
     if arguments.check {
-        println!("{}: no errors", source.path.display());
+        println!("{}: no errors", path.display());
         return ExitCode::SUCCESS;
     }
     daemon::init_log(config.log);
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(daemon::run(daemon::Options { source, config })) {
+    match runtime.block_on(daemon::run(daemon::Options { layers, config })) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bgpd: {error:#}");

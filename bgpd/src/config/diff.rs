@@ -174,21 +174,25 @@ fn peers(old: &Config, new: &Config, changes: &mut Vec<ConfigChange>) {
     let gone = before.keys().filter(|name| !after.contains_key(name));
     changes.extend(gone.map(|name| ConfigChange::RemovePeer(*name)));
     for peer in &new.neighbors {
-        let neighbor = Box::new(peer.clone());
-        let Some(was) = before.get(&peer.name) else {
-            changes.push(ConfigChange::AddPeer(neighbor));
-            continue;
-        };
-        let (restart, update) = (session_keys(was, peer), other_keys(was, peer));
-        if !restart.is_empty() {
-            let keys = [restart, update].concat();
-            changes.push(ConfigChange::RestartPeer { neighbor, keys });
-        } else if !update.is_empty() {
-            changes.push(ConfigChange::UpdatePeer {
-                neighbor,
-                keys: update,
-            });
-        }
+        changes.extend(neighbor_change(before.get(&peer.name), peer));
+    }
+}
+
+/// What has to be done for one neighbour.
+pub fn neighbor_change(old: Option<&Neighbor>, new: &Neighbor) -> Option<ConfigChange> {
+    let neighbor = Box::new(new.clone());
+    let Some(old) = old else {
+        return Some(ConfigChange::AddPeer(neighbor));
+    };
+    let (restart, update) = (session_keys(old, new), other_keys(old, new));
+    if !restart.is_empty() {
+        let keys = [restart, update].concat();
+        Some(ConfigChange::RestartPeer { neighbor, keys })
+    } else if !update.is_empty() {
+        let keys = update;
+        Some(ConfigChange::UpdatePeer { neighbor, keys })
+    } else {
+        None
     }
 }
 
@@ -268,6 +272,7 @@ fn terms(neighbor: &Neighbor) -> rib::Terms {
 fn other_keys(old: &Neighbor, new: &Neighbor) -> Vec<&'static str> {
     different([
         (old.description == new.description, "description"),
+        (old.group == new.group, "peer-group"),
         (old.weight == new.weight, "weight"),
         (terms(old) == terms(new), "terms"),
         (old.bfd == new.bfd, "bfd"),
@@ -291,7 +296,7 @@ fn agreed(neighbor: &Neighbor) -> Vec<FamilyConfig> {
 }
 
 /// What can not change while we run.
-fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
+pub(super) fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
     let (was, is) = (&old.global, &new.global);
     different([
         (was.asn == is.asn, "global.as"),

@@ -84,7 +84,22 @@ impl Source {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(&self) -> Result<Config, ConfigErrors> {
-        let mut config = Document::load(&self.path, self.format)?.config()?;
+        Ok(self.overrule(self.document()?.config()?))
+    }
+
+    /// The file as it is written.
+    pub(super) fn document(&self) -> Result<Document, ConfigErrors> {
+        Document::load(&self.path, self.format)
+    }
+
+    /// The tables of a text that was read from here, and was right then.
+    pub(super) fn tables(&self, text: &str) -> Table {
+        let format = self.format.unwrap_or_else(|| Format::of(&self.path));
+        Document::parse(text, "", format).map_or_else(|_| Table::default(), |read| read.root)
+    }
+
+    /// What the command line says counts.
+    pub(super) fn overrule(&self, mut config: Config) -> Config {
         let log = &mut config.log;
         log.level = self.log_level.unwrap_or(log.level);
         log.format = self.log_format.unwrap_or(log.format);
@@ -99,7 +114,7 @@ impl Source {
                 ApiHost::Tcp(_) => None,
             });
         }
-        Ok(config)
+        config
     }
 }
 
@@ -205,6 +220,33 @@ impl Document {
             directory: Some(path.parent().unwrap_or(Path::new("")).to_owned()),
             ..self
         }
+    }
+
+    /// Tables that no file has: errors in them have no place. Passwords are where those of the file are.
+    pub(super) fn of_tables(root: Table, source: &Source) -> Self {
+        let directory = source.path.parent();
+        Self {
+            file: source.path.display().to_string(),
+            text: String::new(),
+            root,
+            directory: directory.map(Path::to_owned),
+        }
+    }
+
+    /// Its tables.
+    #[cfg(test)]
+    pub(super) fn root(&self) -> &Table {
+        &self.root
+    }
+
+    /// Its tables alone.
+    pub(super) fn into_root(self) -> Table {
+        self.root
+    }
+
+    /// Its text alone.
+    pub(super) fn into_text(self) -> String {
+        self.text
     }
 
     /// What it means.

@@ -164,6 +164,15 @@ impl ConfigErrors {
         Self(errors)
     }
 
+    /// All of it on one line, without places.
+    pub fn in_words(&self) -> String {
+        let words = self.0.iter().map(|error| match &error.help {
+            Some(help) => format!("{}: {help}", error.message),
+            None => error.message.clone(),
+        });
+        words.collect::<Vec<_>>().join("; ")
+    }
+
     /// Each of them.
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()

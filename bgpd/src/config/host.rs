@@ -72,6 +72,12 @@ impl Config {
             }
         }
         match router_id(&config.global.router_id, host, ourselves) {
+            // It is shown to nobody, and no host needs to have one.
+            _ if !config.global.is_given() => {
+                let nobody = RouterId::new(Ipv4Addr::LOCALHOST);
+                config.global.router_id =
+                    nobody.map_or(RouterIdSource::Automatic, RouterIdSource::Address);
+            }
             Ok(id) => config.global.router_id = RouterIdSource::Address(id),
             Err(error) => wrong.push(error),
         }

@@ -122,6 +122,11 @@ impl Global {
         }
     }
 
+    /// Whether it is said who we are. If not, the API is waited for to say so.
+    pub fn is_given(&self) -> bool {
+        self.asn != Asn(0)
+    }
+
     /// Our router id.
     ///
     /// # Panics

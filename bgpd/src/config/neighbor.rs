@@ -30,6 +30,8 @@ pub struct Neighbor {
     pub other_as: Option<Asn>,
     /// Free text.
     pub description: Option<String>,
+    /// The peer group it is in.
+    pub group: Option<String>,
     /// TCP MD5 key.
     pub auth_password: Option<Secret>,
     /// We wait for it to connect.
@@ -113,6 +115,7 @@ impl Neighbor {
             local_as,
             other_as: None,
             description: None,
+            group: None,
             auth_password: None,
             passive: false,
             admin_down: false,

@@ -175,6 +175,11 @@ impl Table {
         is_new
     }
 
+    /// Takes a value out.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.entries.retain(|(key, _)| key.name != name);
+    }
+
     /// Adds what has no name of its own here yet.
     pub(super) fn merge(&mut self, other: Self) {
         for (key, value) in other.entries {

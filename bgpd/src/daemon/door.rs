@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     api::Control,
-    config::{Config, PeerName, Policies},
+    config::{Config, Edit, Neighbor, PeerName, Policies, Settings},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
         PeerOrder, PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status,
@@ -89,6 +89,13 @@ impl Board {
 pub(super) enum Request {
     /// Read the configuration again.
     Reload(oneshot::Sender<Result<Vec<String>, String>>),
+    /// Change it over the API.
+    Edit(
+        Box<Edit>,
+        oneshot::Sender<Result<Vec<String>, ControlError>>,
+    ),
+    /// The peer groups.
+    Groups(oneshot::Sender<Vec<Settings>>),
 }
 
 /// The door. Cheap to clone.
@@ -139,6 +146,16 @@ impl Door {
                 "[fib] is not configured: bgpd leaves the kernel's tables alone".to_owned(),
             )
         })
+    }
+
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, ControlError> {
+        let (answer, receiver) = oneshot::channel();
+        let sent = self.requests.send(request(answer)).await;
+        sent.map_err(|_| ControlError::ShuttingDown)?;
+        receiver.await.map_err(|_| ControlError::ShuttingDown)
     }
 
     async fn fib_summary(&self) -> Option<FibSummary> {
@@ -239,6 +256,12 @@ impl Control for Door {
                 PeerOrder::Reset(text) => {
                     vec![
                         PeerEvent::Stop(StopReason::AdministrativeReset(text.clone())),
+                        PeerEvent::Start,
+                    ]
+                }
+                PeerOrder::Shutdown(text) => {
+                    vec![
+                        PeerEvent::Stop(StopReason::AdministrativeShutdown(text.clone())),
                         PeerEvent::Start,
                     ]
                 }
@@ -372,19 +395,42 @@ impl Control for Door {
     }
 
     async fn reload(&self) -> Result<Vec<String>, ControlError> {
-        let (answer, receiver) = oneshot::channel();
-        self.requests
-            .send(Request::Reload(answer))
-            .await
-            .map_err(|_| ControlError::ShuttingDown)?;
-        receiver
-            .await
-            .map_err(|_| ControlError::ShuttingDown)?
+        self.request(Request::Reload)
+            .await?
             .map_err(ControlError::Invalid)
     }
 
     async fn plan(&self, request: PlanRequest) -> Result<Plan, ControlError> {
         self.make_plan(request).await
+    }
+
+    async fn edit(&self, edit: Edit) -> Result<Vec<String>, ControlError> {
+        let edit = Box::new(edit);
+        self.request(|answer| Request::Edit(edit, answer)).await?
+    }
+
+    async fn neighbors(
+        &self,
+        name: Option<PeerName>,
+    ) -> Result<Vec<(PeerStatus, Arc<Neighbor>)>, ControlError> {
+        let wanted = match name {
+            Some(name) => vec![self.find(name)?],
+            None => self.running().into_iter().map(|(_, peer)| peer).collect(),
+        };
+        let mut all = Vec::with_capacity(wanted.len());
+        for running in wanted {
+            let status = self.peer_status(&running).await?;
+            all.extend(status.map(|status| (status, running.neighbor)));
+        }
+        Ok(all)
+    }
+
+    async fn peer_groups(&self) -> Result<Vec<Settings>, ControlError> {
+        self.request(Request::Groups).await
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.read().config)
     }
 }
 

@@ -85,6 +85,12 @@ impl PeerHandle {
         let _ = self.0.send(command).await;
     }
 
+    /// Starts the session of a task that has just been made: the order comes before all others.
+    pub(super) fn begin(&self) {
+        // There is room, nobody else knows the task yet.
+        let _ = self.0.try_send(Command::Event(PeerEvent::Start));
+    }
+
     /// Hands over an accepted connection, or closes it if the task is too busy to take one.
     pub(super) fn accepted(&self, stream: TcpStream) {
         if let Err(error) = self.0.try_send(Command::Accepted(stream)) {

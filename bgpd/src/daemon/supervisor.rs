@@ -38,11 +38,12 @@ use super::{
 };
 use crate::{
     api,
-    config::{self, Config, DynamicNeighbor, Host, Interface, Neighbor, OnStop, PeerName},
+    config::{self, Config, DynamicNeighbor, Host, Interface, Layers, Neighbor, OnStop, PeerName},
     kernel::Kernel,
     peer::{Peer, PeerEvent},
 };
 
+mod edits;
 mod panics;
 mod reload;
 mod sights;
@@ -56,9 +57,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// What the daemon starts with.
 #[derive(Debug)]
 pub struct Options {
-    /// Where the configuration was read, for reloads.
-    pub source: config::Source,
-    /// The configuration.
+    /// The configuration as it was read, for reloads and changes over the API.
+    pub layers: Layers,
+    /// What it means.
     pub config: Config,
 }
 
@@ -96,12 +97,16 @@ async fn deferral(until: Option<Instant>) {
 }
 
 struct Supervisor {
-    source: config::Source,
     /// As written; `door.board` has it as it is for this host.
+    layers: Layers,
     host: Host,
+    host_seen: Instant,
     door: Door,
     doors: Doors,
     listeners: Vec<Listener>,
+    /// Ends the listeners.
+    listening: CancellationToken,
+    stranger_sender: mpsc::Sender<Stranger>,
     fib: Option<FibParts>,
     next_peer: u32,
     /// Static neighbours that have not yet sent all of their table since the start.
@@ -117,6 +122,15 @@ struct Supervisor {
     notice_sender: mpsc::Sender<Notice>,
 }
 
+/// What an operator wants of a neighbour's session, whatever the configuration says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wish {
+    /// That it comes up.
+    Up,
+    /// That it stays down: it was taken down.
+    Down,
+}
+
 struct FibParts {
     orders: mpsc::Sender<FibOrder>,
     task: JoinHandle<()>,
@@ -124,7 +138,7 @@ struct FibParts {
 
 impl Supervisor {
     async fn start(options: Options) -> anyhow::Result<Self> {
-        let Options { source, config } = options;
+        let Options { layers, config } = options;
         let host = this_host().context("can not read the interfaces of this host")?;
         let config = Arc::new(config.for_host(&host)?);
         let clock = Clock::new();
@@ -157,15 +171,18 @@ impl Supervisor {
             fib: kernel.as_ref().map(|(fib, _)| fib.clone()),
             requests: request_sender,
             bfd: Bfd::new(clock),
-            path: source.path.as_path().into(),
+            path: layers.path().into(),
             planning: Arc::default(),
         };
         let mut supervisor = Self {
-            source,
+            layers,
             host,
+            host_seen: Instant::now(),
             door,
             doors: Doors::default(),
             listeners: Vec::new(),
+            listening: stop.child_token(),
+            stranger_sender,
             fib: None,
             next_peer: 0,
             awaited: HashSet::new(),
@@ -178,28 +195,33 @@ impl Supervisor {
             watches: BTreeMap::new(),
             notice_sender,
         };
-        supervisor.listen(&config, &stranger_sender)?;
+        if config.global.is_given() {
+            supervisor.listen(&config)?;
+        }
         supervisor.serve_api(&config).await?;
         if let (Some((fib, events)), Some(changes)) = (kernel, changes) {
             supervisor.start_kernel(fib, events, changes, &config).await;
         }
-        supervisor
-            .announce_statics(&config.static_routes, &[])
-            .await;
-        supervisor.open_ranges(&[], &config.dynamic_neighbors)?;
-        for neighbor in &config.neighbors {
-            supervisor.add_peer(neighbor)?;
+        if config.global.is_given() {
+            supervisor.open_for_neighbors(&config).await?;
+        } else {
+            info!("no [global]: waiting until the API says who we are");
         }
-        supervisor.begin_deferral(&config).await;
-        info!(asn = %config.global.asn, router_id = %config.global.router_id(), peers = config.neighbors.len(), "bgpd started");
         Ok(supervisor)
     }
 
-    fn listen(
-        &mut self,
-        config: &Config,
-        strangers: &mpsc::Sender<Stranger>,
-    ) -> anyhow::Result<()> {
+    async fn open_for_neighbors(&mut self, config: &Config) -> anyhow::Result<()> {
+        self.announce_statics(&config.static_routes, &[]).await;
+        self.open_ranges(&[], &config.dynamic_neighbors)?;
+        for neighbor in &config.neighbors {
+            self.add_peer(neighbor)?;
+        }
+        self.begin_deferral(config).await;
+        info!(asn = %config.global.asn, router_id = %config.global.router_id(), peers = config.neighbors.len(), "bgpd started");
+        Ok(())
+    }
+
+    fn listen(&mut self, config: &Config) -> anyhow::Result<()> {
         let Some(port) = config.global.listen_port else {
             return Ok(());
         };
@@ -210,8 +232,8 @@ impl Supervisor {
                 address,
                 device,
                 self.doors.clone(),
-                strangers.clone(),
-                self.stop.clone(),
+                self.stranger_sender.clone(),
+                self.listening.clone(),
             )
             .with_context(|| cannot_listen(address))?;
             self.listeners.push(listener);
@@ -300,14 +322,17 @@ impl Supervisor {
     }
 
     fn add_peer(&mut self, neighbor: &Neighbor) -> anyhow::Result<()> {
-        self.watch(neighbor);
+        self.add_peer_as(neighbor, Wish::Up)
+    }
+
+    fn add_peer_as(&mut self, neighbor: &Neighbor, wish: Wish) -> anyhow::Result<()> {
         let running = self.start_peer(neighbor, false)?;
-        if !neighbor.admin_down {
+        self.watch(neighbor);
+        if !neighbor.admin_down && wish == Wish::Up {
             if !neighbor.passive {
                 self.awaited.insert(running.id);
             }
-            let handle = running.handle.clone();
-            tokio::spawn(async move { handle.tell(Command::Event(PeerEvent::Start)).await });
+            running.handle.begin();
         }
         Ok(())
     }
@@ -491,6 +516,15 @@ impl Supervisor {
                 let result = self.reload().await;
                 // Who asked may have left.
                 let _ = answer.send(result);
+            }
+            Request::Edit(edit, answer) => {
+                let result = self.edit(*edit).await;
+                // Here, too.
+                let _ = answer.send(result);
+            }
+            Request::Groups(answer) => {
+                // And here.
+                let _ = answer.send(self.layers.groups());
             }
         }
     }

@@ -14,7 +14,7 @@ use std::{
 use bgp_proto::{Asn, PathAttributes, Prefix};
 use bgpd::{
     api::{Control, Listeners, Watchers, serve_on},
-    config::PeerName,
+    config::{Config, Edit, Neighbor, PeerName, Settings},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
         PeerOrder, PeerStatus, Plan, PlanRequest, PolicyChange, PolicyHit, PolicyPoint,
@@ -315,6 +315,33 @@ impl Control for Fake {
         } else {
             crate::data::plan()
         })
+    }
+
+    async fn edit(&self, edit: Edit) -> Result<Vec<String>, ControlError> {
+        self.note(format!("{edit:?}"));
+        Ok(vec!["neighbour 192.0.2.9 added (AS 64512)".to_owned()])
+    }
+
+    async fn neighbors(
+        &self,
+        name: Option<PeerName>,
+    ) -> Result<Vec<(PeerStatus, Arc<Neighbor>)>, ControlError> {
+        let peers = self.peers(name).await?;
+        let with_config = |peer: PeerStatus| {
+            let address = peer.address.address().expect("the fake's have one");
+            let neighbor = Neighbor::new(address, peer.peer_as, peer.local_as);
+            (peer, Arc::new(neighbor))
+        };
+        Ok(peers.into_iter().map(with_config).collect())
+    }
+
+    async fn peer_groups(&self) -> Result<Vec<Settings>, ControlError> {
+        Ok(Vec::new())
+    }
+
+    fn config(&self) -> Arc<Config> {
+        let text = "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\n";
+        Arc::new(bgpd::config::parse(text, "fake.toml").expect("right"))
     }
 
     async fn reload(&self) -> Result<Vec<String>, ControlError> {

@@ -145,10 +145,11 @@ pub fn order(message: v1::OrderPeerRequest) -> Result<(Option<PeerName>, PeerOrd
     let order = match v1::PeerOrder::try_from(number) {
         Ok(v1::PeerOrder::Disable) => PeerOrder::Disable(reason),
         Ok(v1::PeerOrder::Reset) => PeerOrder::Reset(reason),
+        Ok(v1::PeerOrder::Shutdown) => PeerOrder::Shutdown(reason),
         Ok(_) if !reason.is_empty() => {
             return Err(BadMessage::new(
                 "reason",
-                "is told to a neighbour with DISABLE and RESET only",
+                "is told to a neighbour with DISABLE, RESET and SHUTDOWN only",
             ));
         }
         Ok(v1::PeerOrder::Enable) => PeerOrder::Enable,
@@ -159,7 +160,7 @@ pub fn order(message: v1::OrderPeerRequest) -> Result<(Option<PeerName>, PeerOrd
         Ok(v1::PeerOrder::Unspecified) | Err(_) => {
             let problem = format!(
                 "{number} is none of DISABLE, ENABLE, RESET, REFRESH_IN, REFRESH_OUT, \
-                 GRACEFUL_SHUTDOWN_ON, GRACEFUL_SHUTDOWN_OFF"
+                 GRACEFUL_SHUTDOWN_ON, GRACEFUL_SHUTDOWN_OFF, SHUTDOWN"
             );
             return Err(BadMessage::new("order", problem));
         }
@@ -176,6 +177,7 @@ pub fn order_request(whom: Option<PeerName>, order: &PeerOrder) -> v1::OrderPeer
         PeerOrder::Disable(reason) => (v1::PeerOrder::Disable, reason.as_str()),
         PeerOrder::Enable => (v1::PeerOrder::Enable, ""),
         PeerOrder::Reset(reason) => (v1::PeerOrder::Reset, reason.as_str()),
+        PeerOrder::Shutdown(reason) => (v1::PeerOrder::Shutdown, reason.as_str()),
         PeerOrder::RefreshIn => (v1::PeerOrder::RefreshIn, ""),
         PeerOrder::RefreshOut => (v1::PeerOrder::RefreshOut, ""),
         PeerOrder::GracefulShutdown(true) => (v1::PeerOrder::GracefulShutdownOn, ""),

@@ -300,7 +300,7 @@ fn orders_that_make_no_sense_are_refused() {
     refused(request(v1::PeerOrder::Unspecified, ""), "none of DISABLE");
     refused(
         request(v1::PeerOrder::Enable, "why"),
-        "with DISABLE and RESET only",
+        "with DISABLE, RESET and SHUTDOWN only",
     );
     refused(
         request(v1::PeerOrder::Reset, &"x".repeat(256)),

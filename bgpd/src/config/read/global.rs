@@ -50,6 +50,11 @@ fn defaults<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Defaults {
 
 fn asn<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Asn {
     let value = root.get("global.as");
+    if is_awaited(root) {
+        let text = "`[global]` is missing: bgpd waits until it is told over the API who it is";
+        notes.warning(0..0, text);
+        return Asn(0);
+    }
     if value.is_none() {
         let span = root.table("global").unwrap_or(0..0);
         notes.error_with(
@@ -60,6 +65,14 @@ fn asn<'t>(notes: &mut Notes<'t>, root: &Node<'t>) -> Asn {
     }
     // Stands in while other errors are looked for: nothing is compared with it.
     notes.asn(value).unwrap_or_default()
+}
+
+/// Nothing in the file needs to know who we are, and it does not say so.
+fn is_awaited(root: &Node<'_>) -> bool {
+    let lists = ["neighbors", "dynamic-neighbors", "static-routes"];
+    let tables = ["global", "mesh"];
+    lists.iter().all(|list| root.list(list).is_empty())
+        && tables.iter().all(|table| root.table(table).is_none())
 }
 
 /// GoBGP's keys. The own AS may be in the list of members.

@@ -55,6 +55,14 @@ impl<'c, 't> Context<'c, 't> {
     }
 }
 
+impl<'t> Notes<'t> {
+    /// The group that a neighbour or a range is in.
+    fn name_of_group(&mut self, node: &Node<'t>) -> Option<String> {
+        let name = self.text(node.get("peer-group"))?;
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+}
+
 /// Groups by their names.
 pub(super) fn groups<'c, 't>(
     notes: &mut Notes<'t>,
@@ -148,6 +156,7 @@ pub(super) fn read<'t>(notes: &mut Notes<'t>, context: &Context<'_, 't>) -> Vec<
             peer.families = both.map(FamilyConfig::new).to_vec();
         }
         let mut peer = session::fill(notes, &scope, context, peer);
+        peer.group = notes.name_of_group(node);
         let of_same_address = neighbors.iter().find(|other| {
             other.address == peer.address && !peer.is_awaited() && is_link_local(peer.address)
         });
@@ -336,6 +345,7 @@ pub(super) fn dynamic<'t>(
         peer.any_as = any_as(notes, &scope);
         let template = Neighbor {
             passive: true,
+            group: notes.name_of_group(node),
             ..session::fill(notes, &scope, context, peer)
         };
         ranges.push(DynamicNeighbor {

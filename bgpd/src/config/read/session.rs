@@ -24,7 +24,10 @@ pub(super) fn fill<'t>(
         ("self", NextHopMode::ToSelf),
         ("unchanged", NextHopMode::Unchanged),
     ];
-    peer.description = notes.text(scope.get("description")).map(str::to_owned);
+    let description = notes.text(scope.get("description"));
+    peer.description = description
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned);
     let (given, file) = password(scope, "");
     peer.auth_password = notes.secret(given, file, context.passwords);
     let gobgp = notes.defaults == Defaults::GoBgp;

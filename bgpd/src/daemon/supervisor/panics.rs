@@ -172,7 +172,7 @@ mod tests {
         );
         let config = config::parse(&text, "test.toml").unwrap();
         Options {
-            source: config::Source::default(),
+            layers: config::Layers::of_text(&text),
             config,
         }
     }

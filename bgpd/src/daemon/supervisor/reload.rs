@@ -6,9 +6,10 @@
 use std::{net::IpAddr, sync::Arc};
 
 use bgp_fsm::StopReason;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::Supervisor;
+use super::{Supervisor, Wish};
 use crate::{
     config::{self, Config, ConfigChange, DynamicNeighbor, Neighbor},
     daemon::{
@@ -31,16 +32,39 @@ impl Supervisor {
 
     /// Returns what was changed, in words; or what is wrong with the file.
     pub(super) async fn reload(&mut self) -> Result<Vec<String>, String> {
-        let config = self.source.load().map_err(|errors| errors.to_string())?;
-        let host = this_host()
+        let before = self.layers.count();
+        let (layers, config) = self.layers.reload().map_err(|errors| errors.to_string())?;
+        self.look_at_host()
             .map_err(|error| format!("can not read the interfaces of this host: {error}"))?;
         let new = config
-            .for_host(&host)
+            .for_host(&self.host)
             .map_err(|errors| errors.to_string())?;
         for warning in &new.warnings {
             warn!("{warning}");
         }
-        self.host = host;
+        let is_given = self.door.read().config.global.is_given();
+        if is_given && !new.global.is_given() {
+            return Err(
+                "`[global]` is gone: bgpd does not forget who it is while it runs".to_owned(),
+            );
+        }
+        let kept = layers.count();
+        self.layers = layers;
+        let mut said = if !is_given && new.global.is_given() {
+            self.begin(new).await.map_err(|error| error.to_string())?
+        } else {
+            self.put_in_force(new).await
+        };
+        if before > 0 {
+            said.push(format!(
+                "of {before} changes over the API, {kept} stay; the file has changed the others"
+            ));
+        }
+        Ok(said)
+    }
+
+    /// Makes a configuration that of the running daemon. Says what was changed.
+    pub(super) async fn put_in_force(&mut self, new: Config) -> Vec<String> {
         let old = Arc::clone(&self.door.read().config);
         let changes = config::diff(&old, &new);
         self.door.write().config = Arc::new(new);
@@ -55,11 +79,18 @@ impl Supervisor {
                 }
             }
         }
-        Ok(said)
+        said
+    }
+
+    /// What it has for interfaces and addresses now.
+    pub(super) fn look_at_host(&mut self) -> std::io::Result<()> {
+        self.host = this_host()?;
+        self.host_seen = Instant::now();
+        Ok(())
     }
 
     /// What a change needs of a neighbour besides.
-    async fn consequence(&self, change: &ConfigChange) -> &'static str {
+    pub(super) async fn consequence(&self, change: &ConfigChange) -> &'static str {
         let ConfigChange::UpdatePeer { neighbor, .. } = change else {
             return "";
         };
@@ -77,16 +108,26 @@ impl Supervisor {
         }
     }
 
-    async fn carry_out(&mut self, change: ConfigChange, old: &Config) -> anyhow::Result<()> {
+    pub(super) async fn carry_out(
+        &mut self,
+        change: ConfigChange,
+        old: &Config,
+    ) -> anyhow::Result<()> {
         match change {
-            ConfigChange::AddPeer(neighbor) => self.add_peer(&neighbor)?,
+            ConfigChange::AddPeer(neighbor) => {
+                // It may have come from a range before.
+                self.remove_peer(neighbor.name, StopReason::ConfigurationChange)
+                    .await;
+                self.add_peer(&neighbor)?;
+            }
             ConfigChange::RemovePeer(name) => {
                 self.remove_peer(name, StopReason::Deconfigured).await;
             }
             ConfigChange::RestartPeer { neighbor, .. } => {
+                let wish = self.wish(&neighbor).await;
                 self.remove_peer(neighbor.name, StopReason::ConfigurationChange)
                     .await;
-                self.add_peer(&neighbor)?;
+                self.add_peer_as(&neighbor, wish)?;
             }
             ConfigChange::UpdatePeer { neighbor, .. } => self.update_peer(&neighbor).await,
             ConfigChange::AddStatic(route) => self.announce_statics(&[route], &[]).await,
@@ -135,6 +176,20 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    /// A neighbour that an operator has taken down stays so, unless `admin-down` changes.
+    async fn wish(&self, new: &Neighbor) -> Wish {
+        let running = self.door.read().peers.get(&new.name).cloned();
+        let Some(running) = running.filter(|old| old.neighbor.admin_down == new.admin_down) else {
+            return Wish::Up;
+        };
+        let is_stopped = running.handle.ask(|peer, _| peer.is_shut_down()).await;
+        if is_stopped == Some(true) {
+            Wish::Down
+        } else {
+            Wish::Up
+        }
     }
 
     /// Dynamic neighbours that the ranges no longer admit as they are go; they may connect again.

@@ -520,6 +520,7 @@ pub(super) fn orders() -> impl Strategy<Value = PeerOrder> {
     prop_oneof![
         "[a-z ]{0,60}".prop_map(PeerOrder::Disable),
         "[a-z ]{0,60}".prop_map(PeerOrder::Reset),
+        "[a-z ]{0,60}".prop_map(PeerOrder::Shutdown),
         Just(PeerOrder::Enable),
         Just(PeerOrder::RefreshIn),
         Just(PeerOrder::RefreshOut),
