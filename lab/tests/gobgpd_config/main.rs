@@ -169,21 +169,17 @@ fn session(bird: &Bird, host: u8) -> Result<Vec<String>> {
 fn heard(bird: &Bird, host: u8) -> Result<BTreeMap<String, Vec<String>>> {
     let text = bird.ctl(&format!("show route table t{host} protocol p{host} all"))?;
     let mut routes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut prefix = String::new();
+    let mut prefix = "";
     for line in text.lines() {
         if line.contains('/') && !line.starts_with(char::is_whitespace) {
-            prefix = line
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            prefix = line.split_whitespace().next().unwrap_or_default();
         } else if let Some((key, value)) = line.trim().split_once(": ")
             && key.starts_with("BGP.")
         {
             let mut words: Vec<&str> = value.split('(').map(str::trim).collect();
             words.sort_unstable();
             let said = format!("{key}: {}", words.join(" ("));
-            routes.entry(prefix.clone()).or_default().push(said);
+            routes.entry(prefix.to_owned()).or_default().push(said);
         }
     }
     for paths in routes.values_mut() {
