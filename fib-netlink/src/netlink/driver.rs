@@ -360,6 +360,7 @@ impl Driver {
     }
 
     async fn end(&mut self) {
+        self.land().await;
         if self.reconciler.config().persist {
             info!("leaving our routes in the kernel");
             return;

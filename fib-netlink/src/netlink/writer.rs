@@ -239,7 +239,7 @@ impl Pen {
                 continue;
             };
             let at = message.sequence.wrapping_sub(first);
-            complete |= at + 1 == count;
+            complete |= at.wrapping_add(1) == count;
             if let Err(refusal) = answer
                 && at < count
             {
