@@ -188,10 +188,10 @@ async fn on_a_socket_for_looking_nothing_can_be_changed() {
 
 #[tokio::test]
 async fn a_file_that_is_wrong_is_named_with_what_is_wrong() {
+    type Wrong = fn(&Files, &mut ApiTls);
     let files = Files::new("wrong");
     let place = format!("{}/", files.0.display());
     let mut said = String::new();
-    type Wrong = fn(&Files, &mut ApiTls);
     let cases: [Wrong; 6] = [
         |files, tls| tls.certificate = files.path("absent.pem"),
         |files, tls| tls.certificate = files.path("empty.pem"),
