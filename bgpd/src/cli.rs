@@ -9,6 +9,7 @@ mod arguments;
 mod bfd;
 mod client;
 mod columns;
+mod diff;
 mod explanations;
 mod failure;
 mod fib;
@@ -21,6 +22,7 @@ mod program;
 mod routes;
 mod status;
 mod terminal;
+mod top;
 mod watch;
 
 use std::{ffi::OsString, io, path::Path};
@@ -36,6 +38,7 @@ pub use self::{
     failure::Failure,
     program::DaemonArguments,
     terminal::Terminal,
+    top::{Press, Snapshot, Top},
 };
 use crate::control::PrefixMatch;
 
@@ -180,6 +183,8 @@ async fn answer(
             explanations::print(&client.explain(prefix.prefix, matching).await?, print)
         }
         Command::Bfd { address } => bfd::command(address, client, print).await,
+        Command::Diff(arguments) => diff::command(&arguments, client, print).await,
+        Command::Top(arguments) => top::command(&arguments, client, print).await,
         Command::Fib => fib::print(client, print).await,
         Command::Policy { what, name } => {
             policies::command(what.as_deref(), name.as_deref(), client, print).await

@@ -52,6 +52,8 @@ pub struct Status {
     pub prefixes: u64,
     /// Paths in all Adj-RIB-Ins and local sources.
     pub paths: u64,
+    /// Memory of the daemon, in octets; `None` where that is not known.
+    pub memory: Option<u64>,
     /// Routes the kernel should have and has; `None` when `[fib]` is not configured.
     pub fib: Option<FibSummary>,
     /// Warnings of the running configuration, each as one text with file and line.
@@ -370,6 +372,10 @@ pub struct Explanation {
     pub kernel: Option<FibRoute>,
     /// Peers to which it is advertised.
     pub advertised_to: Vec<PeerName>,
+    /// Peers to which it is not, and why.
+    pub not_advertised_to: Vec<(PeerName, String)>,
+    /// Why there is no kernel route for it.
+    pub no_kernel: Option<String>,
     /// What policies with statements did: on import for each path, then for the best one.
     pub policies: Vec<PolicyTrace>,
 }

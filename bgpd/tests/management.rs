@@ -14,3 +14,5 @@ mod fake;
 mod server;
 #[path = "management/tls.rs"]
 mod tls;
+#[path = "management/top.rs"]
+mod top;

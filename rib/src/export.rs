@@ -137,23 +137,36 @@ impl GroupKey {
 
     /// Whether a path passes at all, before anybody looks at its attributes.
     pub(crate) fn telling(&self, path: &Path, learned: Learned) -> Telling {
-        // RFC 1997: NO_EXPORT is about the confederation, where there is one, and NO_EXPORT_SUBCONFED about its members.
+        let is_its_own = self.client.is_some() && path.source().peer() == self.client;
+        let kept = is_its_own
+            || !self.passes_communities(path)
+            || self.keeps_marked(path)
+            || self.is_stale_to(path);
+        if kept || !self.export.exports(path.source()) {
+            return Telling::No;
+        }
+        who_tells_whom(learned, self.relation)
+    }
+
+    /// RFC 1997: `NO_EXPORT` is about the confederation, where there is one, and `NO_EXPORT_SUBCONFED` about its members.
+    pub(crate) fn passes_communities(&self, path: &Path) -> bool {
         let beyond = match self.relation {
             Relation::External => Reach::Confederation,
             Relation::Member => Reach::MemberAs,
             Relation::Internal | Relation::Client => Reach::Us,
         };
-        let kept = path.attributes.hot().reach <= beyond;
-        let is_its_own = self.client.is_some() && path.source().peer() == self.client;
-        let is_marked = path.attributes.hot().is_only_to_customer();
-        let kept = kept || is_its_own || (is_marked && self.only_to_customer.keeps_marked());
-        // RFC 9494 §4.3: only those are told that know what it means, and our own AS.
+        path.attributes.hot().reach > beyond
+    }
+
+    /// It was for customers only (RFC 9234 §5).
+    pub(crate) fn keeps_marked(&self, path: &Path) -> bool {
+        path.attributes.hot().is_only_to_customer() && self.only_to_customer.keeps_marked()
+    }
+
+    /// RFC 9494 §4.3: only those are told that know what it means, and our own AS.
+    pub(crate) fn is_stale_to(&self, path: &Path) -> bool {
         let is_unknown = self.relation == Relation::External && !self.negotiated.long_lived_stale;
-        let kept = kept || (is_unknown && path.attributes.hot().is_long_lived_stale());
-        if kept || !self.export.exports(path.source()) {
-            return Telling::No;
-        }
-        who_tells_whom(learned, self.relation)
+        is_unknown && path.attributes.hot().is_long_lived_stale()
     }
 
     /// The attributes as this group is sent them. `None`: we have no address of the family to put in as next hop.

@@ -45,7 +45,7 @@ pub use policy::{
     Verdict,
 };
 pub use query::{Explanation, PrefixFilter, RoutePage, RouteQuery, RouteView, Table, Totals};
-pub use rib::{Difference, Forecast, Imported, Proposal, ProposedPeer, Rib, Sent};
+pub use rib::{Difference, Forecast, Imported, Proposal, ProposedPeer, Rib, Sent, Silence};
 pub use shards::Shards;
 pub use source::{Disposition, PeerId, Preferences, Source};
 pub use terms::{PrivateAs, Terms};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bgp_proto::{Family, Instant, Prefix};
 
 use crate::{
-    Attributes, DecisionStep, Disposition, PeerId, PolicyTrace, Profile, Source, Unusable,
+    Attributes, DecisionStep, Disposition, PeerId, PolicyTrace, Profile, Silence, Source, Unusable,
 };
 
 /// Which table.
@@ -103,6 +103,8 @@ pub struct Explanation {
     pub routes: Vec<(RouteView, Option<DecisionStep>)>,
     /// Neighbours that have been told of it.
     pub advertised_to: Vec<PeerId>,
+    /// Neighbours with a session that have not, and why.
+    pub not_told: Vec<(PeerId, Silence)>,
     /// What policies with statements did: on import for each path, then for the best one.
     pub policies: Vec<PolicyTrace>,
 }

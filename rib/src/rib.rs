@@ -50,10 +50,12 @@ mod forecast;
 mod import;
 mod long_lived;
 mod query;
+mod silence;
 mod terms;
 mod trace;
 
 pub use forecast::{Difference, Forecast, Imported, Proposal, ProposedPeer, Sent};
+pub use silence::Silence;
 
 pub(crate) use context::{Around, Before, Reflection, Sender, View};
 

@@ -95,8 +95,8 @@ impl TlsArgs {
 }
 
 const EPILOGUE: &str = "\
-Exit status: 0 done; 1 bgpd refused, or something broke; 2 wrong usage, or `plan` has found
-differences; 3 no bgpd answers; 4 what was asked for does not exist.
+Exit status: 0 done; 1 bgpd refused, or something broke; 2 wrong usage, or `plan` or `diff` has
+found differences; 3 no bgpd answers; 4 what was asked for does not exist.
 
 Words of other tools work too: `show protocols`, `show route [for ADDRESS]`, `global rib`.";
 
@@ -157,6 +157,10 @@ pub(super) enum Command {
     /// Read the configuration file again
     #[command(alias = "configure")]
     Reload,
+    /// Neighbors, rates, tables and the kernel, again and again
+    Top(TopArgs),
+    /// Routes of two neighbors side by side; exit status 2 if there are differences
+    Diff(DiffArgs),
     /// What a configuration file would change, were it read now; exit status 2 if anything
     Plan(PlanArgs),
     /// A script that completes these commands in a shell
@@ -543,6 +547,91 @@ impl AddArgs {
             blackhole: self.blackhole,
         }
     }
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct TopArgs {
+    /// Time between two looks
+    #[arg(long, short, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
+    pub interval: f64,
+    /// Ends after so many looks
+    #[arg(long, short = 'n', value_name = "NUMBER")]
+    pub count: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DiffArgs {
+    /// One neighbor
+    left: PeerName,
+    /// The other
+    right: PeerName,
+    /// What they have sent, or have been sent
+    #[arg(long, value_name = "TABLE", default_value = "in")]
+    table: Side,
+    /// Only of the first
+    #[arg(long, value_name = "TABLE")]
+    left_table: Option<Side>,
+    /// Only of the second
+    #[arg(long, value_name = "TABLE")]
+    right_table: Option<Side>,
+    /// Attributes that may differ: next-hop, as-path, med, ...
+    #[arg(long, value_name = "ATTRIBUTE", value_delimiter = ',')]
+    ignore: Vec<String>,
+    #[command(flatten)]
+    family: FamilyArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Side {
+    #[value(alias = "adj-in")]
+    In,
+    #[value(alias = "adj-out")]
+    Out,
+}
+
+impl DiffArgs {
+    fn sides(&self) -> [(PeerName, Side); 2] {
+        [
+            (self.left, self.left_table.unwrap_or(self.table)),
+            (self.right, self.right_table.unwrap_or(self.table)),
+        ]
+    }
+
+    /// The questions to the daemon.
+    pub(super) fn queries(&self) -> [RouteQuery; 2] {
+        self.sides().map(|(neighbor, side)| RouteQuery {
+            table: match side {
+                Side::In => Table::AdjIn(neighbor),
+                Side::Out => Table::AdjOut(neighbor),
+            },
+            family: self.family.family(),
+            prefix: None,
+            best_only: false,
+        })
+    }
+
+    pub(super) fn names(&self) -> [String; 2] {
+        self.sides().map(|(neighbor, side)| match side {
+            Side::In => format!("{neighbor} in"),
+            Side::Out => format!("{neighbor} out"),
+        })
+    }
+
+    /// Attributes that do not count, as differences name them.
+    pub(super) fn ignored(&self) -> Vec<String> {
+        let names = self.ignore.iter();
+        names
+            .map(|name| name.to_uppercase().replace('-', "_"))
+            .collect()
+    }
+}
+
+/// Not so often that the daemon does nothing else.
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.1..=3600.0).contains(seconds))
+        .ok_or_else(|| format!("`{text}` is not between 0.1 and 3600 seconds"))
 }
 
 #[derive(Args, Debug)]

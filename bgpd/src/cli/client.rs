@@ -206,6 +206,19 @@ impl Client {
         Ok(())
     }
 
+    /// Routes, a page at a time, as they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn route_pages(&mut self, query: &RouteQuery) -> Result<RoutePages, Failure> {
+        let answer = self.rpc.list_routes(convert::query_request(query)).await;
+        Ok(RoutePages {
+            pages: self.failed(answer)?,
+            client: self.clone(),
+        })
+    }
+
     /// One prefix with the reasons.
     ///
     /// # Errors
@@ -407,6 +420,31 @@ impl Client {
             Code::NotFound => Failure::NotFound(status.message().to_owned()),
             Code::Unimplemented => Failure::NotBgpd(self.target.clone()),
             _ => Failure::Refused(Box::new(status)),
+        }
+    }
+}
+
+/// A list of routes that is being read.
+#[derive(Debug)]
+pub struct RoutePages {
+    client: Client,
+    pages: Streaming<v1::ListRoutesResponse>,
+}
+
+impl RoutePages {
+    /// The next page; `None` behind the last.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn next(&mut self) -> Result<Option<Vec<Route>>, Failure> {
+        match self.client.next(&mut self.pages).await? {
+            Some(page) => Ok(Some(convert::list(
+                "routes",
+                page.routes,
+                Route::from_protobuf,
+            )?)),
+            None => Ok(None),
         }
     }
 }

@@ -33,17 +33,18 @@ fn text(explanation: &Explanation, paint: Paint, out: &mut (dyn Write + Send)) -
         path(route, paint, out)?;
         reason(route, explanation.decided_by.as_deref(), paint, out)?;
     }
-    match &explanation.kernel {
-        Some(kernel) => {
-            let state = fib::describe(&kernel.state, paint);
-            writeln!(
-                out,
-                "\nKernel: {}{}: {state}",
-                kernel.target,
-                fib::metric(kernel.metric)
-            )?;
-        }
-        None => writeln!(out, "\nKernel: no route wanted")?,
+    if let Some(kernel) = &explanation.kernel {
+        let state = fib::describe(&kernel.state, paint);
+        writeln!(
+            out,
+            "\nKernel: {}{}: {state}",
+            kernel.target,
+            fib::metric(kernel.metric)
+        )?;
+    } else {
+        let reason = explanation.no_kernel.as_ref();
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        writeln!(out, "\nKernel: no route wanted{reason}")?;
     }
     let advertised: Vec<_> = explanation
         .advertised_to
@@ -53,6 +54,12 @@ fn text(explanation: &Explanation, paint: Paint, out: &mut (dyn Write + Send)) -
     match advertised.as_slice() {
         [] => writeln!(out, "Advertised to: nobody")?,
         addresses => writeln!(out, "Advertised to: {}", addresses.join(", "))?,
+    }
+    if !explanation.not_advertised_to.is_empty() {
+        writeln!(out, "Not advertised to:")?;
+    }
+    for (peer, reason) in &explanation.not_advertised_to {
+        writeln!(out, "     {peer}: {reason}")?;
     }
     for trace in &explanation.policies {
         policy(trace, paint, out)?;

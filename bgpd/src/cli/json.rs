@@ -2,10 +2,12 @@
 //! What programs read: stable names, described in `docs/bgpctl.md`. Fields are only ever added.
 
 mod bfd;
+mod diff;
 mod peers;
 mod plan;
 mod policy;
 mod routes;
+mod top;
 
 use std::{fmt::Write as _, io::Write, time::Duration};
 
@@ -13,9 +15,11 @@ use serde::Serialize;
 
 pub(super) use self::{
     bfd::{BfdView, method as bfd_method},
+    diff::DifferenceView,
     peers::{NeighborView, StatusView, state},
     plan::PlanView,
     routes::{ExplanationView, FibView, RouteView, source},
+    top::TopView,
 };
 use super::Failure;
 use crate::{config::PeerName, control::WatchEvent};

@@ -46,6 +46,9 @@ pub(super) fn print(status: &Status, printer: &mut Printer<'_>) -> Result<(), Fa
         "Routes:     {} prefixes, {} paths",
         status.prefixes, status.paths
     )?;
+    if let Some(memory) = status.memory {
+        writeln!(out, "Memory:     {}", octets(memory))?;
+    }
     match status.fib {
         None => writeln!(
             out,
@@ -75,6 +78,12 @@ pub(super) fn print(status: &Status, printer: &mut Printer<'_>) -> Result<(), Fa
         writeln!(out, "{} {warning}", paint.poor("Warning:   "))?;
     }
     Ok(())
+}
+
+/// `12.3 MiB`.
+pub(super) fn octets(number: u64) -> String {
+    let tenths = number / (1 << 20) * 10 + number % (1 << 20) * 10 / (1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// `01:02:03`, `4d01:02:03`.

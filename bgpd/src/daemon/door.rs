@@ -205,6 +205,7 @@ impl Control for Door {
             prefixes,
             paths,
             fib,
+            memory: memory(),
             warnings: board
                 .config
                 .warnings
@@ -432,6 +433,14 @@ impl Control for Door {
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.read().config)
     }
+}
+
+/// What the daemon has of the host's memory.
+fn memory() -> Option<u64> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
+    Some(pages * u64::try_from(page).ok()?)
 }
 
 /// Why a neighbour with a session can't be asked for its routes.

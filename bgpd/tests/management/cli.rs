@@ -520,6 +520,29 @@ async fn a_plan_says_what_would_change_and_so_does_its_status() {
 }
 
 #[tokio::test]
+async fn two_neighbors_are_compared_prefix_by_prefix() {
+    let served = Fake::default().serve().await;
+    let mut all = Vec::new();
+    for (command, expected) in [
+        ("diff 192.0.2.1 192.0.2.2", 2),
+        ("diff 192.0.2.1 192.0.2.2 --ignore as_path,next-hop,med", 2),
+        ("diff 192.0.2.1 192.0.2.2 --right-table out -4", 2),
+        ("diff 192.0.2.1 192.0.2.1", 0),
+        ("diff 192.0.2.1 192.0.2.99", 4),
+    ] {
+        let (.., status) = bgpctl(&served, command, &mut Vec::new()).await;
+        assert_eq!(status, expected, "{command}");
+        all.push(transcript(&served, command).await);
+    }
+    golden("diff", &all);
+    let command = "--json diff 192.0.2.1 192.0.2.2";
+    let (out, err, status) = bgpctl(&served, command, &mut Vec::new()).await;
+    assert_eq!((err.as_str(), status), ("", 2));
+    serde_json::from_str::<serde_json::Value>(&out).expect("one JSON document");
+    compare("diff.json", &out);
+}
+
+#[tokio::test]
 async fn tables_fit_the_terminal_and_lose_nothing() {
     let served = Fake::default().serve().await;
     let mut all = Vec::new();

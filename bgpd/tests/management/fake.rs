@@ -114,6 +114,7 @@ impl Control for Fake {
             prefixes: 5,
             paths: 7,
             fib: (!self.empty).then_some(fib),
+            memory: (!self.empty).then_some(45 << 20),
             warnings: if self.empty {
                 Vec::new()
             } else {
@@ -211,6 +212,11 @@ impl Control for Fake {
             kernel,
             advertised_to: vec![ip("192.0.2.2"), ip("2001:db8::2")],
             policies: policies(),
+            not_advertised_to: vec![
+                (ip("192.0.2.1"), "the best path comes from it".to_owned()),
+                (ip("192.0.2.3"), "its session is not Established".to_owned()),
+            ],
+            no_kernel: None,
         })
     }
 

@@ -88,6 +88,7 @@ impl Rib {
             profile,
             routes,
             advertised_to: self.prefixes_told(prefix).into_iter().collect(),
+            not_told: self.silences(prefix, entry),
             policies: self.traces(prefix, entry),
         })
     }

@@ -25,6 +25,7 @@ mod policy_model;
 mod questions;
 mod roles;
 mod route_server;
+mod silence;
 mod terms;
 mod who_tells_whom;
 mod world;

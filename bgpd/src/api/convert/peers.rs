@@ -35,6 +35,7 @@ impl Protobuf for Status {
             paths: self.paths,
             fib: self.fib.as_ref().map(FibSummary::to_protobuf),
             warnings: self.warnings.clone(),
+            memory: self.memory,
         }
     }
 
@@ -59,6 +60,7 @@ impl Protobuf for Status {
             paths: message.paths,
             fib: message.fib.map(FibSummary::from_protobuf).transpose()?,
             warnings: message.warnings,
+            memory: message.memory,
         })
     }
 }

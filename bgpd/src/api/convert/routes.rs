@@ -110,6 +110,15 @@ impl Protobuf for Explanation {
             kernel: self.kernel.as_ref().map(FibRoute::to_protobuf),
             advertised_to: self.advertised_to.iter().map(ToString::to_string).collect(),
             policies: self.policies.iter().map(PolicyTrace::to_protobuf).collect(),
+            not_advertised_to: self
+                .not_advertised_to
+                .iter()
+                .map(|(peer, reason)| v1::NotAdvertised {
+                    address: peer.to_string(),
+                    reason: reason.clone(),
+                })
+                .collect(),
+            no_kernel: self.no_kernel.clone(),
         }
     }
 
@@ -126,6 +135,10 @@ impl Protobuf for Explanation {
             kernel: message.kernel.map(FibRoute::from_protobuf).transpose()?,
             advertised_to: advertised_to.collect::<Result<_, _>>()?,
             policies: list("policies", message.policies, PolicyTrace::from_protobuf)?,
+            not_advertised_to: list("not_advertised_to", message.not_advertised_to, |silent| {
+                Ok((peer_name("address", &silent.address)?, silent.reason))
+            })?,
+            no_kernel: message.no_kernel,
         })
     }
 }

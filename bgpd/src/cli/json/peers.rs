@@ -32,6 +32,7 @@ pub(in crate::cli) struct StatusView<'a> {
     prefixes: u64,
     paths: u64,
     fib: Option<FibSummaryView>,
+    memory: Option<u64>,
     warnings: &'a [String],
 }
 
@@ -63,6 +64,7 @@ impl<'a> From<&'a Status> for StatusView<'a> {
             prefixes: status.prefixes,
             paths: status.paths,
             fib: status.fib.map(fib),
+            memory: status.memory,
             warnings: &status.warnings,
         }
     }

@@ -167,6 +167,12 @@ fn segments(path: &AsPath) -> Vec<SegmentView> {
 }
 
 #[derive(Serialize)]
+struct SilentView<'a> {
+    address: &'a PeerName,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
 pub(in crate::cli) struct ExplanationView<'a> {
     prefix: String,
     decided_by: Option<&'a str>,
@@ -174,6 +180,8 @@ pub(in crate::cli) struct ExplanationView<'a> {
     routes: Vec<RouteView<'a>>,
     kernel: Option<FibView<'a>>,
     advertised_to: &'a [PeerName],
+    not_advertised_to: Vec<SilentView<'a>>,
+    no_kernel: Option<&'a str>,
     policies: Vec<TraceView<'a>>,
 }
 
@@ -186,6 +194,12 @@ impl<'a> From<&'a Explanation> for ExplanationView<'a> {
             routes: explanation.routes.iter().map(RouteView::from).collect(),
             kernel: explanation.kernel.as_ref().map(FibView::from),
             advertised_to: &explanation.advertised_to,
+            not_advertised_to: explanation
+                .not_advertised_to
+                .iter()
+                .map(|(address, reason)| SilentView { address, reason })
+                .collect(),
+            no_kernel: explanation.no_kernel.as_deref(),
             policies: explanation.policies.iter().map(TraceView::from).collect(),
         }
     }

@@ -106,6 +106,8 @@ impl Door {
             _ => rivals.find_map(|(_, step)| *step).map(numbered),
         };
         let policies = found.policies.iter().map(|trace| policy(trace, &names));
+        let no_kernel = (kernel.is_none()).then(|| self.no_kernel(&routes));
+        let not_advertised_to = self.not_advertised_to(&found);
         Ok(Explanation {
             policies: policies.collect(),
             prefix: found.prefix,
@@ -113,12 +115,44 @@ impl Door {
             decided_by,
             profile: found.profile.to_string(),
             kernel,
+            not_advertised_to,
+            no_kernel,
             advertised_to: found
                 .advertised_to
                 .iter()
                 .filter_map(|id| names.get(id).copied())
                 .collect(),
         })
+    }
+
+    /// Those that have not been told, and why: the shard knows it of neighbours with a session.
+    fn not_advertised_to(&self, found: &rib::Explanation) -> Vec<(PeerName, String)> {
+        let board = self.read();
+        let silent = board.peers.iter().filter_map(|(name, running)| {
+            if found.advertised_to.contains(&running.id) {
+                return None;
+            }
+            let mut known = found.not_told.iter();
+            let reason = known.find(|(id, _)| *id == running.id);
+            let reason = reason.map_or_else(
+                || "its session is not Established".to_owned(),
+                |(_, reason)| reason.to_string(),
+            );
+            Some((*name, reason))
+        });
+        silent.collect()
+    }
+
+    /// Why the kernel is to have no route for a prefix with these paths.
+    fn no_kernel(&self, routes: &[Route]) -> String {
+        let best = routes.iter().find(|route| route.best);
+        match best.map(|best| best.source) {
+            _ if self.fib.is_none() => "the kernel is not managed (no [fib] in the configuration)",
+            None => "no path can be used",
+            Some(RouteSource::Direct | RouteSource::Kernel) => "the route is the kernel's own",
+            Some(_) => "kept back by the policy for the kernel, or it has nowhere to send packets",
+        }
+        .to_owned()
     }
 
     fn names(&self) -> Names {

@@ -237,15 +237,31 @@ pub(super) fn explanations() -> impl Strategy<Value = Explanation> {
         option::of(fib_routes()),
         vec(peer_names(), 0..4),
         vec(policy_traces(), 0..3),
+        (
+            vec((peer_names(), any::<String>()), 0..3),
+            any::<Option<String>>(),
+        ),
     );
     (prefixes(), vec(routes(), 0..3), words).prop_map(
-        |(prefix, routes, ((decided_by, profile), kernel, advertised_to, policies))| Explanation {
+        |(
+            prefix,
+            routes,
+            (
+                (decided_by, profile),
+                kernel,
+                advertised_to,
+                policies,
+                (not_advertised_to, no_kernel),
+            ),
+        )| Explanation {
             prefix,
             routes,
             decided_by,
             profile,
             kernel,
             advertised_to,
+            not_advertised_to,
+            no_kernel,
             policies,
         },
     )
@@ -467,6 +483,7 @@ pub(super) fn statuses() -> impl Strategy<Value = Status> {
                 established: small[2].into(),
                 prefixes,
                 paths,
+                memory: converging.then_some(prefixes / 3),
                 fib: lists.2,
                 warnings: lists.1.into(),
             },
