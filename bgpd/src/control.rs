@@ -306,6 +306,8 @@ pub enum PrefixMatch {
     Longer,
     /// The most specific route that covers it.
     Longest,
+    /// This and all that cover it.
+    Shorter,
 }
 
 /// A question about routes.

@@ -13,3 +13,5 @@ pub mod api;
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod daemon;
+#[cfg(feature = "daemon")]
+mod gobgp;

@@ -10,6 +10,10 @@ mod cli;
 mod data;
 #[path = "management/fake.rs"]
 mod fake;
+#[path = "management/gobgp.rs"]
+mod gobgp;
+#[path = "management/mutated.rs"]
+mod mutated;
 #[path = "management/server.rs"]
 mod server;
 #[path = "management/tls.rs"]

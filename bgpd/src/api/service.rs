@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use bgpd_api::{
     Message,
     v1::{self, bgpd_server::Bgpd, bgpd_server::BgpdServer},
+    v3::gobgp_api_server::GobgpApiServer,
+    v4::go_bgp_service_server::GoBgpServiceServer,
 };
 use futures_util::{Stream, StreamExt as _, future::try_join_all, stream};
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
@@ -30,6 +32,7 @@ use crate::{
         BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, PlanRequest, Route,
         WatchFilter,
     },
+    gobgp::{self, Gobgp},
 };
 
 /// Serves `control` on `listeners` until `shutdown`. Calls that are under way may end; streams are cut with
@@ -112,15 +115,30 @@ async fn routes<C: Control>(control: C, shutdown: CancellationToken) -> anyhow::
     health_reporter
         .set_serving::<BgpdServer<Service<C>>>()
         .await;
+    health_reporter
+        .set_serving::<GoBgpServiceServer<Gobgp<C>>>()
+        .await;
+    health_reporter
+        .set_serving::<GobgpApiServer<Gobgp<C>>>()
+        .await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(bgpd_api::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let gobgp = Gobgp::new(control.clone(), shutdown.clone());
     let bgpd = BgpdServer::new(Service { control, shutdown })
         .max_decoding_message_size(MAX_REQUEST)
         .max_encoding_message_size(MAX_REPLY);
+    let version_3 = GobgpApiServer::new(gobgp.clone())
+        .max_decoding_message_size(gobgp::MAX_MESSAGE)
+        .max_encoding_message_size(gobgp::MAX_MESSAGE);
+    let version_4 = GoBgpServiceServer::new(gobgp)
+        .max_decoding_message_size(gobgp::MAX_MESSAGE)
+        .max_encoding_message_size(gobgp::MAX_MESSAGE);
     Ok(Routes::new(bgpd)
+        .add_service(version_3)
+        .add_service(version_4)
         .add_service(health)
         .add_service(reflection().build_v1().context("reflection")?)
         .add_service(reflection().build_v1alpha().context("reflection")?))

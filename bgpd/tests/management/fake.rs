@@ -384,6 +384,7 @@ fn selected(route: &Route, query: &RouteQuery) -> bool {
                 route.prefix.to_string().starts_with("10.244")
                     && wanted.to_string().starts_with("10.244")
             }
+            PrefixMatch::Shorter => route.prefix.covers(wanted),
             PrefixMatch::Longest => {
                 route.prefix == prefix("10.244.1.0/26")
                     && wanted.to_string().starts_with("10.244.1.")

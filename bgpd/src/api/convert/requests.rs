@@ -64,9 +64,10 @@ fn matching(number: i32) -> Result<PrefixMatch, BadMessage> {
         Ok(v1::PrefixMatch::Unspecified | v1::PrefixMatch::Exact) => Ok(PrefixMatch::Exact),
         Ok(v1::PrefixMatch::Longer) => Ok(PrefixMatch::Longer),
         Ok(v1::PrefixMatch::Longest) => Ok(PrefixMatch::Longest),
+        Ok(v1::PrefixMatch::Shorter) => Ok(PrefixMatch::Shorter),
         Err(_) => Err(BadMessage::new(
             "match",
-            format!("{number} is not EXACT, LONGER or LONGEST"),
+            format!("{number} is not EXACT, LONGER, LONGEST or SHORTER"),
         )),
     }
 }
@@ -98,6 +99,7 @@ impl PrefixMatch {
             Self::Exact => v1::PrefixMatch::Exact,
             Self::Longer => v1::PrefixMatch::Longer,
             Self::Longest => v1::PrefixMatch::Longest,
+            Self::Shorter => v1::PrefixMatch::Shorter,
         }
     }
 }
@@ -109,7 +111,7 @@ impl PrefixMatch {
 /// If it is none, or many.
 pub fn explain_request(message: &v1::ExplainRequest) -> Result<(Prefix, PrefixMatch), BadMessage> {
     match matching(message.r#match)? {
-        PrefixMatch::Longer => Err(BadMessage::new(
+        PrefixMatch::Longer | PrefixMatch::Shorter => Err(BadMessage::new(
             "match",
             "one prefix is explained at a time: EXACT or LONGEST",
         )),

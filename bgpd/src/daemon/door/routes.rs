@@ -5,7 +5,7 @@ use std::{collections::HashMap, ffi::CStr, net::IpAddr, sync::Arc};
 
 use bgp_proto::{Instant, Prefix};
 use nix::net::if_::if_indextoname;
-use rib::{Disposition, PeerId, PrefixFilter, RouteView};
+use rib::{Disposition, PeerId, RouteView};
 use tokio::sync::mpsc;
 
 use super::Door;
@@ -35,8 +35,8 @@ impl Door {
         let names = self.names();
         let now = self.clock.now();
         let shards = self.shards.clone();
+        let longest = matches!(query.prefix, Some((_, PrefixMatch::Longest)));
         tokio::spawn(async move {
-            let longest = matches!(wanted.prefix, Some(PrefixFilter::Shorter(_)));
             let mut merge = Merge::new(&shards, &wanted);
             if longest {
                 let views = merge.longest().await;
@@ -168,7 +168,7 @@ impl Door {
         let prefix = query.prefix.map(|(prefix, how)| match how {
             PrefixMatch::Exact => rib::PrefixFilter::Exact(prefix),
             PrefixMatch::Longer => rib::PrefixFilter::Longer(prefix),
-            PrefixMatch::Longest => rib::PrefixFilter::Shorter(prefix),
+            PrefixMatch::Longest | PrefixMatch::Shorter => rib::PrefixFilter::Shorter(prefix),
         });
         Ok(rib::RouteQuery {
             table,

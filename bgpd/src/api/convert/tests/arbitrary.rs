@@ -518,6 +518,7 @@ pub(super) fn queries() -> impl Strategy<Value = RouteQuery> {
         PrefixMatch::Exact,
         PrefixMatch::Longer,
         PrefixMatch::Longest,
+        PrefixMatch::Shorter,
     ]);
     (
         table,

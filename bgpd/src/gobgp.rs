@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! GoBGP's management API in front of [`Control`]: what `gobgp` and programs written for GoBGP speak.
+//!
+//! Everything is implemented once, against the messages of version 4; [`service`] serves both versions with it. One
+//! file is one subject, and what is not served says so (UNIMPLEMENTED). Where GoBGP answers UNKNOWN for whatever is
+//! wrong, the status here says what kind of wrong it is; the words are GoBGP's where clients know them.
+
+mod attributes;
+mod binary;
+mod capabilities;
+mod communities;
+mod origination;
+mod paths;
+mod peers;
+mod service;
+mod stream;
+mod system;
+mod watch;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bgp_proto::{Afi, Family, Safi};
+use bgpd_api::v4;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use self::origination::Names;
+use crate::api::Control;
+
+/// The largest message that is read and written, as in GoBGP and its client.
+pub(crate) const MAX_MESSAGE: usize = 256 << 20;
+
+/// Both services. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gobgp<C> {
+    control: C,
+    shutdown: CancellationToken,
+    /// What paths are called that were added here.
+    names: Arc<Mutex<Names>>,
+}
+
+impl<C: Control> Gobgp<C> {
+    pub(crate) fn new(control: C, shutdown: CancellationToken) -> Self {
+        Self {
+            control,
+            shutdown,
+            names: Arc::default(),
+        }
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The family that a request asks for.
+fn family(message: Option<v4::Family>) -> Result<Family, Status> {
+    let v4::Family { afi, safi } = message.ok_or_else(|| wrong("family is required"))?;
+    match (u16::try_from(afi), u8::try_from(safi)) {
+        (Ok(afi), Ok(safi)) if afi > 0 && safi > 0 => Ok(Family {
+            afi: Afi(afi),
+            safi: Safi(safi),
+        }),
+        _ => Err(wrong(format!(
+            "address family: afi {afi} safi {safi} not supported"
+        ))),
+    }
+}
+
+fn family_message(family: Family) -> v4::Family {
+    v4::Family {
+        afi: family.afi.0.into(),
+        safi: family.safi.0.into(),
+    }
+}
+
+fn not_supported(family: Family) -> Status {
+    wrong(format!("address family: {family} not supported"))
+}
+
+fn wrong(text: impl Into<String>) -> Status {
+    Status::invalid_argument(text)
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Tables: `ListPath` and `GetTable`.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use bgp_proto::{Asn, Family, Prefix, RouterId};
+use bgpd_api::v4;
+use prost_types::Timestamp;
+use tonic::Status;
+
+use super::{
+    Gobgp, attributes, binary, family, family_message, not_supported,
+    stream::{Outlet, Replies, list, outlet},
+    wrong,
+};
+use crate::{
+    api::Control,
+    config::PeerName,
+    control::{ControlError, PrefixMatch, Route, RouteQuery, RouteSource, Table},
+};
+
+impl<C: Control> Gobgp<C> {
+    pub(super) async fn list_path(
+        &self,
+        request: v4::ListPathRequest,
+    ) -> Result<Replies<v4::ListPathResponse>, Status> {
+        let family = family(request.family)?;
+        let table = self
+            .table(request.table_type, &request.name, family)
+            .await?;
+        if !family.is_supported() {
+            return Ok(list(&self.shutdown, Vec::new()));
+        }
+        let lookups = request.prefixes.iter().map(|prefix| lookup(prefix, family));
+        let mut prefixes: Vec<_> = lookups
+            .map(|found| found.map(Some))
+            .collect::<Result<_, _>>()?;
+        if prefixes.is_empty() {
+            prefixes.push(None);
+        }
+        let queries = prefixes.into_iter().map(move |prefix| RouteQuery {
+            table,
+            family: Some(family),
+            prefix,
+            best_only: false,
+        });
+        let sight = Sight {
+            filtered: request.enable_filtered,
+            form: Form::of(&request),
+            ..self.sight(table).await?
+        };
+        let (outlet, replies) = outlet(&self.shutdown);
+        tokio::spawn(feed(self.control.clone(), queries.collect(), sight, outlet));
+        Ok(replies)
+    }
+
+    pub(super) async fn get_table(
+        &self,
+        request: v4::GetTableRequest,
+    ) -> Result<v4::GetTableResponse, Status> {
+        let family = family(request.family)?;
+        let table = self
+            .table(request.table_type, &request.name, family)
+            .await?;
+        if !family.is_supported() {
+            return Ok(v4::GetTableResponse::default());
+        }
+        let query = RouteQuery {
+            table,
+            family: Some(family),
+            ..RouteQuery::default()
+        };
+        let sight = self.sight(table).await?;
+        let mut pages = self.control.routes(query).await?;
+        let (mut size, mut last) = (v4::GetTableResponse::default(), None);
+        while let Some(page) = pages.recv().await {
+            for route in page.iter().filter(|route| sight.shows(route)) {
+                size.num_path += 1;
+                size.num_destination += u64::from(last != Some(route.prefix));
+                let is_accepted = !is_refused(route);
+                size.num_accepted += u64::from(matches!(table, Table::AdjIn(_)) && is_accepted);
+                last = Some(route.prefix);
+            }
+        }
+        Ok(size)
+    }
+
+    /// Which table is meant.
+    async fn table(&self, number: i32, name: &str, family: Family) -> Result<Table, Status> {
+        use v4::TableType;
+        match TableType::try_from(number) {
+            Ok(TableType::Global) => Ok(Table::LocRib),
+            Ok(TableType::AdjIn) => Ok(Table::AdjIn(self.neighbor(name, family).await?)),
+            Ok(TableType::AdjOut) => Ok(Table::AdjOut(self.neighbor(name, family).await?)),
+            Ok(TableType::Local) => {
+                self.neighbor(name, family).await?;
+                let text = format!("neighbor {name} doesn't have local rib");
+                Err(Status::failed_precondition(text))
+            }
+            Ok(TableType::Vrf) => Err(Status::not_found(format!("vrf {name} not found"))),
+            Ok(TableType::Unspecified) => Err(wrong("unspecified table type")),
+            Err(_) => Err(wrong(format!("unknown table type {number}"))),
+        }
+    }
+
+    /// The neighbour of that name, if routes of the family are exchanged with it.
+    async fn neighbor(&self, name: &str, family: Family) -> Result<PeerName, Status> {
+        let unknown = || Status::not_found(format!("neighbor that has {name} doesn't exist"));
+        let peer: PeerName = name.parse().map_err(|_| unknown())?;
+        let peers = match self.control.peers(Some(peer)).await {
+            Err(ControlError::NotFound(_)) => return Err(unknown()),
+            answer => answer?,
+        };
+        let has = |family| {
+            let mut families = peers.iter().flat_map(|peer| &peer.families);
+            families.any(|status| status.family == family)
+        };
+        if has(family) {
+            Ok(peer)
+        } else {
+            Err(not_supported(family))
+        }
+    }
+
+    /// How routes of a table are shown.
+    pub(super) async fn sight(&self, table: Table) -> Result<Sight, Status> {
+        let status = self.control.status().await?;
+        let peers = self.control.peers(None).await?;
+        let source = |peer: &crate::control::PeerStatus| Source {
+            asn: peer.peer_as,
+            router_id: peer.router_id,
+            address: peer.address.address(),
+            is_external: matches!(peer.relation, "external" | "member"),
+        };
+        Ok(Sight {
+            table,
+            filtered: false,
+            form: Form::default(),
+            own: Source {
+                asn: status.local_as,
+                router_id: Some(status.router_id),
+                address: None,
+                is_external: false,
+            },
+            sources: peers
+                .iter()
+                .map(|peer| (peer.address, source(peer)))
+                .collect(),
+            names: self.names().by_route(),
+        })
+    }
+}
+
+/// What is known of where routes come from, and what of them is shown.
+pub(super) struct Sight {
+    table: Table,
+    /// Say which routes policy rejects.
+    filtered: bool,
+    form: Form,
+    own: Source,
+    sources: HashMap<PeerName, Source>,
+    names: HashMap<(Prefix, u32), [u8; 16]>,
+}
+
+/// Decoded, as octets, or both.
+#[derive(Clone, Copy, Default)]
+struct Form {
+    nlri_octets: bool,
+    attribute_octets: bool,
+    only_octets: bool,
+}
+
+impl Form {
+    fn of(request: &v4::ListPathRequest) -> Self {
+        Self {
+            nlri_octets: request.enable_nlri_binary || request.enable_only_binary,
+            attribute_octets: request.enable_attribute_binary || request.enable_only_binary,
+            only_octets: request.enable_only_binary,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Source {
+    asn: Asn,
+    router_id: Option<RouterId>,
+    address: Option<IpAddr>,
+    is_external: bool,
+}
+
+impl Sight {
+    /// GoBGP's global table has what import policy accepts.
+    pub(super) fn shows(&self, route: &Route) -> bool {
+        self.table != Table::LocRib || !is_refused(route)
+    }
+
+    /// A route as a path.
+    pub(super) fn path(&self, route: &Route, now: SystemTime) -> v4::Path {
+        let is_own = !matches!(route.source, RouteSource::Bgp(_));
+        let source = match route.source {
+            RouteSource::Bgp(peer) => self.sources.get(&peer).copied().unwrap_or(Source {
+                asn: Asn(0),
+                router_id: None,
+                address: peer.address(),
+                is_external: false,
+            }),
+            _ => self.own,
+        };
+        let in_loc_rib = self.table == Table::LocRib;
+        let (identifier, local_identifier) = match self.table {
+            Table::AdjOut(_) => (0, route.path_id.max(1)),
+            Table::LocRib | Table::AdjIn(_) => (route.path_id, 0),
+        };
+        let name = (route.source == RouteSource::Api)
+            .then(|| self.names.get(&(route.prefix, route.path_id)))
+            .flatten();
+        let is_own = is_own && !matches!(self.table, Table::AdjOut(_));
+        let decoded = || attributes::to_messages(&route.attributes, route.prefix, is_own);
+        let octets = || binary::attributes(&route.attributes, route.prefix);
+        let form = self.form;
+        v4::Path {
+            nlri: (!form.only_octets).then(|| attributes::nlri(route.prefix)),
+            pattrs: if form.only_octets {
+                Vec::new()
+            } else {
+                decoded()
+            },
+            nlri_binary: if form.nlri_octets {
+                binary::nlri(route.prefix)
+            } else {
+                Vec::new()
+            },
+            pattrs_binary: if form.attribute_octets {
+                octets()
+            } else {
+                Vec::new()
+            },
+            age: Some(timestamp(now, route.age)),
+            best: in_loc_rib && (route.best || route.multipath),
+            family: Some(family_message(route.prefix.family())),
+            source_asn: source.asn.0,
+            source_id: source
+                .router_id
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
+            filtered: self.filtered && is_refused(route),
+            is_from_external: source.is_external,
+            neighbor_ip: source
+                .address
+                .map_or_else(|| NO_ADDRESS.to_owned(), |it| it.to_string()),
+            uuid: name.map(|name| name.to_vec()).unwrap_or_default(),
+            is_nexthop_invalid: is_unreachable(route),
+            identifier,
+            local_identifier,
+            ..v4::Path::default()
+        }
+    }
+}
+
+/// What GoBGP says instead of a neighbour's address when a path is its own, and what its clients look for.
+const NO_ADDRESS: &str = "<nil>";
+
+fn is_unreachable(route: &Route) -> bool {
+    let why = route.unusable.as_deref();
+    why.is_some_and(|why| why == rib::Unusable::NextHopUnreachable.to_string())
+}
+
+/// By policy, or because it has been here before.
+fn is_refused(route: &Route) -> bool {
+    route.unusable.is_some() && !is_unreachable(route)
+}
+
+/// Routes in order become destinations with all their paths.
+async fn feed<C: Control>(
+    control: C,
+    queries: Vec<RouteQuery>,
+    sight: Sight,
+    mut outlet: Outlet<v4::ListPathResponse>,
+) {
+    let now = SystemTime::now();
+    for query in queries {
+        let mut pages = match control.routes(query).await {
+            Ok(pages) => pages,
+            Err(error) => return outlet.fail(error.into()),
+        };
+        // The page's last destination may go on in the next.
+        let mut open: Option<(Prefix, v4::Destination)> = None;
+        while let Some(page) = pages.recv().await {
+            let mut done = Vec::new();
+            for route in page.iter().filter(|route| sight.shows(route)) {
+                let path = sight.path(route, now);
+                match &mut open {
+                    Some((prefix, destination)) if *prefix == route.prefix => {
+                        destination.paths.push(path)
+                    }
+                    _ => {
+                        let next = v4::Destination {
+                            prefix: route.prefix.to_string(),
+                            paths: vec![path],
+                        };
+                        done.extend(open.replace((route.prefix, next)).map(reply));
+                    }
+                }
+            }
+            match outlet.send(done).await {
+                Ok(still) => outlet = still,
+                Err(_) => return,
+            }
+        }
+        match outlet.send(open.map(reply).into_iter().collect()).await {
+            Ok(still) => outlet = still,
+            Err(_) => return,
+        }
+    }
+}
+
+fn reply((_, destination): (Prefix, v4::Destination)) -> v4::ListPathResponse {
+    v4::ListPathResponse {
+        destination: Some(destination),
+    }
+}
+
+/// Which prefixes a lookup means. A bare address is looked up as a router would.
+fn lookup(
+    message: &v4::TableLookupPrefix,
+    family: Family,
+) -> Result<(Prefix, PrefixMatch), Status> {
+    use v4::table_lookup_prefix::Type;
+    let text = &message.prefix;
+    let bad = || wrong(format!("`{text}` is no prefix of {family}"));
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length.parse().map_err(|_| bad())?)),
+        None => (text.as_str(), None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| bad())?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = Prefix::truncating(address, length.unwrap_or(longest)).ok_or_else(bad)?;
+    if prefix.family() != family {
+        return Err(bad());
+    }
+    let how = match Type::try_from(message.r#type) {
+        Ok(Type::Unspecified | Type::Exact) if length.is_none() => PrefixMatch::Longest,
+        Ok(Type::Unspecified | Type::Exact) => PrefixMatch::Exact,
+        Ok(Type::Longer) => PrefixMatch::Longer,
+        Ok(Type::Shorter) => PrefixMatch::Shorter,
+        Err(_) => return Err(wrong(format!("{} is no kind of lookup", message.r#type))),
+    };
+    Ok((prefix, how))
+}
+
+/// A time so long ago.
+pub(super) fn timestamp(now: SystemTime, age: Duration) -> Timestamp {
+    let since = now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+    Timestamp::from(since)
+}
