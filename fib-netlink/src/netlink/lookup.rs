@@ -5,10 +5,11 @@ use std::{io, net::IpAddr};
 
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
-    AddressFamily, RouteNetlinkMessage,
+    RouteNetlinkMessage,
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteType},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rtnetlink::RouteMessageBuilder;
 
 /// How packets to an address would leave this host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,17 +46,13 @@ pub fn departure(to: IpAddr, device: Option<u32>) -> io::Result<Departure> {
 }
 
 fn question(to: IpAddr, device: Option<u32>) -> Vec<u8> {
-    let mut request = RouteMessage::default();
-    let (family, length, address) = match to {
-        IpAddr::V4(to) => (AddressFamily::Inet, 32, RouteAddress::Inet(to)),
-        IpAddr::V6(to) => (AddressFamily::Inet6, 128, RouteAddress::Inet6(to)),
-    };
-    request.header.address_family = family;
-    request.header.destination_prefix_length = length;
-    let destination = RouteAttribute::Destination(address);
-    request.attributes.push(destination);
-    let device = device.map(RouteAttribute::Oif);
-    request.attributes.extend(device);
+    let length = if to.is_ipv4() { 32 } else { 128 };
+    let request = RouteMessageBuilder::<IpAddr>::new().destination_prefix(to, length);
+    let mut request = request.expect("the length of an address");
+    if let Some(device) = device {
+        request = request.output_interface(device);
+    }
+    let request = request.build();
     let mut message = NetlinkMessage::from(RouteNetlinkMessage::GetRoute(request));
     message.header.flags = NLM_F_REQUEST;
     message.finalize();
