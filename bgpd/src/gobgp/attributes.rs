@@ -240,7 +240,7 @@ impl Draft {
                 rest.aggregator = Some(Aggregator { asn, address });
             }
             Attr::Communities(it) => {
-                rest.communities = it.communities.into_iter().map(Community).collect()
+                rest.communities = it.communities.into_iter().map(Community).collect();
             }
             Attr::OriginatorId(it) => {
                 let id = RouterId::new(ipv4(&it.id)?).ok_or("an ORIGINATOR_ID is not 0.0.0.0")?;

@@ -22,10 +22,16 @@ const DEFAULT_GATEWAY: u8 = 0x0d;
 
 /// As the message that older clients know, or as `UnknownExtended`.
 pub(super) fn to_message(community: ExtendedCommunity) -> v4::ExtendedCommunity {
-    let [kind, sub_type, a, b, c, d, e, f] = community.0;
+    let [kind, sub_type, o1, o2, o3, o4, o5, o6] = community.0;
     let is_transitive = kind & NOT_TRANSITIVE == 0;
-    let (front, wide) = (u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f]));
-    let (long, short) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
+    let (front, wide) = (
+        u16::from_be_bytes([o1, o2]),
+        u32::from_be_bytes([o3, o4, o5, o6]),
+    );
+    let (long, short) = (
+        u32::from_be_bytes([o1, o2, o3, o4]),
+        u16::from_be_bytes([o5, o6]),
+    );
     let extcom = match (kind & !NOT_TRANSITIVE, sub_type) {
         (TWO_OCTET_AS, LINK_BANDWIDTH) => Extcom::LinkBandwidth(v4::LinkBandwidthExtended {
             asn: front.into(),
@@ -50,7 +56,7 @@ pub(super) fn to_message(community: ExtendedCommunity) -> v4::ExtendedCommunity 
             local_admin: short.into(),
         }),
         (OPAQUE, VALIDATION) if !is_transitive => {
-            Extcom::Validation(v4::ValidationExtended { state: f.into() })
+            Extcom::Validation(v4::ValidationExtended { state: o6.into() })
         }
         (OPAQUE, COLOR) if is_transitive => Extcom::Color(v4::ColorExtended { color: wide }),
         (OPAQUE, ENCAPSULATION) if is_transitive => Extcom::Encap(v4::EncapExtended {
@@ -148,24 +154,24 @@ fn kind(kind: u8, is_transitive: bool) -> u8 {
 
 fn two_octets(kind: u8, sub_type: u8, asn: u32, local: u32) -> Result<[u8; 8], String> {
     let asn = u16::try_from(asn).map_err(|_| format!("AS {asn} has no place in two octets"))?;
-    let ([a, b], [c, d, e, f]) = (asn.to_be_bytes(), local.to_be_bytes());
-    Ok([kind, sub_type, a, b, c, d, e, f])
+    let ([o1, o2], [o3, o4, o5, o6]) = (asn.to_be_bytes(), local.to_be_bytes());
+    Ok([kind, sub_type, o1, o2, o3, o4, o5, o6])
 }
 
 fn four_octets(kind: u8, sub_type: u8, front: [u8; 4], local: u32) -> Result<[u8; 8], String> {
     let local = u16::try_from(local).map_err(|_| format!("{local} has no place in two octets"))?;
-    let ([a, b, c, d], [e, f]) = (front, local.to_be_bytes());
-    Ok([kind, sub_type, a, b, c, d, e, f])
+    let ([o1, o2, o3, o4], [o5, o6]) = (front, local.to_be_bytes());
+    Ok([kind, sub_type, o1, o2, o3, o4, o5, o6])
 }
 
 fn whole(kind: u8, value: &[u8]) -> Result<[u8; 8], String> {
-    let [a, b, c, d, e, f, g] = value.try_into().map_err(|_| {
+    let [o1, o2, o3, o4, o5, o6, o7] = value.try_into().map_err(|_| {
         format!(
             "an extended community has 7 octets behind its type, not {}",
             value.len()
         )
     })?;
-    Ok([kind, a, b, c, d, e, f, g])
+    Ok([kind, o1, o2, o3, o4, o5, o6, o7])
 }
 
 fn octet(field: &str, number: u32) -> Result<u8, String> {

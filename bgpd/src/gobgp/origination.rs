@@ -154,7 +154,9 @@ impl<C: Control> Gobgp<C> {
     async fn withdraw(&self, keys: Vec<(Prefix, u32)>) -> Result<(), Status> {
         {
             let mut names = self.names();
-            keys.iter().for_each(|key| names.forget(*key));
+            for key in &keys {
+                names.forget(*key);
+            }
         }
         self.control.delete_routes(keys).await?;
         Ok(())

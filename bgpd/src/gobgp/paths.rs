@@ -295,7 +295,7 @@ async fn feed<C: Control>(
                 let path = sight.path(route, now);
                 match &mut open {
                     Some((prefix, destination)) if *prefix == route.prefix => {
-                        destination.paths.push(path)
+                        destination.paths.push(path);
                     }
                     _ => {
                         let next = v4::Destination {

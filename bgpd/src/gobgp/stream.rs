@@ -26,6 +26,7 @@ const BATCHES: usize = 2;
 pub(super) struct Outlet<T> {
     batches: mpsc::Sender<Vec<T>>,
     end: oneshot::Sender<Status>,
+    patience: Duration,
 }
 
 /// The client is gone, or does not read: nobody wants the rest.
@@ -34,11 +35,11 @@ pub(super) struct Unwanted;
 impl<T> Outlet<T> {
     /// Waits for the client, but not for ever.
     pub(super) async fn send(self, batch: Vec<T>) -> Result<Self, Unwanted> {
-        match timeout(PATIENCE, self.batches.send(batch)).await {
+        match timeout(self.patience, self.batches.send(batch)).await {
             Ok(Ok(())) => Ok(self),
             Ok(Err(_)) => Err(Unwanted),
             Err(_) => {
-                let seconds = PATIENCE.as_secs();
+                let seconds = self.patience.as_secs();
                 self.fail(Status::aborted(format!(
                     "nothing was read for {seconds} seconds"
                 )));
@@ -63,7 +64,12 @@ pub(super) fn outlet<T: Send + 'static>(shutdown: &CancellationToken) -> (Outlet
         .flat_map(stream::iter)
         .map(Ok)
         .chain(stream::once(ended).filter_map(async |end| end.ok().map(Err)));
-    (Outlet { batches, end }, cut(shutdown, replies))
+    let outlet = Outlet {
+        batches,
+        end,
+        patience: PATIENCE,
+    };
+    (outlet, cut(shutdown, replies))
 }
 
 /// Replies that are all there.
@@ -86,9 +92,10 @@ fn cut<T: Send + 'static>(
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_client_that_reads_nothing_is_given_up_and_learns_why_if_it_reads_again() {
         let (mut outlet, replies) = outlet::<u32>(&CancellationToken::new());
+        outlet.patience = Duration::from_millis(20);
         for number in 0..BATCHES {
             let sent = outlet.send(vec![u32::try_from(number).unwrap()]).await;
             outlet = sent.unwrap_or_else(|_| panic!("there is room"));

@@ -67,7 +67,10 @@ impl<C: Control> Gobgp<C> {
         if wanted.peers {
             let peers = match self.peers("").await {
                 Ok(peers) => peers,
-                Err(status) => return Ok(outlet.fail(status)),
+                Err(status) => {
+                    outlet.fail(status);
+                    return Ok(());
+                }
             };
             let now = SystemTime::now();
             let known = peers.iter().map(|peer| {
@@ -99,7 +102,10 @@ impl<C: Control> Gobgp<C> {
             };
             match reply {
                 Ok(reply) => outlet = outlet.send(vec![reply]).await?,
-                Err(status) => return Ok(outlet.fail(status)),
+                Err(status) => {
+                    outlet.fail(status);
+                    return Ok(());
+                }
             }
         }
         Ok(())
