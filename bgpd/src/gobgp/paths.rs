@@ -142,7 +142,8 @@ impl<C: Control> Gobgp<C> {
             form: Form::default(),
             own: Source {
                 asn: status.local_as,
-                router_id: Some(status.router_id),
+                // As GoBGP has it: only what a neighbour has sent has a sender.
+                router_id: None,
                 address: None,
                 is_external: false,
             },
