@@ -56,7 +56,7 @@ impl Kind {
         match self {
             Self::Neighbor => text
                 .or_else(|| settings.text("neighbor-interface"))
-                .map(|text| canonical::<PeerName>(text)),
+                .map(canonical::<PeerName>),
             Self::Group => text.map(str::to_owned),
             Self::Range => text.map(canonical::<ipnetwork::IpNetwork>),
         }
@@ -126,13 +126,17 @@ pub enum Plan {
     End(Box<Config>),
 }
 
+/// What a change says of an entry: how it is, or that there is none.
+type Said = Option<Settings>;
+
 /// What was there before an edit, so that it can be put back.
 #[derive(Debug)]
 pub struct Undo(Before);
 
 #[derive(Debug)]
 enum Before {
-    Entry(Kind, String, Option<Option<Settings>>),
+    /// Nothing had been said of it, or what.
+    Entry(Kind, String, Option<Said>),
     All(Box<Layers>),
 }
 
@@ -315,7 +319,7 @@ impl Layers {
         let undo = self.keep(edit);
         let whole = self.config().and_then(|config| config.for_host(host));
         self.put_back(undo);
-        whole.map_err(wrong)
+        whole.map_err(Refusal::from)
     }
 
     /// An edit without reference to what was said before.
@@ -360,13 +364,12 @@ impl Layers {
     fn keep_all(&mut self, edit: &Edit) -> Undo {
         let before = Box::new(self.clone());
         self.base = None;
-        match edit {
-            Edit::Begin(global) => self.global = Some(global.clone()),
-            _ => {
-                self.global = None;
-                self.has_ended = true;
-                self.edits.clear();
-            }
+        if let Edit::Begin(global) = edit {
+            self.global = Some(global.clone());
+        } else {
+            self.global = None;
+            self.has_ended = true;
+            self.edits.clear();
         }
         Undo(Before::All(before))
     }
@@ -441,9 +444,7 @@ impl Layers {
         let document = self.document(root);
         let read = document.config();
         self.base().context = document.into_root();
-        let config = read
-            .and_then(|config| config.for_host(host))
-            .map_err(wrong)?;
+        let config = read.and_then(|config| config.for_host(host))?;
         if config.global.cluster_id() != running.global.cluster_id() {
             return Err(cannot_change("global.cluster-id"));
         }
@@ -556,8 +557,10 @@ fn is_in_use(group: &str, running: &Config) -> Result<(), Refusal> {
     }
 }
 
-fn wrong(errors: ConfigErrors) -> Refusal {
-    Refusal::Wrong(errors.in_words())
+impl From<ConfigErrors> for Refusal {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Wrong(errors.in_words())
+    }
 }
 
 fn cannot_change(key: &str) -> Refusal {

@@ -204,7 +204,7 @@ impl Random {
                 2 if !octets.is_empty() => drop(octets.remove(place)),
                 _ => {
                     if let Some(octet) = octets.get_mut(place) {
-                        *octet ^= 1 << self.0 % 8;
+                        *octet ^= 1 << (self.0 % 8);
                     }
                 }
             }

@@ -186,11 +186,9 @@ async fn on_a_socket_for_looking_nothing_can_be_changed() {
     assert_eq!(bgpctl(&files, &full, "reload").await.2, 0);
 }
 
-/// Makes something wrong.
-type Wrong = fn(&Files, &mut ApiTls);
-
 #[tokio::test]
 async fn a_file_that_is_wrong_is_named_with_what_is_wrong() {
+    /// Makes something wrong.
     type Wrong = fn(&Files, &mut ApiTls);
     let files = Files::new("wrong");
     let place = format!("{}/", files.0.display());
