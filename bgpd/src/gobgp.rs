@@ -8,13 +8,13 @@
 mod attributes;
 mod binary;
 mod capabilities;
+mod changes;
 mod communities;
 mod origination;
 mod paths;
 mod peers;
 mod service;
 mod stream;
-mod system;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -44,6 +44,8 @@ use crate::{
 };
 
 mod edits;
+#[cfg(test)]
+mod gobgp_api;
 mod panics;
 mod reload;
 mod sights;

@@ -115,6 +115,14 @@ fn bad(error: impl Display) -> Status {
 
 services! {
     orders {
+        start_bgp: v3::StartBgpRequest, v4::StartBgpRequest => v4::StartBgpResponse;
+        stop_bgp: v4::StopBgpRequest, v4::StopBgpRequest => v4::StopBgpResponse;
+        add_peer: v3::AddPeerRequest, v4::AddPeerRequest => v4::AddPeerResponse;
+        delete_peer: v4::DeletePeerRequest, v4::DeletePeerRequest => v4::DeletePeerResponse;
+        add_peer_group: v3::AddPeerGroupRequest, v4::AddPeerGroupRequest => v4::AddPeerGroupResponse;
+        delete_peer_group: v4::DeletePeerGroupRequest, v4::DeletePeerGroupRequest => v4::DeletePeerGroupResponse;
+        add_dynamic_neighbor: v4::AddDynamicNeighborRequest, v4::AddDynamicNeighborRequest => v4::AddDynamicNeighborResponse;
+        delete_dynamic_neighbor: v4::DeleteDynamicNeighborRequest, v4::DeleteDynamicNeighborRequest => v4::DeleteDynamicNeighborResponse;
         reset_peer: v3::ResetPeerRequest, v4::ResetPeerRequest => v4::ResetPeerResponse;
         shutdown_peer: v4::ShutdownPeerRequest, v4::ShutdownPeerRequest => v4::ShutdownPeerResponse;
         enable_peer: v4::EnablePeerRequest, v4::EnablePeerRequest => v4::EnablePeerResponse;
@@ -122,24 +130,20 @@ services! {
         delete_path: v3::DeletePathRequest, v4::DeletePathRequest => v4::DeletePathResponse;
     }
     questions {
+        update_peer: v3::UpdatePeerRequest, v4::UpdatePeerRequest => v4::UpdatePeerResponse, v4::UpdatePeerResponse;
+        update_peer_group: v3::UpdatePeerGroupRequest, v4::UpdatePeerGroupRequest => v4::UpdatePeerGroupResponse, v4::UpdatePeerGroupResponse;
         get_bgp: v4::GetBgpRequest, v4::GetBgpRequest => v3::GetBgpResponse, v4::GetBgpResponse;
         add_path: v3::AddPathRequest, v4::AddPathRequest => v4::AddPathResponse, v4::AddPathResponse;
         get_table: v3::GetTableRequest, v4::GetTableRequest => v4::GetTableResponse, v4::GetTableResponse;
     }
     lists {
+        list_peer_group as ListPeerGroupStream: v4::ListPeerGroupRequest, v4::ListPeerGroupRequest => v3::ListPeerGroupResponse, v4::ListPeerGroupResponse;
+        list_dynamic_neighbor as ListDynamicNeighborStream: v4::ListDynamicNeighborRequest, v4::ListDynamicNeighborRequest => v4::ListDynamicNeighborResponse, v4::ListDynamicNeighborResponse;
         list_peer as ListPeerStream: v4::ListPeerRequest, v4::ListPeerRequest => v3::ListPeerResponse, v4::ListPeerResponse;
         list_path as ListPathStream: v3::ListPathRequest, v4::ListPathRequest => v3::ListPathResponse, v4::ListPathResponse;
         watch_event as WatchEventStream: v3::WatchEventRequest, v4::WatchEventRequest => v3::WatchEventResponse, v4::WatchEventResponse;
     }
     refused orders {
-        start_bgp: v3::StartBgpRequest, v4::StartBgpRequest => v4::StartBgpResponse, "bgpd is started by its configuration";
-        stop_bgp: v4::StopBgpRequest, v4::StopBgpRequest => v4::StopBgpResponse, "bgpd is stopped as any service is";
-        add_peer: v3::AddPeerRequest, v4::AddPeerRequest => v4::AddPeerResponse, "neighbours are added in the configuration";
-        delete_peer: v4::DeletePeerRequest, v4::DeletePeerRequest => v4::DeletePeerResponse, "neighbours are removed in the configuration";
-        add_peer_group: v3::AddPeerGroupRequest, v4::AddPeerGroupRequest => v4::AddPeerGroupResponse, "peer groups are made in the configuration";
-        delete_peer_group: v4::DeletePeerGroupRequest, v4::DeletePeerGroupRequest => v4::DeletePeerGroupResponse, "peer groups are removed in the configuration";
-        add_dynamic_neighbor: v4::AddDynamicNeighborRequest, v4::AddDynamicNeighborRequest => v4::AddDynamicNeighborResponse, "dynamic neighbours are made in the configuration";
-        delete_dynamic_neighbor: v4::DeleteDynamicNeighborRequest, v4::DeleteDynamicNeighborRequest => v4::DeleteDynamicNeighborResponse, "dynamic neighbours are removed in the configuration";
         add_vrf: v3::AddVrfRequest, v4::AddVrfRequest => v4::AddVrfResponse, "bgpd has no VRFs";
         delete_vrf: v4::DeleteVrfRequest, v4::DeleteVrfRequest => v4::DeleteVrfResponse, "bgpd has no VRFs";
         add_policy: v3::AddPolicyRequest, v4::AddPolicyRequest => v4::AddPolicyResponse, "policies are made in the configuration";
@@ -165,12 +169,8 @@ services! {
         set_log_level: v3::SetLogLevelRequest, v4::SetLogLevelRequest => v4::SetLogLevelResponse, "the log level is set in the configuration ([log])";
     }
     refused questions {
-        update_peer: v3::UpdatePeerRequest, v4::UpdatePeerRequest => v4::UpdatePeerResponse, v4::UpdatePeerResponse, "neighbours are changed in the configuration";
-        update_peer_group: v3::UpdatePeerGroupRequest, v4::UpdatePeerGroupRequest => v4::UpdatePeerGroupResponse, v4::UpdatePeerGroupResponse, "peer groups are changed in the configuration";
     }
     refused lists {
-        list_peer_group as ListPeerGroupStream: v4::ListPeerGroupRequest, v4::ListPeerGroupRequest => v3::ListPeerGroupResponse, v4::ListPeerGroupResponse, "peer groups are not listed";
-        list_dynamic_neighbor as ListDynamicNeighborStream: v4::ListDynamicNeighborRequest, v4::ListDynamicNeighborRequest => v4::ListDynamicNeighborResponse, v4::ListDynamicNeighborResponse, "dynamic neighbours are not listed";
         list_vrf as ListVrfStream: v4::ListVrfRequest, v4::ListVrfRequest => v3::ListVrfResponse, v4::ListVrfResponse, "bgpd has no VRFs";
         list_policy as ListPolicyStream: v4::ListPolicyRequest, v4::ListPolicyRequest => v3::ListPolicyResponse, v4::ListPolicyResponse, "policies are listed by bgpd's own API";
         list_defined_set as ListDefinedSetStream: v3::ListDefinedSetRequest, v4::ListDefinedSetRequest => v3::ListDefinedSetResponse, v4::ListDefinedSetResponse, "sets are listed by bgpd's own API";

@@ -19,7 +19,7 @@ use tonic::Status;
 use super::{
     Gobgp, attributes, family_message,
     paths::Sight,
-    peers,
+    peers::shown,
     stream::{Outlet, Replies, Unwanted, outlet},
     wrong,
 };
@@ -72,9 +72,8 @@ impl<C: Control> Gobgp<C> {
                     return Ok(());
                 }
             };
-            let now = SystemTime::now();
-            let known = peers.iter().map(|peer| {
-                let peer = peers::message(peer, now, false);
+            let known = peers.iter().map(|(status, neighbor)| {
+                let peer = shown::peer(status, neighbor, false);
                 peer_event(peer_event::Type::Init, peer)
             });
             let end = peer_event(peer_event::Type::EndOfInit, nobody());
@@ -152,7 +151,7 @@ impl<C: Control> Gobgp<C> {
     ) -> Result<v4::WatchEventResponse, Status> {
         let found = self.peers(&name.to_string()).await?;
         let mut peer = match found.first() {
-            Some(peer) => peers::message(peer, SystemTime::now(), false),
+            Some((status, neighbor)) => shown::peer(status, neighbor, false),
             // Gone meanwhile.
             None => v4::Peer {
                 conf: Some(v4::PeerConf {
@@ -163,7 +162,7 @@ impl<C: Control> Gobgp<C> {
             },
         };
         if let Some(state) = &mut peer.state {
-            state.session_state = peers::session_state(to).into();
+            state.session_state = shown::session_state(to).into();
         }
         Ok(peer_event(peer_event::Type::State, peer))
     }
