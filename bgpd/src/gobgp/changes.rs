@@ -211,6 +211,7 @@ impl<C: Control> Gobgp<C> {
     }
 
     /// `ListDynamicNeighbor`.
+    #[expect(clippy::unused_async, reason = "every RPC is called alike")]
     pub(super) async fn list_dynamic_neighbor(
         &self,
         request: v4::ListDynamicNeighborRequest,
@@ -293,6 +294,7 @@ impl<C: Control> Gobgp<C> {
     }
 
     /// `GetBgp`: nothing is filled in before the start.
+    #[expect(clippy::unused_async, reason = "every RPC is called alike")]
     pub(super) async fn get_bgp(&self, _: v4::GetBgpRequest) -> Result<v4::GetBgpResponse, Status> {
         let config = self.control.config();
         let global = &config.global;

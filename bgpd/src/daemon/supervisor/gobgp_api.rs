@@ -19,9 +19,9 @@ use crate::{
 type Api = Gobgp<Door>;
 
 /// Runs `test` while the supervisor answers.
-async fn with<T>(text: &str, test: impl AsyncFnOnce(Api, Door) -> T) -> T {
-    let layers = Layers::of_text(text);
-    let config = crate::config::parse(text, "test.toml").unwrap();
+async fn with<T>(file: &str, test: impl AsyncFnOnce(Api, Door) -> T) -> T {
+    let layers = Layers::of_text(file);
+    let config = crate::config::parse(file, "test.toml").unwrap();
     let mut supervisor = Supervisor::start(Options { layers, config }).await.unwrap();
     let door = supervisor.door.clone();
     let api = Gobgp::new(door.clone(), CancellationToken::new());
@@ -32,7 +32,7 @@ async fn with<T>(text: &str, test: impl AsyncFnOnce(Api, Door) -> T) -> T {
     };
     let done = tokio::select! {
         () = answers => panic!("the supervisor has ended"),
-        done = test(api, door) => done,
+        done = Box::pin(test(api, door)) => done,
     };
     supervisor.stop().await;
     done
