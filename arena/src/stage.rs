@@ -237,7 +237,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The same, but who can not take all at once for [`UP`] gets the rest in small portions, and it is said.
+    /// The same, but who can not take all at once for `UP` gets the rest in small portions, and it is said.
     ///
     /// # Errors
     /// It does not help.
