@@ -18,12 +18,12 @@ use std::{
 };
 
 use bgp_proto::{
-    AsPath, Asn, Community, Family, HoldTime, Instant, Ipv4Prefix, Ipv6Prefix, Negotiated, NextHop,
-    Origin, PathAttributes, Prefix, RouterId,
+    AsPath, Asn, Community, Family, Instant, Ipv4Prefix, Ipv6Prefix, NextHop, Origin,
+    PathAttributes, Prefix, RouterId,
 };
 use rib::{
-    Disposition, Input, NextHopMode, Output, PeerId, PeerInfo, Policy, Relation, Rib, RibConfig,
-    RouteBatch, Source, Verdict,
+    Disposition, Input, Output, PeerId, PeerInfo, Policy, Relation, Rib, RibConfig, RouteBatch,
+    Source, Verdict,
     policy::{Action, AsPathSet, Condition, Edit, MatchOption, PrefixSet, Statement},
 };
 
@@ -153,28 +153,10 @@ fn say(what: &str, routes: u32, (start, pieces): (i64, i64)) {
 
 fn peer(number: u32) -> PeerInfo {
     PeerInfo {
-        id: PeerId(number),
-        address: Ipv4Addr::from(0x0a01_0000 + number).into(),
         relation: Relation::External,
         peer_as: Asn(65000 + number),
-        local_as: Asn(64512),
-        router_id: RouterId::new(Ipv4Addr::from(0x0a01_0000 + number)).expect("not zero"),
-        local_v4: Some(Ipv4Addr::new(10, 0, 0, 1)),
         local_v6: Some(Ipv6Addr::LOCALHOST),
-        local_link_local: None,
-        negotiated: Negotiated {
-            four_octet_as: true,
-            hold_time: HoldTime::OFF,
-            ..Negotiated::default()
-        },
-        next_hop: NextHopMode::Auto,
-        import: Policy::accept_all(),
-        export: Policy::accept_all(),
-        allow_own_as: 0,
-        terms: rib::Terms::default(),
-        shared_subnets: Vec::new(),
-        weight: 0,
-        paths_sent: Vec::new(),
+        ..benches::client(number)
     }
 }
 

@@ -2,16 +2,13 @@
 //! What a route costs on its way through the RIB: apply (store and decide), drain (tell groups, encode), feed (a late
 //! neighbour). One shard; a quarter as many attribute sets as prefixes, as in the public table. Throughput is in routes.
 
-use std::{hint::black_box, net::Ipv4Addr, sync::Arc};
+use std::{hint::black_box, sync::Arc};
 
-use bgp_proto::{
-    AsPath, Asn, Community, HoldTime, Instant, Ipv4Prefix, Negotiated, NextHop, Origin,
-    PathAttributes, Prefix, RouterId,
-};
+use benches::{attributes, client as peer, drained, fed, prefix, reflector as table};
+use bgp_proto::Instant;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rib::{
-    Disposition, Input, NextHopMode, Output, PeerId, PeerInfo, Policy, Relation, Rib, RibConfig,
-    RouteBatch, Source, Verdict,
+    Disposition, Input, PeerId, Policy, Rib, RouteBatch, Source, Verdict,
     policy::{Action, Condition, Number, PrefixSet, Statement},
 };
 
@@ -141,97 +138,7 @@ fn policy(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A table with so many neighbours, converged on nothing.
-fn table(peers: u32) -> Rib {
-    let router_id = RouterId::new(Ipv4Addr::new(10, 0, 0, 1)).expect("not zero");
-    let mut rib = Rib::new(RibConfig {
-        next_hop_tracking: false,
-        ..RibConfig::new(Asn(64512), router_id)
-    });
-    for number in 1..=peers {
-        rib.step(Input::PeerUp(Box::new(peer(number))), Instant::ZERO);
-    }
-    drained(rib)
-}
-
-fn fed(mut rib: Rib, batches: Vec<RouteBatch>) -> Rib {
-    for batch in batches {
-        rib.step(Input::Routes(batch), Instant::ZERO);
-    }
-    rib
-}
-
-/// Drains to the end, and lets the messages go as a driver would.
-fn drained(mut rib: Rib) -> Rib {
-    let mut output = Output::default();
-    loop {
-        rib.drain(&mut output);
-        black_box(&output.transmit);
-        output.clear();
-        if !rib.has_work() {
-            return rib;
-        }
-    }
-}
-
-fn peer(number: u32) -> PeerInfo {
-    PeerInfo {
-        id: PeerId(number),
-        address: Ipv4Addr::from(0x0a01_0000 + number).into(),
-        relation: Relation::Client,
-        peer_as: Asn(64512),
-        local_as: Asn(64512),
-        router_id: RouterId::new(Ipv4Addr::from(0x0a01_0000 + number)).expect("not zero"),
-        local_v4: Some(Ipv4Addr::new(10, 0, 0, 1)),
-        local_v6: None,
-        local_link_local: None,
-        negotiated: Negotiated {
-            four_octet_as: true,
-            hold_time: HoldTime::OFF,
-            ..Negotiated::default()
-        },
-        next_hop: NextHopMode::Auto,
-        import: Policy::accept_all(),
-        export: Policy::accept_all(),
-        allow_own_as: 0,
-        terms: rib::Terms::default(),
-        shared_subnets: Vec::new(),
-        weight: 0,
-        paths_sent: Vec::new(),
-    }
-}
-
 /// All prefixes of a peer, four with each attribute set.
 fn batches(number: u32, round: u32) -> Vec<RouteBatch> {
-    let mut all = Vec::new();
-    for first in (0..PREFIXES).step_by(BATCH as usize) {
-        let mut batch = RouteBatch::new(Source::Bgp(PeerId(number)));
-        for four in (first..PREFIXES.min(first + BATCH)).step_by(4) {
-            let attributes = attributes(number, four, round);
-            let path = batch.push_path(attributes.clone(), Disposition::Via(attributes.next_hop));
-            for number in four..four + 4 {
-                batch.announce(prefix(number), 0, path);
-            }
-        }
-        all.push(batch);
-    }
-    all
-}
-
-fn prefix(number: u32) -> Prefix {
-    let address = Ipv4Addr::from(0x1000_0000 + number * 256);
-    let prefix = Ipv4Prefix::new(address, 24).expect("no host bits");
-    prefix.into()
-}
-
-fn attributes(number: u32, set: u32, round: u32) -> PathAttributes {
-    let path = [65001, 65002 + number, 100_000 + set, 65003 + round, 65009];
-    let mut attributes = PathAttributes::new(
-        Origin::Igp,
-        AsPath::from_sequence(path.map(Asn)),
-        NextHop::V4(Ipv4Addr::from(0x0a01_0000 + number)),
-    );
-    attributes.local_pref = Some(100);
-    attributes.communities = vec![Community(65001 << 16 | set), Community(65001 << 16 | 7)];
-    attributes
+    benches::batches(number, round, PREFIXES, BATCH)
 }
