@@ -30,4 +30,3 @@ mod unnumbered;
 
 pub use log::init as init_log;
 pub use supervisor::{Options, run};
-pub use sys::share_memory;

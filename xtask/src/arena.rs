@@ -18,7 +18,9 @@ pub(crate) struct Arguments {
 
 /// Builds, and runs it; what a full run has measured goes into docs/performance.md.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let packages = ["bird2", "frr", "gobgpd", "openbgpd", "iproute2", "procps"];
+    let packages = [
+        "bird2", "frr", "gobgpd", "openbgpd", "iproute2", "procps", "make",
+    ];
     packages::ensure(&packages)?;
     cargo(&[
         "build",

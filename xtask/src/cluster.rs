@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Some(Foreign::Gobgp) => &["gobgpd"],
         Some(Foreign::Frr) => &["frr"],
     };
-    packages::ensure(&[&["iproute2", "procps", "bird2"], foreign].concat())?;
+    packages::ensure(&[&["iproute2", "procps", "bird2", "make"], foreign].concat())?;
     cargo(&["build", "--package", "bgpd"])?;
     cluster::run(arguments.options())
 }

@@ -21,6 +21,7 @@ const PACKAGES: &[&str] = &[
     "iputils-ping",
     "procps",
     "tcpdump",
+    "make",
 ];
 
 const NEXTEST: Tool = Tool {

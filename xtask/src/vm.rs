@@ -31,6 +31,7 @@ pub(crate) const PACKAGES: &[&str] = &[
     "procps",
     "tcpdump",
     "bird2",
+    "make",
 ];
 
 /// Programs of Debian's that the demo calls.

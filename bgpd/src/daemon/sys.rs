@@ -109,18 +109,6 @@ pub(super) fn make_thread_urgent() -> Urgency {
     Urgency::Nice(nice.unwrap_or_else(|| unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }))
 }
 
-/// Lets all threads take memory from the same place. To be called before there are others.
-///
-/// Messages and batches are made by one thread and freed by another, so that with a place for each (the C library's default)
-/// each of them keeps the room of what passed through it.
-pub fn share_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: no pointers; it changes only where memory that is asked for later comes from.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-    }
-}
-
 /// Lets only `ICMPv6` messages of these types through to a raw socket (RFC 3542 §3.2).
 ///
 /// # Errors
