@@ -11,9 +11,12 @@ use bgp_proto::Prefix;
 
 use crate::{Disposition, NextHopState, Output, path::Path};
 
+/// How a next hop is taken to be reached as long as nobody knows.
+const ASSUMED: NextHopState = NextHopState::Reachable { metric: 0 };
+
 #[derive(Debug, Default)]
 struct NextHop {
-    /// `None`: nobody has said yet; it can not be used until then.
+    /// `None`: nobody has said yet. Until then it is used only by paths in the place of one that was in use.
     state: Option<NextHopState>,
     /// How many paths of each prefix use it.
     users: BTreeMap<Prefix, u32>,
@@ -176,10 +179,34 @@ impl NextHops {
 
     pub(crate) fn is_reachable(&self, path: &Path) -> bool {
         match self.tracked(path) {
-            Some(address) => matches!(self.state(address), Some(NextHopState::Reachable { .. })),
+            Some(address) => match self.state(address) {
+                Some(state) => matches!(state, NextHopState::Reachable { .. }),
+                None => path.is_assumed(),
+            },
             None if self.down.is_empty() => true,
             None => interface(path).is_none_or(|index| !self.down.contains(&index)),
         }
+    }
+
+    /// Nobody has said yet whether its next hop can be reached.
+    pub(crate) fn is_unknown(&self, path: &Path) -> bool {
+        let address = self.tracked(path);
+        address.is_some_and(|address| self.state(address).is_none())
+    }
+
+    /// Whether a state of an address is what was assumed of it by all these paths that use it.
+    pub(crate) fn is_as_assumed(
+        &self,
+        address: IpAddr,
+        state: NextHopState,
+        paths: &[Path],
+    ) -> bool {
+        state == ASSUMED
+            && self.state(address).is_none()
+            && paths
+                .iter()
+                .filter(|path| self.tracked(path) == Some(address))
+                .all(Path::is_assumed)
     }
 
     pub(crate) fn cost(&self, path: &Path) -> u32 {

@@ -76,6 +76,9 @@ pub(crate) enum Kind {
     Bgp,
     /// Kept over a restart of the neighbour (RFC 4724).
     Stale,
+    /// The same two, where the next hop is taken to be reachable until somebody has looked.
+    Assumed,
+    AssumedStale,
     Static,
     Direct,
     Kernel,
@@ -136,7 +139,7 @@ impl Path {
     /// Where it comes from.
     pub(crate) fn source(&self) -> Source {
         match self.kind {
-            Kind::Bgp | Kind::Stale => Source::Bgp(self.peer),
+            Kind::Bgp | Kind::Stale | Kind::Assumed | Kind::AssumedStale => Source::Bgp(self.peer),
             Kind::Static => Source::Static,
             Kind::Direct => Source::Direct,
             Kind::Kernel => Source::Kernel,
@@ -146,14 +149,29 @@ impl Path {
 
     /// Kept over a restart of the neighbour (RFC 4724).
     pub(crate) fn is_stale(&self) -> bool {
-        self.kind == Kind::Stale
+        matches!(self.kind, Kind::Stale | Kind::AssumedStale)
     }
 
     /// Its neighbour restarts.
     pub(crate) fn make_stale(&mut self) {
-        if self.kind == Kind::Bgp {
-            self.kind = Kind::Stale;
-        }
+        self.kind = match self.kind {
+            Kind::Bgp => Kind::Stale,
+            Kind::Assumed => Kind::AssumedStale,
+            kind => kind,
+        };
+    }
+
+    /// Its next hop is taken to be reachable as long as nobody knows.
+    pub(crate) fn is_assumed(&self) -> bool {
+        matches!(self.kind, Kind::Assumed | Kind::AssumedStale)
+    }
+
+    pub(crate) fn assume(&mut self) {
+        self.kind = match self.kind {
+            Kind::Bgp => Kind::Assumed,
+            Kind::Stale => Kind::AssumedStale,
+            kind => kind,
+        };
     }
 
     /// Where packets go.

@@ -8,13 +8,10 @@ use alloc::{
 };
 
 use bgp_proto::{Family, Instant, Prefix};
-use smallvec::SmallVec;
 
 use crate::{
-    FibChange, FibPath, FibRoute, Input, Output, PathsSent, PeerId, PeerInfo, Policy, RibConfig,
-    Selection, Source, Speaker, Totals,
+    Input, Output, PathsSent, PeerId, PeerInfo, RibConfig, Selection, Source, Speaker, Totals,
     attributes::Interner,
-    decision::Places,
     export::GroupKey,
     group::Group,
     next_hop::NextHops,
@@ -47,6 +44,7 @@ macro_rules! view {
 
 mod context;
 mod forecast;
+mod forwarding;
 mod import;
 mod long_lived;
 mod query;
@@ -56,6 +54,8 @@ mod trace;
 
 pub use forecast::{Difference, Forecast, Imported, Proposal, ProposedPeer, Sent};
 pub use silence::Silence;
+
+use forwarding::{fib_route, fib_route_by, forward};
 
 pub(crate) use context::{Around, Before, Reflection, Sender, View};
 
@@ -126,7 +126,12 @@ impl Rib {
             Input::Drained(id) => self.group_of(id, |group| group.drained(id)),
             Input::NextHops(changes) => {
                 for (address, state) in changes {
-                    let prefixes = self.next_hops.concerned(address, state);
+                    let mut prefixes = self.next_hops.concerned(address, state);
+                    prefixes.retain(|prefix| {
+                        let paths = self.table.get(*prefix).map(|entry| &*entry.paths);
+                        let paths = paths.unwrap_or_default();
+                        !self.next_hops.is_as_assumed(address, state, paths)
+                    });
                     self.touch_all(&prefixes);
                     self.next_hops.change(address, state);
                     for prefix in prefixes {
@@ -170,6 +175,9 @@ impl Rib {
             };
             entry.make_clean();
             let around = around!(self);
+            if let Some(before) = before {
+                assume(entry, &before.best, around);
+            }
             if !out.without_forwarding {
                 forward(prefix, entry, before, around, out);
             }
@@ -211,7 +219,12 @@ impl Rib {
         let old = place.and_then(|place| entry.paths.get(place));
         let is_same = old.is_some_and(|old| old.is_like(&path));
         match old.filter(|_| is_same) {
-            Some(old) => path.since = old.since,
+            Some(old) => {
+                path.since = old.since;
+                if old.is_assumed() {
+                    path.assume();
+                }
+            }
             None if is_about_best => {}
             None => touch(entry, (prefix, at), &mut self.dirty, around!(self)),
         }
@@ -564,81 +577,16 @@ fn touch_after(
     }
 }
 
-/// Says what the forwarding table is to do about an entry.
-fn forward(
-    prefix: Prefix,
-    entry: &Entry,
-    before: Option<&Before>,
-    around: Around<'_>,
-    out: &mut Output,
-) {
-    let best = fib_route(prefix, entry, around);
-    if best.as_ref() != before.and_then(|before| before.fib.as_ref()) {
-        let list = if best.is_some() {
-            &mut out.install
-        } else {
-            &mut out.remove
-        };
-        list.push(FibChange { prefix, best });
-    }
-}
-
-/// What the forwarding table should have of an entry.
-fn fib_route(prefix: Prefix, entry: &Entry, around: Around<'_>) -> Option<FibRoute> {
-    let best = entry.best()?;
-    let level = if around.max_paths(best) > 1 && entry.paths.len() > 1 {
-        entry.level(&around)
-    } else {
-        Places::new()
-    };
-    let others = level.iter().skip(1);
-    let others: SmallVec<[&Path; 4]> = others.filter_map(|place| entry.paths.get(*place)).collect();
-    fib_route_by(prefix, best, &others, around)
-}
-
-/// The same by its best path and those that are as good.
-fn fib_route_by(
-    prefix: Prefix,
-    best: &Path,
-    others: &[&Path],
-    around: Around<'_>,
-) -> Option<FibRoute> {
-    if !best.source().is_installed() {
-        return None;
-    }
-    let mut paths: SmallVec<[FibPath; 1]> = SmallVec::new();
-    paths.push(fib_path(prefix, best, around)?);
-    let most = around.max_paths(best);
-    for path in others
-        .iter()
-        .filter_map(|path| fib_path(prefix, path, around))
+/// What was in use goes on by a next hop of which nobody knows yet. The alternative is to take it back from everybody, and to say
+/// it again when the answer comes.
+fn assume(entry: &mut Entry, before: &Path, around: Around<'_>) {
+    let place = entry.place(before.source(), before.path_id);
+    let path = place.and_then(|place| entry.paths.get_mut(place));
+    if let Some(path) = path.filter(|path| !path.is_assumed() && around.next_hops.is_unknown(path))
     {
-        // The same way twice is one way.
-        let is_new = paths
-            .iter()
-            .all(|other| other.disposition != path.disposition);
-        if is_new && paths.len() < most {
-            paths.push(path);
-        }
+        path.assume();
+        entry.decide(&around);
     }
-    Some(FibRoute {
-        source: best.source(),
-        paths,
-    })
-}
-
-/// A path as kernel export leaves it. `None`: it does not pass.
-fn fib_path(prefix: Prefix, path: &Path, around: Around<'_>) -> Option<FibPath> {
-    let mut kernel = path.imported().and_then(|imported| imported.kernel.clone());
-    if around.config.kernel_export != Policy::accept_all() {
-        kernel = around.kernel_export(prefix, path, &mut ()).ok()?;
-    }
-    Some(FibPath {
-        disposition: path.disposition(),
-        source: path.source(),
-        attributes: path.attributes.clone(),
-        kernel,
-    })
 }
 
 /// Counts a path that comes or goes.

@@ -432,6 +432,7 @@ impl Run {
         for world in &mut self.worlds {
             world.settle();
         }
+        self.oracle.drained();
         self.check();
     }
 

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use bgp_proto::NextHop;
 use rib::{Disposition, Input, NextHopState, PeerId, Relation, RibConfig, RouteBatch, Selection};
 
 use crate::world::{World, address, attributes, config, from, peer};
@@ -63,6 +64,52 @@ fn a_lost_next_hop_withdraws_its_routes_and_no_others() {
     assert_eq!(world.forwarding.len(), 1);
     assert_eq!(world.heard(9).len(), 1);
     assert_eq!(world.neighbours[&PeerId(9)].messages, before + 1);
+}
+
+#[test]
+fn a_route_in_use_stays_in_use_until_something_is_known_of_its_new_next_hop() {
+    let mut world = tracking(1);
+    world.announce(from(1), "10.1.0.0/16", attributes(101, &[]));
+    world.step(Input::NextHops(vec![(hop(101), UP)]));
+    world.settle();
+    let before = world.neighbours[&PeerId(9)].messages;
+    world.announce(from(1), "10.1.0.0/16", attributes(102, &[]));
+    world.announce(from(1), "10.2.0.0/16", attributes(102, &[]));
+    world.settle();
+    let ways = |world: &World| {
+        let all = world.forwarding.iter();
+        let all = all.map(|(prefix, route)| (prefix.to_string(), route.paths[0].disposition));
+        all.collect::<Vec<_>>()
+    };
+    let by = |prefix: &str, number| {
+        let next_hop = NextHop::V4(address(number));
+        (prefix.to_owned(), Disposition::Via(next_hop))
+    };
+    // What is new waits.
+    assert_eq!(ways(&world), [by("10.1.0.0/16", 102)]);
+    world.step(Input::NextHops(vec![(
+        hop(102),
+        NextHopState::Reachable { metric: 0 },
+    )]));
+    world.settle();
+    assert_eq!(
+        ways(&world),
+        [by("10.1.0.0/16", 102), by("10.2.0.0/16", 102)]
+    );
+    assert_eq!(world.heard(9).len(), 2);
+    // The neighbour hears of each once: our address is the next hop there, so that the first is as it was.
+    assert_eq!(world.neighbours[&PeerId(9)].messages, before + 1);
+
+    world.announce(from(1), "10.1.0.0/16", attributes(103, &[]));
+    world.settle();
+    assert_eq!(
+        ways(&world),
+        [by("10.1.0.0/16", 103), by("10.2.0.0/16", 102)]
+    );
+    world.step(Input::NextHops(vec![(hop(103), NextHopState::Unreachable)]));
+    world.settle();
+    assert_eq!(ways(&world), [by("10.2.0.0/16", 102)]);
+    assert_eq!(world.heard(9).len(), 1);
 }
 
 #[test]

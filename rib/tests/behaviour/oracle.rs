@@ -25,6 +25,8 @@ struct Path {
     id: u32,
     attributes: PathAttributes,
     is_stale: bool,
+    /// It came in the place of one that was in use: usable until something is known of its next hop.
+    is_assumed: bool,
 }
 
 /// Everything a RIB was told, as it was told.
@@ -38,6 +40,8 @@ pub(crate) struct Oracle {
     up: BTreeMap<PeerId, bool>,
     paths: BTreeMap<Prefix, Vec<Path>>,
     hops: BTreeMap<IpAddr, NextHopState>,
+    /// Whose paths were best when all was told.
+    best: BTreeMap<Prefix, (Source, u32)>,
 }
 
 impl Oracle {
@@ -52,6 +56,7 @@ impl Oracle {
             up: BTreeMap::new(),
             paths: BTreeMap::new(),
             hops: BTreeMap::new(),
+            best: BTreeMap::new(),
         }
     }
 
@@ -127,6 +132,7 @@ impl Oracle {
             id,
             attributes,
             is_stale: false,
+            is_assumed: false,
         });
     }
 
@@ -140,6 +146,21 @@ impl Oracle {
     fn remove(&mut self, which: impl Fn(&Path, Prefix) -> bool) {
         for (prefix, paths) in &mut self.paths {
             paths.retain(|path| !which(path, *prefix));
+        }
+    }
+
+    /// All is told now.
+    pub(crate) fn drained(&mut self) {
+        let prefixes: Vec<Prefix> = self.paths.keys().copied().collect();
+        for prefix in prefixes {
+            let was_best = self.best.remove(&prefix);
+            for path in self.paths.get_mut(&prefix).into_iter().flatten() {
+                let is_unknown = !self.hops.contains_key(&path.attributes.next_hop.addr());
+                path.is_assumed |= is_unknown && was_best == Some((path.source, path.id));
+            }
+            if let Some(best) = self.decide(prefix).0 {
+                self.best.insert(prefix, (best.source, best.id));
+            }
         }
     }
 
@@ -318,7 +339,11 @@ impl Oracle {
                 .is_some_and(|id| id.addr() == LOCAL_V4)
             || attributes.cluster_list.contains(&us);
         let hop = self.hops.get(&attributes.next_hop.addr());
-        let is_reachable = !self.is_tracking || matches!(hop, Some(NextHopState::Reachable { .. }));
+        let is_reachable = match hop {
+            _ if !self.is_tracking => true,
+            Some(state) => matches!(state, NextHopState::Reachable { .. }),
+            None => path.is_assumed,
+        };
         if is_looped || !is_reachable || info.import == Policy::reject_all() {
             return None;
         }
