@@ -28,10 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["."],
     )?;
     let directory = env::var("OUT_DIR")?;
-    // Server reflection answers from this.
+    // Server reflection answers from this; where comments stand in the files is for the code alone.
+    let mut answers = descriptors.clone();
+    for file in &mut answers.file {
+        file.source_code_info = None;
+    }
     fs::write(
         Path::new(&directory).join("descriptors.bin"),
-        descriptors.encode_to_vec(),
+        answers.encode_to_vec(),
     )?;
     let old = Package::of(&descriptors, "apipb");
     let new = Package::of(&descriptors, "api");
