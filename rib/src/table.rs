@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The prefixes with their paths, sorted. Entries stay where they are, in pages; sorted is only a small index of each
-//! family, in short lists that are split as they grow.
+//! family.
+
+mod index;
 
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use bgp_proto::{Ipv4Prefix, Ipv6Prefix, Prefix};
 
-use smallvec::SmallVec;
-
+use self::index::Index;
 use crate::{PeerId, Source, path::Entry};
 
 /// Where an entry is, as long as its prefix is in the table. Octets, so that beside a prefix there is no gap.
@@ -162,174 +163,6 @@ impl Entries {
             *entry = Entry::default();
             self.free.push(place);
         }
-    }
-}
-
-/// Keys in one list.
-const LIST: usize = 256;
-
-/// A list grows by so many.
-const STEP: usize = 32;
-
-/// Keys in order, in lists with the first key of each beside. Nothing is in front of the first of the first list.
-#[derive(Debug)]
-struct Index<K> {
-    firsts: Vec<K>,
-    lists: Vec<List<K>>,
-}
-
-#[derive(Debug)]
-struct List<K> {
-    keys: Vec<(K, Place)>,
-    /// Neighbours, sorted. No others have paths here; these had one here, or near here before the list was divided.
-    peers: SmallVec<[PeerId; 4]>,
-}
-
-impl<K> List<K> {
-    fn new(key: K, place: Place) -> Self {
-        Self {
-            keys: alloc::vec![(key, place)],
-            peers: SmallVec::new(),
-        }
-    }
-}
-
-impl<K> Default for Index<K> {
-    fn default() -> Self {
-        Self {
-            firsts: Vec::new(),
-            lists: Vec::new(),
-        }
-    }
-}
-
-impl<K: Copy + Ord> Index<K> {
-    /// The list that a key is in, if it is in one.
-    fn list(&self, key: K) -> usize {
-        self.firsts
-            .partition_point(|first| *first <= key)
-            .saturating_sub(1)
-    }
-
-    fn get(&self, key: K) -> Option<Place> {
-        let list = &self.lists.get(self.list(key))?.keys;
-        let at = list.binary_search_by_key(&key, |(key, _)| *key).ok()?;
-        list.get(at).map(|(_, place)| *place)
-    }
-
-    /// The place of a key, for a path of this neighbour.
-    fn get_or_insert(
-        &mut self,
-        key: K,
-        peer: Option<PeerId>,
-        add: impl FnOnce() -> Place,
-    ) -> Place {
-        let number = self.list(key);
-        let (number, place) = self.insert(number, key, add);
-        if let (Some(peer), Some(list)) = (peer, self.lists.get_mut(number))
-            && let Err(at) = list.peers.binary_search(&peer)
-        {
-            list.peers.insert(at, peer);
-        }
-        place
-    }
-
-    /// The same in this list, or where it is by then.
-    fn insert(&mut self, number: usize, key: K, add: impl FnOnce() -> Place) -> (usize, Place) {
-        let is_last = number + 1 >= self.lists.len();
-        let Some(List { keys: list, peers }) = self.lists.get_mut(number) else {
-            let place = add();
-            self.firsts.push(key);
-            self.lists.push(List::new(key, place));
-            return (number, place);
-        };
-        let at = match list.binary_search_by_key(&key, |(key, _)| *key) {
-            Ok(at) => return (number, list.get(at).map_or_else(add, |(_, place)| *place)),
-            Err(at) => at,
-        };
-        let place = add();
-        let mut found = number;
-        if list.len() < LIST {
-            if list.len() == list.capacity() {
-                list.reserve_exact(STEP);
-            }
-            list.insert(at, (key, place));
-        } else if is_last && at == LIST {
-            // What comes in order fills its lists.
-            self.firsts.push(key);
-            self.lists.push(List::new(key, place));
-            found = number + 1;
-        } else {
-            let mut behind = list.split_off(LIST / 2);
-            list.shrink_to(LIST / 2 + STEP);
-            let first = behind.first().map_or(key, |(key, _)| *key);
-            if at <= LIST / 2 {
-                list.insert(at, (key, place));
-            } else {
-                behind.insert(at - LIST / 2, (key, place));
-                found = number + 1;
-            }
-            let behind = List {
-                keys: behind,
-                peers: peers.clone(),
-            };
-            self.firsts.insert(number + 1, first);
-            self.lists.insert(number + 1, behind);
-        }
-        if let (0, 0, Some(first)) = (number, at, self.firsts.first_mut()) {
-            *first = key;
-        }
-        (found, place)
-    }
-
-    fn remove(&mut self, key: K) -> Option<Place> {
-        let number = self.list(key);
-        let list = &mut self.lists.get_mut(number)?.keys;
-        let at = list.binary_search_by_key(&key, |(key, _)| *key).ok()?;
-        let (_, place) = list.remove(at);
-        if list.is_empty() {
-            self.lists.remove(number);
-            self.firsts.remove(number);
-        } else if list.capacity() > list.len() * 2 + STEP {
-            list.shrink_to(list.len() + STEP);
-        }
-        Some(place)
-    }
-
-    fn range_from(&self, from: Bound<K>) -> impl Iterator<Item = (K, Place)> + '_ {
-        let (number, at) = match from {
-            Bound::Unbounded => (0, 0),
-            Bound::Included(key) => self.position(key, |known| known < key),
-            Bound::Excluded(key) => self.position(key, |known| known <= key),
-        };
-        let lists = self.lists.get(number..).unwrap_or_default();
-        let keys = lists.iter().flat_map(|list| &list.keys);
-        keys.skip(at).copied()
-    }
-
-    fn near(&self, peer: PeerId) -> impl Iterator<Item = (K, Place)> + '_ {
-        let lists = self.lists.iter();
-        let lists = lists.filter(move |list| list.peers.binary_search(&peer).is_ok());
-        lists.flat_map(|list| &list.keys).copied()
-    }
-
-    fn forget(&mut self, peer: PeerId) {
-        for list in &mut self.lists {
-            if let Ok(at) = list.peers.binary_search(&peer) {
-                list.peers.remove(at);
-                list.peers.shrink_to_fit();
-            }
-        }
-    }
-
-    /// The list of a key, and how many in it are in front.
-    fn position(&self, key: K, is_before: impl Fn(K) -> bool) -> (usize, usize) {
-        let number = self.list(key);
-        let list = self.lists.get(number);
-        let at = list.map_or(0, |list| {
-            list.keys.partition_point(|(key, _)| is_before(*key))
-        });
-        (number, at)
     }
 }
 
