@@ -21,6 +21,8 @@ pub struct Bgpd {
     config: PathBuf,
     /// What it is started with besides.
     arguments: Vec<String>,
+    /// Where its API listens besides the socket: strings of a list.
+    listen: String,
     socket: PathBuf,
     process: Process,
 }
@@ -46,17 +48,37 @@ impl Bgpd {
     /// # Errors
     /// It does not come up.
     pub fn start(netns: &Netns, config: &str) -> Result<Self> {
+        Self::listening(netns, config, "")
+    }
+
+    /// The same with an API that listens on TCP, too.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_with_api(netns: &Netns, config: &str, listen: &str) -> Result<Self> {
+        Self::listening(netns, config, &format!("\"{listen}\""))
+    }
+
+    fn listening(netns: &Netns, config: &str, listen: &str) -> Result<Self> {
         let socket = netns.file("bgpd.sock");
         let text = format!(
-            "{config}\n[api]\nlisten = []\nunix = \"{}\"\n",
+            "{config}\n[api]\nlisten = [{listen}]\nunix = \"{}\"\n",
             socket.display()
         );
         let config = netns.write("bgpd.toml", &text)?;
-        Self::launch(netns, config, Vec::new(), socket)
+        let daemon = Self {
+            netns: netns.clone(),
+            arguments: Vec::new(),
+            listen: listen.to_owned(),
+            socket,
+            process: launch(netns, &config, &[])?,
+            config,
+        };
+        daemon.answering()
     }
 
     /// Starts the daemon as gobgpd is started, with a configuration that is left as it is; the end of its name tells
-    /// its language.
+    /// its language. `gobgp` in the namespace finds it.
     ///
     /// # Errors
     /// It does not come up.
@@ -64,27 +86,22 @@ impl Bgpd {
         let socket = netns.file("bgpd.sock");
         let config = netns.write(name, config)?;
         let kind = name.rsplit('.').next().unwrap_or_default();
-        let api = format!("unix://{}", socket.display());
+        let api = format!("unix://{},127.0.0.1:50051", socket.display());
         let arguments = ["-t", kind, "--api-hosts", &api].map(str::to_owned);
-        Self::launch(netns, config, arguments.to_vec(), socket)
+        let daemon = Self {
+            netns: netns.clone(),
+            process: launch(netns, &config, &arguments)?,
+            config,
+            arguments: arguments.to_vec(),
+            listen: String::new(),
+            socket,
+        };
+        daemon.answering()
     }
 
-    fn launch(
-        netns: &Netns,
-        config: PathBuf,
-        arguments: Vec<String>,
-        socket: PathBuf,
-    ) -> Result<Self> {
-        let process = launch(netns, &config, &arguments)?;
-        let mut daemon = Self {
-            netns: netns.clone(),
-            config,
-            arguments,
-            socket,
-            process,
-        };
-        daemon.wait_for_api()?;
-        Ok(daemon)
+    fn answering(mut self) -> Result<Self> {
+        self.wait_for_api()?;
+        Ok(self)
     }
 
     /// Another configuration, with the same `[api]`, for the next reload.
@@ -93,7 +110,8 @@ impl Bgpd {
     /// The disk is full.
     pub fn write_config(&self, config: &str) -> Result<()> {
         let text = format!(
-            "{config}\n[api]\nlisten = []\nunix = \"{}\"\n",
+            "{config}\n[api]\nlisten = [{}]\nunix = \"{}\"\n",
+            self.listen,
             self.socket.display()
         );
         Ok(std::fs::write(&self.config, text)?)

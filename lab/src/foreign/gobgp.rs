@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! GoBGP.
 
+use std::process::Command;
+
 use anyhow::{Result, bail, ensure};
 
 use crate::{Ended, Netns, Process, bgpd::PATIENCE, until};
@@ -29,10 +31,20 @@ impl GoBgp {
         let file = netns.write(name, config)?;
         let kind = name.rsplit('.').next().unwrap_or_default();
         let mut command = netns.command("gobgpd");
+        command.arg("-f").arg(file).args(["-t", kind]);
+        Self::launch(netns, command)
+    }
+
+    /// Starts it without a configuration: it waits to be told.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start_bare(netns: &Netns) -> Result<Self> {
+        Self::launch(netns, netns.command("gobgpd"))
+    }
+
+    fn launch(netns: &Netns, mut command: Command) -> Result<Self> {
         command
-            .arg("-f")
-            .arg(file)
-            .args(["-t", kind])
             .arg("--api-hosts")
             .arg("127.0.0.1:50051")
             .arg("--pprof-disable");
