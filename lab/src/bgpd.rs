@@ -19,10 +19,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Bgpd {
     netns: Netns,
     config: PathBuf,
+    /// Keys of its `[api]`.
+    api: String,
     /// What it is started with besides.
     arguments: Vec<String>,
-    /// Where its API listens besides the socket: strings of a list.
-    listen: String,
     socket: PathBuf,
     process: Process,
 }
@@ -39,7 +39,9 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         .take(3)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
-    found.with_context(|| format!("{name} is not built: `cargo build -p bgpd` makes it"))
+    found.with_context(|| {
+        format!("{name} is not built: `cargo build -p bgpd -p examples --bins` makes it")
+    })
 }
 
 impl Bgpd {
@@ -48,7 +50,7 @@ impl Bgpd {
     /// # Errors
     /// It does not come up.
     pub fn start(netns: &Netns, config: &str) -> Result<Self> {
-        Self::listening(netns, config, "")
+        Self::start_with(netns, config, UNIX_ONLY, &[])
     }
 
     /// The same with an API that listens on TCP, too.
@@ -56,25 +58,18 @@ impl Bgpd {
     /// # Errors
     /// It does not come up.
     pub fn start_with_api(netns: &Netns, config: &str, listen: &str) -> Result<Self> {
-        Self::listening(netns, config, &format!("\"{listen}\""))
+        Self::start_with(netns, config, &format!("listen = [\"{listen}\"]\n"), &[])
     }
 
-    fn listening(netns: &Netns, config: &str, listen: &str) -> Result<Self> {
+    /// The same with these keys of `[api]`, and these arguments.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_with(netns: &Netns, config: &str, api: &str, arguments: &[&str]) -> Result<Self> {
         let socket = netns.file("bgpd.sock");
-        let text = format!(
-            "{config}\n[api]\nlisten = [{listen}]\nunix = \"{}\"\n",
-            socket.display()
-        );
-        let config = netns.write("bgpd.toml", &text)?;
-        let daemon = Self {
-            netns: netns.clone(),
-            arguments: Vec::new(),
-            listen: listen.to_owned(),
-            socket,
-            process: launch(netns, &config, &[])?,
-            config,
-        };
-        daemon.answering()
+        let config = netns.write("bgpd.toml", &with_api(config, api, &socket))?;
+        let arguments = arguments.iter().copied().map(str::to_owned);
+        Self::launch(netns, config, api, arguments.collect(), socket)
     }
 
     /// Starts the daemon as gobgpd is started, with a configuration that is left as it is; the end of its name tells
@@ -88,20 +83,27 @@ impl Bgpd {
         let kind = name.rsplit('.').next().unwrap_or_default();
         let api = format!("unix://{},127.0.0.1:50051", socket.display());
         let arguments = ["-t", kind, "--api-hosts", &api].map(str::to_owned);
-        let daemon = Self {
-            netns: netns.clone(),
-            process: launch(netns, &config, &arguments)?,
-            config,
-            arguments: arguments.to_vec(),
-            listen: String::new(),
-            socket,
-        };
-        daemon.answering()
+        Self::launch(netns, config, UNIX_ONLY, arguments.to_vec(), socket)
     }
 
-    fn answering(mut self) -> Result<Self> {
-        self.wait_for_api()?;
-        Ok(self)
+    fn launch(
+        netns: &Netns,
+        config: PathBuf,
+        api: &str,
+        arguments: Vec<String>,
+        socket: PathBuf,
+    ) -> Result<Self> {
+        let process = launch(netns, &config, &arguments)?;
+        let mut daemon = Self {
+            netns: netns.clone(),
+            config,
+            api: api.to_owned(),
+            arguments,
+            socket,
+            process,
+        };
+        daemon.wait_for_api()?;
+        Ok(daemon)
     }
 
     /// Another configuration, with the same `[api]`, for the next reload.
@@ -109,11 +111,7 @@ impl Bgpd {
     /// # Errors
     /// The disk is full.
     pub fn write_config(&self, config: &str) -> Result<()> {
-        let text = format!(
-            "{config}\n[api]\nlisten = [{}]\nunix = \"{}\"\n",
-            self.listen,
-            self.socket.display()
-        );
+        let text = with_api(config, &self.api, &self.socket);
         Ok(std::fs::write(&self.config, text)?)
     }
 
@@ -132,7 +130,7 @@ impl Bgpd {
     /// What it says.
     pub fn ctl(&self, arguments: &[&str]) -> Result<String> {
         let program = binary("bgpctl")?;
-        let target = format!("unix:{}", self.socket.display());
+        let target = self.target();
         let program = program.to_str().context("a path in UTF-8")?;
         run_words(
             program,
@@ -151,14 +149,15 @@ impl Bgpd {
         self.ctl(&words.collect::<Vec<_>>()).map(drop)
     }
 
+    /// Where its API is: `unix:/PATH`.
+    pub fn target(&self) -> String {
+        format!("unix:{}", self.socket.display())
+    }
+
     /// How one calls `bgpctl` for it by hand.
     pub fn ctl_command(&self) -> String {
         let program = binary("bgpctl").unwrap_or_else(|_| "bgpctl".into());
-        format!(
-            "{} --target unix:{}",
-            program.display(),
-            self.socket.display()
-        )
+        format!("{} --target {}", program.display(), self.target())
     }
 
     /// `bgpctl --json` with these arguments.
@@ -344,6 +343,13 @@ impl Bgpd {
         self.process = launch(&self.netns, &self.config, &self.arguments)?;
         self.wait_for_api()
     }
+}
+
+/// Keys of an `[api]` that does not listen to TCP.
+const UNIX_ONLY: &str = "listen = []\n";
+
+fn with_api(config: &str, api: &str, socket: &Path) -> String {
+    format!("{config}\n[api]\n{api}unix = \"{}\"\n", socket.display())
 }
 
 fn launch(netns: &Netns, config: &Path, arguments: &[String]) -> Result<Process> {

@@ -22,6 +22,9 @@ const PACKAGES: &[&str] = &[
     "procps",
     "tcpdump",
     "make",
+    "python3-grpcio",
+    "protobuf-compiler",
+    "libprotobuf-dev",
 ];
 
 const NEXTEST: Tool = Tool {
