@@ -7,6 +7,7 @@
 
 mod arguments;
 mod bfd;
+mod changes;
 mod client;
 mod columns;
 mod diff;
@@ -172,7 +173,10 @@ async fn answer(
 ) -> Result<(), Failure> {
     match command {
         Command::Status => status::print(&client.status().await?, print),
-        Command::Neighbor(arguments) => neighbors::command(&arguments, client, print).await,
+        Command::Neighbor(arguments) => match &arguments.change {
+            Some(change) => changes::command(change, client, print).await,
+            None => neighbors::command(&arguments, client, print).await,
+        },
         Command::Route(arguments) => routes::command(arguments, client, print).await,
         Command::Explain { prefix } => {
             let matching = if prefix.is_address {

@@ -11,7 +11,7 @@ use bgp_proto::{
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{Failure, Tls};
+use super::{Failure, Tls, changes::NeighborChange};
 use crate::{
     api::{TlsFiles, convert},
     config::PeerName,
@@ -121,7 +121,8 @@ impl Color {
 pub(super) enum Command {
     /// The daemon as a whole
     Status,
-    /// Neighbors and their sessions; with an address all about one, or an order to it
+    /// Neighbors and their sessions; with an address all about one, or an order to it; add, change and
+    /// remove neighbors
     #[command(visible_aliases = ["neighbors", "neighbour"], aliases = ["neighbours", "peer", "peers", "protocols"])]
     Neighbor(NeighborArgs),
     /// Routes of a table; add and delete routes
@@ -226,7 +227,11 @@ pub(super) enum Global {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct NeighborArgs {
+    #[command(subcommand)]
+    pub change: Option<NeighborChange>,
+
     /// Its address; `all` with an order
     pub address: Option<Whom>,
 
@@ -254,6 +259,9 @@ pub(super) struct NeighborArgs {
 impl NeighborArgs {
     /// Whether it makes sense, as far as can be told without a daemon.
     pub(super) fn check(&self) -> Result<(), Failure> {
+        if let Some(change) = &self.change {
+            return change.check();
+        }
         let takes_reason = matches!(self.order, Some(Order::Reset | Order::Disable));
         if !self.reason.is_empty() && !takes_reason {
             return Err(Failure::Usage(

@@ -10,7 +10,10 @@ use std::{
 };
 
 use bgp_proto::Prefix;
-use bgpd_api::v1::{self, bgpd_client::BgpdClient};
+use bgpd_api::{
+    v1::{self, bgpd_client::BgpdClient},
+    v4::{self, go_bgp_service_client::GoBgpServiceClient},
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -100,6 +103,8 @@ impl std::fmt::Display for Target {
 #[derive(Clone, Debug)]
 pub struct Client {
     rpc: BgpdClient<Channel>,
+    /// Changes of the configuration are GoBGP's calls.
+    changes: GoBgpServiceClient<Channel>,
     target: String,
 }
 
@@ -123,11 +128,13 @@ impl Client {
         for target in targets {
             match open(target, tls).await {
                 Ok(channel) => {
+                    let changes = GoBgpServiceClient::new(channel.clone());
                     let rpc = BgpdClient::new(channel)
                         .max_decoding_message_size(api::MAX_REPLY)
                         .max_encoding_message_size(api::MAX_REQUEST);
                     return Ok(Self {
                         rpc,
+                        changes,
                         target: target.to_string(),
                     });
                 }
@@ -186,6 +193,63 @@ impl Client {
             .order_peer(convert::order_request(peer, order))
             .await;
         self.failed(answer).map(|_| ())
+    }
+
+    /// Adds a neighbour.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn add_neighbor(&mut self, peer: v4::Peer) -> Result<(), Failure> {
+        let request = v4::AddPeerRequest { peer: Some(peer) };
+        let answer = self.changes.add_peer(request).await;
+        self.failed(answer).map(drop)
+    }
+
+    /// A neighbour as it is configured and how it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`] if there is none; else [`Failure`].
+    pub async fn neighbor(&mut self, name: PeerName) -> Result<v4::Peer, Failure> {
+        let request = v4::ListPeerRequest {
+            address: name.to_string(),
+            ..v4::ListPeerRequest::default()
+        };
+        let answer = self.changes.list_peer(request).await;
+        let mut replies = self.failed(answer)?;
+        let found = self.next(&mut replies).await?;
+        found
+            .and_then(|reply| reply.peer)
+            .ok_or_else(|| Failure::NotFound(format!("there is no neighbor {name}")))
+    }
+
+    /// Makes a neighbour as it was listed, changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn update_neighbor(&mut self, peer: v4::Peer) -> Result<(), Failure> {
+        let request = v4::UpdatePeerRequest {
+            peer: Some(peer),
+            ..v4::UpdatePeerRequest::default()
+        };
+        let answer = self.changes.update_peer(request).await;
+        self.failed(answer).map(drop)
+    }
+
+    /// Removes a neighbour.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn delete_neighbor(&mut self, name: PeerName) -> Result<(), Failure> {
+        let request = v4::DeletePeerRequest {
+            address: name.to_string(),
+            ..v4::DeletePeerRequest::default()
+        };
+        let answer = self.changes.delete_peer(request).await;
+        self.failed(answer).map(drop)
     }
 
     /// Routes, a page at a time, handed to `each` as they come.
