@@ -8,6 +8,7 @@
 
 mod access;
 pub mod convert;
+mod handshake;
 mod listen;
 mod service;
 mod tls;
@@ -28,7 +29,7 @@ pub(crate) use self::tls::client as client_tls;
 pub use self::{
     listen::{ListenError, Listeners},
     service::serve_on,
-    tls::{TlsError, TlsFiles},
+    tls::{ServerTls, TlsError, TlsFiles},
     watchers::Watchers,
 };
 use crate::{

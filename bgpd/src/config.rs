@@ -28,7 +28,7 @@ use std::path::Path;
 
 pub use defaults::Defaults;
 pub use diff::{ConfigChange, diff, needs_new_session, needs_routes_again, neighbor_change};
-pub use document::{ApiHost, BadApiHost, Document, Format, Source, UnknownFormat};
+pub use document::{ApiHost, BadApiHost, Document, Format, Source, TlsSource, UnknownFormat};
 pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
 pub use layers::{Edit, Kind, Layers, Plan, Refusal, Undo};

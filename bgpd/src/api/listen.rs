@@ -14,9 +14,8 @@ use std::{
 use nix::sys::stat::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tonic::transport::ServerTlsConfig;
 
-use super::{TlsError, TlsFiles};
+use super::{ServerTls, TlsError};
 use crate::config::Api;
 
 /// Why the API can't be offered.
@@ -56,7 +55,7 @@ pub struct Listeners {
     /// For looking only.
     pub(super) read_only: Sockets,
     /// On all that are TCP.
-    pub(super) tls: Option<ServerTlsConfig>,
+    pub(super) tls: Option<ServerTls>,
 }
 
 /// Sockets that may do the same.
@@ -104,18 +103,17 @@ impl Listeners {
     ///
     /// [`ListenError`] for the first that can't be had; what was bound before is released.
     pub async fn open(api: &Api) -> Result<Self, ListenError> {
-        let tls = api.tls.as_ref().map(|tls| {
-            let files = TlsFiles {
-                certificate: tls.certificate.clone(),
-                key: tls.key.clone(),
-            };
-            super::tls::server(&files, tls.client_ca.as_deref())
-        });
+        let tls = api.tls.as_ref().map(ServerTls::read);
         Ok(Self {
             tls: tls.transpose()?,
             full: Sockets::bind(&api.listen, api.unix.as_deref()).await?,
             read_only: Sockets::bind(&api.read_only_listen, api.read_only_unix.as_deref()).await?,
         })
+    }
+
+    /// How TCP sockets do TLS, if they do; what is read anew there holds here.
+    pub fn tls(&self) -> Option<ServerTls> {
+        self.tls.clone()
     }
 
     /// TCP addresses, with the ports that the system chose for port 0; those for looking only come last.

@@ -16,14 +16,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status,
     service::Routes,
-    transport::{Server, ServerTlsConfig, server::TcpIncoming},
+    transport::{Server, server::TcpIncoming},
 };
 use tower::util::option_layer;
 
 use super::{
-    Control, Listeners, MAX_REPLY, MAX_REQUEST,
+    Control, Listeners, MAX_REPLY, MAX_REQUEST, ServerTls,
     access::ReadOnly,
     convert::{self, BadMessage, Protobuf},
+    handshake::secured,
     listen::Sockets,
 };
 use crate::{
@@ -75,7 +76,7 @@ pub async fn serve_on<C: Control>(
 async fn serve_sockets(
     sockets: Sockets,
     limit: Option<ReadOnly>,
-    tls: Option<&ServerTlsConfig>,
+    tls: Option<&ServerTls>,
     routes: &Routes,
     shutdown: &CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
@@ -83,15 +84,23 @@ async fn serve_sockets(
     let (unix, _removed_at_the_end) = unix.map(super::listen::UnixDoor::open).unzip();
     let tcp = tcp.into_iter().map(async |listener| {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let server = match tls {
-            Some(tls) => server().tls_config(tls.clone())?,
-            None => server(),
-        };
-        server
+        let server = server()
             .layer(option_layer(limit))
-            .add_routes(routes.clone())
-            .serve_with_incoming_shutdown(incoming, shutdown.clone().cancelled_owned())
-            .await
+            .add_routes(routes.clone());
+        let shutdown = shutdown.clone().cancelled_owned();
+        match tls.cloned() {
+            Some(tls) => {
+                let incoming = secured(incoming, tls);
+                server
+                    .serve_with_incoming_shutdown(incoming, shutdown)
+                    .await
+            }
+            None => {
+                server
+                    .serve_with_incoming_shutdown(incoming, shutdown)
+                    .await
+            }
+        }
     });
     let unix = unix.flatten().map(|listener| {
         let incoming = UnixListenerStream::new(listener);

@@ -6,11 +6,17 @@
 use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{Error, RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier},
+};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+use crate::config::ApiTls;
 
 /// Files with certificates and a key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,28 +56,83 @@ pub enum TlsError {
     },
 }
 
-/// A server with this certificate; with `client_ca`, for clients only whose certificates come from there.
-///
-/// # Errors
-/// [`TlsError`] for the first file that is wrong.
-pub(super) fn server(
-    files: &TlsFiles,
-    client_ca: Option<&Path>,
-) -> Result<ServerTlsConfig, TlsError> {
-    let config = ServerTlsConfig::new()
-        .identity(identity(files)?)
-        .timeout(HANDSHAKE);
-    let config = match client_ca {
-        Some(path) => config.client_ca_root(authority(path)?),
-        None => config,
+/// How the API's TCP sockets do TLS: all of them share it, and what is read anew holds from the next connection on.
+#[derive(Clone, Debug)]
+pub struct ServerTls(Arc<RwLock<Current>>);
+
+/// What was read last and was right.
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    /// Ours, and those that clients' have to come from.
+    certificates: [Vec<CertificateDer<'static>>; 2],
+}
+
+impl ServerTls {
+    /// With our certificate; with `client_ca`, for clients only whose certificates come from there.
+    ///
+    /// # Errors
+    /// [`TlsError`] for the first file that is wrong.
+    pub fn read(files: &ApiTls) -> Result<Self, TlsError> {
+        Ok(Self(Arc::new(RwLock::new(current(files)?))))
+    }
+
+    /// Reads the files again, which may be others now; says whether there is anything new in them.
+    ///
+    /// # Errors
+    /// [`TlsError`] for the first file that is wrong: then what was there before stays.
+    pub fn renew(&self, files: &ApiTls) -> Result<bool, TlsError> {
+        let new = current(files)?;
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = current.certificates != new.certificates;
+        *current = new;
+        Ok(is_new)
+    }
+
+    /// For the next connection.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current.config).into()
+    }
+}
+
+fn current(files: &ApiTls) -> Result<Current, TlsError> {
+    let ours = certificates(&files.certificate)?;
+    let key = key(&files.key)?;
+    let wrong = |error: Error| TlsError::Pair {
+        files: Box::new(TlsFiles {
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+        }),
+        problem: error.to_string(),
     };
-    // The library looks at both together; better now than with the first client.
-    let pair = tonic::transport::Server::builder().tls_config(config.clone());
-    pair.map_err(|error| TlsError::Pair {
-        files: Box::new(files.clone()),
-        problem: deepest(&error),
-    })?;
-    Ok(config)
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(wrong)?;
+    let mut theirs = Vec::new();
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            theirs = certificates(path)?;
+            let mut roots = RootCertStore::empty();
+            for certificate in &theirs {
+                let added = roots.add(certificate.clone());
+                added.map_err(|error| bad(path, error.to_string()))?;
+            }
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder
+                .with_client_cert_verifier(verifier.map_err(|error| bad(path, error.to_string()))?)
+        }
+    };
+    let mut config = builder.with_single_cert(ours.clone(), key).map_err(wrong)?;
+    // HTTP/2, which is all that gRPC speaks.
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Current {
+        config: Arc::new(config),
+        certificates: [ours, theirs],
+    })
 }
 
 /// A client that believes who is certified by `ca`, and that is itself who `files` say.
@@ -86,29 +147,33 @@ pub(crate) fn client(ca: &Path, files: Option<&TlsFiles>) -> Result<ClientTlsCon
     })
 }
 
-/// A client that does not finish its handshake holds a socket for so long.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
 fn identity(files: &TlsFiles) -> Result<Identity, TlsError> {
-    let certificate = certificates(&files.certificate)?;
-    let key = read(&files.key)?;
-    PrivateKeyDer::from_pem_slice(&key).map_err(|error| {
-        let problem = format!("there is no private key in it in PEM format ({error})");
-        bad(&files.key, problem)
-    })?;
-    Ok(Identity::from_pem(certificate, key))
+    certificates(&files.certificate)?;
+    key(&files.key)?;
+    Ok(Identity::from_pem(
+        read(&files.certificate)?,
+        read(&files.key)?,
+    ))
 }
 
 fn authority(path: &Path) -> Result<Certificate, TlsError> {
-    certificates(path).map(Certificate::from_pem)
+    certificates(path)?;
+    read(path).map(Certificate::from_pem)
+}
+
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| {
+        let problem = format!("there is no private key in it in PEM format ({error})");
+        bad(path, problem)
+    })
 }
 
 /// A file with at least one certificate and nothing that looks like one and is none.
-fn certificates(path: &Path) -> Result<Vec<u8>, TlsError> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(path)?;
     let all = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
     match all {
-        Ok(all) if !all.is_empty() => Ok(text),
+        Ok(all) if !all.is_empty() => Ok(all),
         Ok(_) => Err(bad(path, "there is no certificate in it in PEM format")),
         Err(error) => Err(bad(
             path,
@@ -141,11 +206,4 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         path: path.to_owned(),
         error,
     })
-}
-
-fn deepest(mut error: &dyn std::error::Error) -> String {
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    error.to_string()
 }

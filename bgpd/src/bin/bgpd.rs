@@ -32,8 +32,12 @@ fn main() -> ExitCode {
     for warning in &config.warnings {
         eprintln!("{warning}");
     }
-    for missed in arguments.ignored.missed() {
+    for missed in arguments.missed() {
         eprintln!("bgpd: warning: {missed}");
+    }
+    if let Err(missing) = arguments.tls.check(&config) {
+        eprintln!("bgpd: {missing}");
+        return ExitCode::FAILURE;
     }
     if arguments.check {
         println!("{}: no errors", path.display());

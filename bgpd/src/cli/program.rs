@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::config::{ApiHost, Format, LogFormat, LogLevel, Source};
+use crate::config::{ApiHost, Config, Format, LogFormat, LogLevel, Source, TlsSource};
 
 /// A BGP routing daemon for Linux hosts and route reflectors.
 #[derive(Debug, Parser)]
@@ -37,9 +37,60 @@ pub struct DaemonArguments {
     /// Where the API listens, instead of where the configuration says: ADDRESS:PORT, :PORT or `unix:///PATH`
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub api_hosts: Option<Vec<ApiHost>>,
+    /// How the API's TCP sockets do TLS.
+    #[command(flatten)]
+    pub tls: TlsOptions,
     /// What gobgpd has besides.
     #[command(flatten)]
     pub ignored: Ignored,
+}
+
+/// TLS of the API: the words of gobgpd.
+#[derive(Debug, clap::Args)]
+pub struct TlsOptions {
+    /// TLS on all TCP sockets of the API, with these files or those of the configuration
+    #[arg(long)]
+    pub tls: bool,
+    /// With --tls: our certificate (PEM), instead of `api.tls-cert-file`
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// With --tls: its key (PEM), instead of `api.tls-key-file`
+    #[arg(long, value_name = "FILE")]
+    pub tls_key_file: Option<PathBuf>,
+    /// With --tls: clients need a certificate that comes from here (PEM), instead of `api.tls-client-ca-file`
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca_file: Option<PathBuf>,
+}
+
+impl TlsOptions {
+    /// What counts instead of the configuration.
+    fn files(&self) -> Option<TlsSource> {
+        self.tls.then(|| TlsSource {
+            certificate: self.tls_cert_file.clone(),
+            key: self.tls_key_file.clone(),
+            client_ca: self.tls_client_ca_file.clone(),
+        })
+    }
+
+    /// What is missing, if anything.
+    ///
+    /// # Errors
+    /// There is to be TLS, and neither here nor in the configuration is a certificate with its key.
+    pub fn check(&self, config: &Config) -> Result<(), &'static str> {
+        if self.tls && config.api.tls.is_none() {
+            return Err("--tls needs --tls-cert-file and --tls-key-file");
+        }
+        Ok(())
+    }
+
+    fn is_without_effect(&self) -> bool {
+        let files = [
+            &self.tls_cert_file,
+            &self.tls_key_file,
+            &self.tls_client_ca_file,
+        ];
+        !self.tls && files.into_iter().any(Option::is_some)
+    }
 }
 
 /// What gobgpd has and we take without doing anything: a unit that starts it can start us.
@@ -76,8 +127,7 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    /// What somebody may miss.
-    pub fn missed(&self) -> Vec<String> {
+    fn missed(&self) -> Vec<String> {
         let said = [
             (
                 self.syslog.is_some() || self.syslog_facility.is_some(),
@@ -100,6 +150,17 @@ impl Ignored {
 }
 
 impl DaemonArguments {
+    /// What has no effect and somebody may miss.
+    pub fn missed(&self) -> Vec<String> {
+        let mut all = self.ignored.missed();
+        if self.tls.is_without_effect() {
+            all.push(
+                "--tls-cert-file and its like: without --tls there is no TLS by them".to_owned(),
+            );
+        }
+        all
+    }
+
     /// Where the configuration is.
     pub fn source(&self) -> Source {
         Source {
@@ -108,6 +169,7 @@ impl DaemonArguments {
             log_level: self.log_level,
             log_format: self.log_plain.then_some(LogFormat::Text),
             api: self.api_hosts.clone(),
+            tls: self.tls.files(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use rib::PathsSent;
 
 use super::{
-    model::{Config, Fib, Log, Pool, StaticRoute, StaticTarget},
+    model::{Api, ApiTls, Config, Fib, Log, Pool, StaticRoute, StaticTarget},
     name::PeerName,
     neighbor::{DynamicNeighbor, FamilyConfig, Neighbor},
     policy::PeerPolicy,
@@ -49,6 +49,8 @@ pub enum ConfigChange {
     DynamicChanged(Vec<DynamicNeighbor>),
     /// What is logged, as it is now.
     LogChanged(Log),
+    /// The files of the API's TLS, as they are now.
+    ApiFilesChanged(ApiTls),
     /// A key that takes effect with the next start.
     NeedsRestart(&'static str),
 }
@@ -99,6 +101,10 @@ impl fmt::Display for ConfigChange {
                 write!(f, "dynamic neighbours changed (now {})", ranges.len())
             }
             Self::LogChanged(log) => write!(f, "log changed (now {})", log.level.as_str()),
+            Self::ApiFilesChanged(files) => {
+                let file = files.certificate.display();
+                write!(f, "files of the API's TLS changed (now {file})")
+            }
             Self::NeedsRestart(key) => {
                 write!(f, "{key} changed: takes effect when bgpd is restarted")
             }
@@ -128,6 +134,11 @@ pub fn diff(old: &Config, new: &Config) -> Vec<ConfigChange> {
         .collect();
     if old.log != new.log {
         changes.push(ConfigChange::LogChanged(new.log));
+    }
+    if let (Some(old), Some(new)) = (&old.api.tls, &new.api.tls)
+        && old != new
+    {
+        changes.push(ConfigChange::ApiFilesChanged(new.clone()));
     }
     let selection = new.global.selection;
     if old.global.selection != selection {
@@ -313,7 +324,14 @@ pub(super) fn restarts(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         (was.bind_device == is.bind_device, "global.bind-to-device"),
         (was.shards == is.shards, "global.shards"),
-        (old.api == new.api, "api"),
+        (is_same_api(&old.api, &new.api), "api"),
         (old.fib.is_some() == new.fib.is_some(), "fib"),
     ])
+}
+
+/// It listens at the same places, with TLS or without; certificates may come from other files.
+fn is_same_api(old: &Api, new: &Api) -> bool {
+    let files = old.tls.as_ref().and(new.tls.clone());
+    let tls = files.or_else(|| old.tls.clone());
+    Api { tls, ..old.clone() } == *new
 }

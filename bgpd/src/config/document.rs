@@ -13,7 +13,7 @@ use toml::de::DeTable;
 use super::{
     defaults::Defaults,
     error::{ConfigError, ConfigErrors, Warning},
-    model::{Config, LogFormat, LogLevel},
+    model::{ApiTls, Config, LogFormat, LogLevel},
     read,
     tree::Notes,
     value::{self, Table},
@@ -76,6 +76,35 @@ pub struct Source {
     pub log_format: Option<LogFormat>,
     /// Where the API listens.
     pub api: Option<Vec<ApiHost>>,
+    /// The API does TLS.
+    pub tls: Option<TlsSource>,
+}
+
+/// Files of the API's TLS, where the configuration's do not count.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TlsSource {
+    /// Our certificate.
+    pub certificate: Option<PathBuf>,
+    /// The key that belongs to it.
+    pub key: Option<PathBuf>,
+    /// Where certificates of clients have to come from.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl TlsSource {
+    /// Together with the configuration's; `None` if something is missing.
+    fn over(&self, file: Option<&ApiTls>) -> Option<ApiTls> {
+        let certificate = self.certificate.as_ref();
+        let key = self.key.as_ref();
+        let client_ca = self.client_ca.as_ref();
+        Some(ApiTls {
+            certificate: certificate.or(file.map(|file| &file.certificate))?.clone(),
+            key: key.or(file.map(|file| &file.key))?.clone(),
+            client_ca: client_ca
+                .or(file.and_then(|file| file.client_ca.as_ref()))
+                .cloned(),
+        })
+    }
 }
 
 impl Source {
@@ -113,6 +142,9 @@ impl Source {
                 ApiHost::Unix(path) => Some(path.clone()),
                 ApiHost::Tcp(_) => None,
             });
+        }
+        if let Some(said) = &self.tls {
+            config.api.tls = said.over(config.api.tls.as_ref());
         }
         config
     }

@@ -116,6 +116,8 @@ struct Supervisor {
     deferral: Option<Instant>,
     stop: CancellationToken,
     servers: Vec<JoinHandle<()>>,
+    /// How the API does TLS.
+    tls: Option<api::ServerTls>,
     requests: mpsc::Receiver<Request>,
     notices: mpsc::Receiver<Notice>,
     strangers: mpsc::Receiver<Stranger>,
@@ -191,6 +193,7 @@ impl Supervisor {
             deferral: None,
             stop,
             servers: Vec::new(),
+            tls: None,
             requests,
             notices,
             strangers,
@@ -250,6 +253,7 @@ impl Supervisor {
 
     async fn serve_api(&mut self, config: &Config) -> anyhow::Result<()> {
         let listeners = api::Listeners::open(&config.api).await?;
+        self.tls = listeners.tls();
         let server = api::serve_on(self.door.clone(), listeners, self.stop.clone());
         self.servers.push(tokio::spawn(async move {
             if let Err(error) = server.await {

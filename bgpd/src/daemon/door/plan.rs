@@ -253,7 +253,8 @@ impl<'a> PlanDraft<'a> {
             }
             ConfigChange::PoolsChanged(_)
             | ConfigChange::FibChanged(_)
-            | ConfigChange::LogChanged(_) => {}
+            | ConfigChange::LogChanged(_)
+            | ConfigChange::ApiFilesChanged(_) => {}
         }
         self.say(text, effect, peer, &keys);
     }

@@ -50,11 +50,13 @@ impl Supervisor {
         }
         let kept = layers.count();
         self.layers = layers;
+        let certificates = self.renew_certificates(&new);
         let mut said = if !is_given && new.global.is_given() {
             self.begin(new).await.map_err(|error| error.to_string())?
         } else {
             self.put_in_force(new).await
         };
+        said.extend(certificates);
         if before > 0 {
             said.push(format!(
                 "of {before} changes over the API, {kept} stay; the file has changed the others"
@@ -80,6 +82,21 @@ impl Supervisor {
             }
         }
         said
+    }
+
+    /// Reads the API's certificates again, in the same files or in others; says so if there is anything new.
+    fn renew_certificates(&self, new: &Config) -> Option<String> {
+        let (tls, files) = (self.tls.as_ref()?, new.api.tls.as_ref()?);
+        match tls.renew(files) {
+            Ok(true) => Some("certificates of the API read again".to_owned()),
+            Ok(false) => None,
+            Err(error) => {
+                error!(%error, "certificates of the API not read again: those before stay");
+                Some(format!(
+                    "certificates of the API: FAILED: {error}; those before stay"
+                ))
+            }
+        }
     }
 
     /// What it has for interfaces and addresses now.
@@ -171,6 +188,8 @@ impl Supervisor {
                 }
                 log::change(log);
             }
+            // They have been read before.
+            ConfigChange::ApiFilesChanged(_) => {}
             ConfigChange::NeedsRestart(_) => {
                 warn!(%change, "takes effect when bgpd is restarted");
             }
