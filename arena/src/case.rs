@@ -157,6 +157,16 @@ const REFLECT: Case = Case {
     ..SPREAD
 };
 
+/// A table that is listed over GoBGP's API; `Figure::Cpu` and what follows it are of the listing.
+const API_LIST: Case = Case {
+    size: size(1_000_000, 1, 1),
+    quick: size(3000, 1, 1),
+    limit: Duration::from_secs(240),
+    seconds: 10,
+    without: &[Kind::Bird, Kind::Frr, Kind::OpenBgpd],
+    ..SPREAD
+};
+
 /// All of them, in order of worth.
 pub const CASES: &[Case] = &[
     Case {
@@ -333,6 +343,27 @@ pub const CASES: &[Case] = &[
         ..REFLECT
     },
     Case {
+        name: "api-list-3",
+        what: "a neighbour has sent a million prefixes, another has them; a client of ours lists them over GoBGP's API, version 3",
+        drive: drive::api_list::version_3,
+        ..API_LIST
+    },
+    Case {
+        name: "api-list-4",
+        what: "the same over version 4, which gobgpd 3.10 does not have",
+        without: RIVALS,
+        drive: drive::api_list::version_4,
+        ..API_LIST
+    },
+    Case {
+        name: "plan",
+        what: "a neighbour has sent a million prefixes, another has them; `bgpctl plan` is asked about a file with another import policy, which \
+               changes every route",
+        without: RIVALS,
+        drive: drive::plan::run,
+        ..API_LIST
+    },
+    Case {
         name: "storm",
         what: "half of 1000 converged clients drop, and come back together when all others know",
         size: size(10_000, 0, 1000),
@@ -385,6 +416,7 @@ mod tests {
         assert_eq!(names("full"), ["full"]);
         assert_eq!(names("fan-out"), ["fan-out"]);
         assert_eq!(names("reflect").len(), 4);
+        assert_eq!(names("api-list").len(), 2);
         assert_eq!(names("reflect-500"), ["reflect-500"]);
         assert!(names("fan").is_empty());
     }

@@ -170,7 +170,11 @@ impl Contestant {
                 .arg(&file)
                 .arg("-s")
                 .arg(&socket),
-            Kind::GoBgp => command.arg("--pprof-disable").arg("-f").arg(&file),
+            Kind::GoBgp => {
+                let api = format!("unix://{}", socket.display());
+                command.args(["--pprof-disable", "--api-hosts", &api, "-f"]);
+                command.arg(&file)
+            }
             Kind::OpenBgpd => {
                 lab::run(&format!("chmod 600 {}", file.display()))?;
                 // Where its processes lock themselves in; Debian's service file makes it.
@@ -209,7 +213,8 @@ impl Contestant {
             }
             Kind::GoBgp => {
                 command = netns.command(beside("gobgp"));
-                command.args(["global", "rib"]);
+                let target = format!("unix://{}", socket.display());
+                command.args(["--target", &target, "global", "rib"]);
             }
             Kind::OpenBgpd => {
                 command = netns.command(beside("bgpctl"));
@@ -218,6 +223,17 @@ impl Contestant {
             Kind::Netlink => command = netns.command("true"),
         }
         command
+    }
+
+    /// What lists all its routes over a version of GoBGP's API, which is ours and the same for all.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn listing_by_api(netns: &Netns, version: &str) -> Result<Command> {
+        let mut command = netns.command(lab::binary("api-list")?);
+        let target = format!("unix://{}", netns.file("control").display());
+        command.args([version, &target]);
+        Ok(command)
     }
 
     /// Without zebra FRR believes no next hop but those on the link, and there is no way into the kernel.

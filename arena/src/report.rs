@@ -28,12 +28,18 @@ pub enum Figure {
     Dead,
     /// Until all routes were listed.
     Listing,
+    /// Until it was known what would change.
+    Plan,
     /// As the median, meanwhile.
     MedianListing,
     /// As the slow ones, meanwhile.
     SlowListing,
     /// The most memory that the daemon had meanwhile, beyond that before.
     Grown,
+    /// Processor time of who asked for it.
+    ClientCpu,
+    /// The most memory that it had.
+    ClientPeak,
     /// Processor time of the daemon until it rests.
     Cpu,
     /// Its memory in the end.
@@ -62,9 +68,12 @@ impl Figure {
             Self::Slow => "p99, ms",
             Self::Dead => "dead, ms",
             Self::Listing => "listing, s",
+            Self::Plan => "plan, s",
             Self::MedianListing => "p50 listing, ms",
             Self::SlowListing => "p99 listing, ms",
-            Self::Grown => "listing adds, MiB",
+            Self::Grown => "adds, MiB",
+            Self::ClientCpu => "client's CPU, s",
+            Self::ClientPeak => "client's peak, MiB",
             Self::Cpu => "CPU, s",
             Self::Resident => "memory, MiB",
             Self::Peak => "peak, MiB",
@@ -75,7 +84,7 @@ impl Figure {
         }
     }
 
-    /// It is the daemon's, and less is better.
+    /// It is due to the daemon, and less is better.
     pub(crate) fn is_compared(self) -> bool {
         !matches!(self, Self::Messages | Self::Octets | Self::Own)
     }

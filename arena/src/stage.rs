@@ -53,6 +53,8 @@ pub struct Stage {
     routing: Option<Routing>,
     /// What lists all routes.
     listing: Command,
+    /// Where the daemon is.
+    host: Netns,
     limit: Duration,
     end: Instant,
     mark: (Duration, Duration),
@@ -109,6 +111,7 @@ pub fn run(case: &Case, size: Size, limit: Duration, contestant: &Contestant) ->
             pids,
             routing,
             listing,
+            host,
             limit,
             end: Instant::now() + limit,
             mark: Default::default(),
@@ -317,6 +320,27 @@ impl Stage {
     /// All routes are listed from now on.
     pub(crate) fn list(&mut self) -> Result<Listing> {
         Listing::start(&mut self.listing)
+    }
+
+    /// The same, over a version of GoBGP's API.
+    pub(crate) fn list_by_api(&mut self, version: &str) -> Result<Listing> {
+        Listing::start(&mut Contestant::listing_by_api(&self.host, version)?)
+    }
+
+    /// Our daemon is asked what would change if every neighbour had this policy on what it sends.
+    pub(crate) fn plan(&mut self, policy: &str) -> Result<Listing> {
+        let socket = self.host.file("control");
+        let text = Kind::Bgpd.config(&self.setup, &socket) + policy;
+        let (old, new) = (
+            "apply-policy = {",
+            "apply-policy = { import-policy-list = [\"all\"],",
+        );
+        let file = self.host.write("new.conf", &text.replacen(old, new, 1))?;
+        let mut command = self.host.command(lab::binary("bgpctl")?);
+        let target = format!("unix:{}", socket.display());
+        command.args(["--target", &target, "plan", "--time-limit", "25"]);
+        // Who plans says by the exit status that something would change.
+        Listing::start_for(command.arg(file), 2)
     }
 
     /// How many prefixes the kernel has routes for, where the daemon is.

@@ -38,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("sim", &["bgp-proto", "bgp-fsm", "rib", "bgpd"]),
     ("lab", &[]),
-    ("arena", &["bgp-proto", "lab"]),
+    ("arena", &["bgp-proto", "lab", "bgpd-api"]),
     ("benches", &["bgp-proto", "rib", "fib-netlink"]),
 ];
 
