@@ -33,7 +33,7 @@ pub use self::{
     watchers::Watchers,
 };
 use crate::{
-    config::{Config, Edit, Neighbor, PeerName, Policies, Settings},
+    config::{Book, Config, Edit, Neighbor, PeerName, Policies, Settings},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder,
         PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status, WatchEvent,
@@ -147,6 +147,12 @@ pub trait Control: Clone + Send + Sync + 'static {
 
     /// Peer groups as they are said, sorted by name.
     fn peer_groups(&self) -> impl Future<Output = Result<Vec<Settings>, ControlError>> + Send;
+
+    /// Sets, policies and what is assigned where as they are said, and what is said of one neighbour.
+    fn book(
+        &self,
+        neighbor: Option<PeerName>,
+    ) -> impl Future<Output = Result<Book, ControlError>> + Send;
 
     /// The running configuration, without the keys of groups.
     fn config(&self) -> Arc<Config>;

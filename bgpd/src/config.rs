@@ -31,7 +31,7 @@ pub use diff::{ConfigChange, diff, needs_new_session, needs_routes_again, neighb
 pub use document::{ApiHost, BadApiHost, Document, Format, Source, TlsSource, UnknownFormat};
 pub use error::{ConfigError, ConfigErrors, Warning};
 pub use host::Host;
-pub use layers::{Edit, Kind, Layers, Plan, Refusal, Undo};
+pub use layers::{Book, Edit, Fault, Kind, Layers, Plan, PolicyEdit, Refusal, Undo};
 pub use model::{
     Api, ApiTls, Config, Encapsulation, EncapsulationMode, Fib, Global, Log, LogFormat, LogLevel,
     Mesh, MeshMode, MeshNode, OnStop, Pool, RouterIdSource, Sources, StaticRoute, StaticTarget,

@@ -13,6 +13,7 @@ mod communities;
 mod origination;
 mod paths;
 mod peers;
+mod policy;
 mod service;
 mod stream;
 mod watch;

@@ -2,9 +2,10 @@
 //! The configuration in force: what the file said when it was read, and what was changed over the API since.
 //!
 //! A change over the API is in the words of the file and is read by the same code, so that it can be wrong in the same ways. Of
-//! neighbours, groups and ranges it is known which were changed, and only those: a file that is read again counts for all that
-//! it has changed itself, and else what was changed over the API stays.
+//! neighbours, groups, ranges, sets and policies it is known which were changed, and only those: a file that is read again counts
+//! for all that it has changed itself, and else what was changed over the API stays.
 
+mod book;
 mod edit;
 mod single;
 mod tables;
@@ -14,7 +15,7 @@ use std::{collections::BTreeMap, path::Path};
 use self::{
     edit::cannot_change,
     single::{Base, is_in_use},
-    tables::{items, listed, put},
+    tables::{LOOSE, listed, overlay, push},
 };
 use super::{
     diff,
@@ -24,10 +25,13 @@ use super::{
     model::Config,
     name::PeerName,
     settings::{FAMILIES, Setting, Settings, table_value},
-    value::{Key, Table, Value},
+    value::Table,
 };
 
-pub use self::edit::{Edit, Kind, Plan, Refusal};
+pub use self::{
+    book::{Book, PolicyEdit},
+    edit::{Edit, Fault, Kind, Plan, Refusal},
+};
 
 /// What a change says of an entry: how it is, or that there is none.
 type Said = Option<Settings>;
@@ -38,8 +42,8 @@ pub struct Undo(Before);
 
 #[derive(Debug)]
 enum Before {
-    /// Nothing had been said of it, or what.
-    Entry(Kind, String, Option<Said>),
+    /// Of each, that nothing had been said of it, or what.
+    Entries(Vec<(Kind, String, Option<Said>)>),
     All(Box<Layers>),
 }
 
@@ -55,7 +59,7 @@ pub struct Layers {
     /// The file's `[global]`, neighbours, groups and ranges do not count any more.
     has_ended: bool,
     /// `None`: removed.
-    edits: BTreeMap<Kind, BTreeMap<String, Option<Settings>>>,
+    edits: BTreeMap<Kind, BTreeMap<String, Said>>,
     base: Option<Base>,
 }
 
@@ -113,7 +117,7 @@ impl Layers {
         Ok((new, both))
     }
 
-    /// How many neighbours, groups and ranges are not as the file says.
+    /// How many neighbours, groups, sets and the like are not as the file says.
     pub fn count(&self) -> usize {
         self.edits.values().map(BTreeMap::len).sum()
     }
@@ -123,19 +127,9 @@ impl Layers {
     /// # Errors
     /// Everything that is wrong.
     pub fn config(&self) -> Result<Config, ConfigErrors> {
-        let mut root = self.root();
-        for kind in Kind::ALL {
-            let Some(edits) = self.edits.get(&kind).filter(|edits| !edits.is_empty()) else {
-                continue;
-            };
-            let mut items: Vec<Value> = items(&root, kind)
-                .filter(|(name, _)| !edits.contains_key(name))
-                .map(|(_, item)| item.clone())
-                .collect();
-            items.extend(edits.values().flatten().map(table_value));
-            put(&mut root, kind, items.into_iter());
-        }
-        let config = self.document(root).config()?;
+        let mut config = self.document(self.whole()).config()?;
+        let policies = &mut config.policies.definitions;
+        policies.retain(|policy| policy.name != LOOSE);
         Ok(self.source.overrule(config))
     }
 
@@ -152,6 +146,7 @@ impl Layers {
             }
             (Edit::End, true) => return Ok(Plan::End(Box::new(self.try_out(edit, host)?))),
             (_, false) => return Err(Refusal::NotNow("bgp server hasn't started yet")),
+            (Edit::Entries(_), true) => return self.plan_whole(edit, running, host),
             _ => {}
         }
         let (kind, name) = edit.names()?;
@@ -180,6 +175,10 @@ impl Layers {
         if let Some(plan) = single {
             return Ok(plan);
         }
+        self.plan_whole(edit, running, host)
+    }
+
+    fn plan_whole(&mut self, edit: &Edit, running: &Config, host: &Host) -> Result<Plan, Refusal> {
         let mut config = self.try_out(edit, host)?;
         config.warnings.clone_from(&running.warnings);
         if let Some(key) = diff::restarts(running, &config).first() {
@@ -201,8 +200,10 @@ impl Layers {
     /// # Errors
     /// There is nothing to refer to.
     pub fn settled(&mut self, edit: Edit) -> Result<Edit, Refusal> {
-        let Edit::Amend(kind, said) = edit else {
-            return Ok(edit);
+        let (kind, said) = match edit {
+            Edit::Amend(kind, said) => (kind, said),
+            Edit::Policies(edit) => return Ok(Edit::Entries(self.turned(&edit)?)),
+            _ => return Ok(edit),
         };
         let name = kind.name(&said).unwrap_or_default();
         let edited = self.edits.get(&kind).and_then(|edits| edits.get(&name));
@@ -227,12 +228,31 @@ impl Layers {
             Edit::Add(_, said) | Edit::Replace(_, said) | Edit::Amend(_, said) => {
                 Some(said.clone())
             }
-            Edit::Remove(..) => None,
+            Edit::Remove(..) | Edit::Policies(_) => None,
+            Edit::Entries(entries) => return self.keep_entries(entries.clone()),
             Edit::Begin(_) | Edit::End => return self.keep_all(edit),
         };
-        let (kind, name) = edit.names().unwrap_or((Kind::Neighbor, String::new()));
-        let edits = self.edits.entry(kind).or_default();
-        Undo(Before::Entry(kind, name.clone(), edits.insert(name, said)))
+        let named = edit.names().ok();
+        let entry = named.map(|(kind, name)| (kind, name, said));
+        self.keep_entries(entry.into_iter().collect())
+    }
+
+    fn keep_entries(&mut self, entries: Vec<(Kind, String, Said)>) -> Undo {
+        let mut before = Vec::with_capacity(entries.len());
+        for (kind, name, said) in entries {
+            self.forget_base(kind);
+            let edits = self.edits.entry(kind).or_default();
+            let was = edits.insert(name.clone(), said);
+            before.push((kind, name, was));
+        }
+        Undo(Before::Entries(before))
+    }
+
+    /// What single neighbours depend on is not as it was.
+    fn forget_base(&mut self, kind: Kind) {
+        if kind.is_of_policies() {
+            self.base = None;
+        }
     }
 
     fn keep_all(&mut self, edit: &Edit) -> Undo {
@@ -250,15 +270,18 @@ impl Layers {
 
     /// Forgets an edit that could not be made.
     pub fn put_back(&mut self, undo: Undo) {
-        let (kind, name, before) = match undo.0 {
-            Before::Entry(kind, name, before) => (kind, name, before),
+        let entries = match undo.0 {
+            Before::Entries(entries) => entries,
             Before::All(before) => return *self = *before,
         };
-        let edits = self.edits.entry(kind).or_default();
-        match before {
-            Some(before) => edits.insert(name, before),
-            None => edits.remove(&name),
-        };
+        for (kind, name, before) in entries {
+            self.forget_base(kind);
+            let edits = self.edits.entry(kind).or_default();
+            match before {
+                Some(before) => edits.insert(name, before),
+                None => edits.remove(&name),
+            };
+        }
     }
 
     fn has(&mut self, kind: Kind, name: &str, running: &Config) -> bool {
@@ -274,6 +297,8 @@ impl Layers {
                 let mut ranges = running.dynamic_neighbors.iter();
                 ranges.any(|range| range.prefix.to_string() == name)
             }
+            // They are edited as entries.
+            Kind::Set(_) | Kind::Policy | Kind::Statement | Kind::Assignment => false,
         }
     }
 
@@ -285,7 +310,7 @@ impl Layers {
             for name in ["global", "mesh"] {
                 root.remove(name);
             }
-            for kind in Kind::ALL {
+            for kind in Kind::OF_SPEAKER {
                 root.remove(kind.list());
             }
             if self.global.is_none() {
@@ -295,11 +320,16 @@ impl Layers {
         }
         if let Some(global) = &self.global {
             root.remove("global");
-            let key = Key {
-                name: "global".to_owned(),
-                span: 0..0,
-            };
-            root.push(key, table_value(global));
+            push(&mut root, "global", table_value(global));
+        }
+        root
+    }
+
+    /// File and changes together.
+    fn whole(&self) -> Table {
+        let mut root = self.root();
+        for (kind, edits) in &self.edits {
+            overlay(&mut root, *kind, edits);
         }
         root
     }

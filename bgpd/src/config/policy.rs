@@ -59,6 +59,54 @@ impl SetKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
+    /// The list of a file that it is in.
+    pub(crate) fn list(self) -> &'static str {
+        match self {
+            Self::Prefix => "defined-sets.prefix-sets",
+            Self::Neighbor => "defined-sets.neighbor-sets",
+            Self::AsPath => "defined-sets.bgp-defined-sets.as-path-sets",
+            Self::Community => "defined-sets.bgp-defined-sets.community-sets",
+            Self::ExtendedCommunity => "defined-sets.bgp-defined-sets.ext-community-sets",
+            Self::LargeCommunity => "defined-sets.bgp-defined-sets.large-community-sets",
+        }
+    }
+
+    /// The key of its name.
+    pub(crate) fn name_key(self) -> &'static str {
+        match self {
+            Self::Prefix => "prefix-set-name",
+            Self::Neighbor => "neighbor-set-name",
+            Self::AsPath => "as-path-set-name",
+            Self::Community => "community-set-name",
+            Self::ExtendedCommunity => "ext-community-set-name",
+            Self::LargeCommunity => "large-community-set-name",
+        }
+    }
+
+    /// The key of its members.
+    pub(crate) fn members_key(self) -> &'static str {
+        match self {
+            Self::Prefix => "prefix-list",
+            Self::Neighbor => "neighbor-info-list",
+            Self::AsPath => "as-path-list",
+            Self::Community => "community-list",
+            Self::ExtendedCommunity => "ext-community-list",
+            Self::LargeCommunity => "large-community-list",
+        }
+    }
+
+    /// What it is called in messages.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Prefix => "prefix set",
+            Self::Neighbor => "neighbor set",
+            Self::AsPath => "as-path set",
+            Self::Community => "community set",
+            Self::ExtendedCommunity => "ext-community set",
+            Self::LargeCommunity => "large-community set",
+        }
+    }
+
     /// As GoBGP's command line has it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -102,6 +102,28 @@ impl Settings {
         self.0.remove(key);
     }
 
+    /// Takes back, and gives, what is said for keys that begin so; they lose that beginning.
+    #[must_use]
+    pub fn split_off(&mut self, beginning: &str) -> Self {
+        let mut rest = Self::default();
+        self.0
+            .retain(|key, setting| match key.strip_prefix(beginning) {
+                Some(end) => {
+                    rest.0.insert(end.to_owned(), setting.clone());
+                    false
+                }
+                None => true,
+            });
+        rest
+    }
+
+    /// Says what others say, with this before their keys.
+    pub fn say_all(&mut self, beginning: &str, others: &Self) {
+        for (key, setting) in &others.0 {
+            self.0.insert(format!("{beginning}{key}"), setting.clone());
+        }
+    }
+
     /// What is said for a key.
     pub fn get(&self, key: &str) -> Option<&Setting> {
         self.0.get(key)

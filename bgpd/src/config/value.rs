@@ -175,9 +175,24 @@ impl Table {
         is_new
     }
 
-    /// Takes a value out.
+    /// Takes a value out; dots in the name lead into tables.
     pub(super) fn remove(&mut self, name: &str) {
         self.entries.retain(|(key, _)| key.name != name);
+        if let Some((outer, inner)) = name.split_once('.') {
+            for (key, value) in &mut self.entries {
+                if let (true, Data::Table(table)) = (key.name == outer, &mut value.data) {
+                    table.remove(inner);
+                }
+            }
+        }
+    }
+
+    /// A value inside of tables, by a name with dots.
+    pub(super) fn find(&self, path: &str) -> Option<&Value> {
+        match (self.get(path), path.split_once('.')) {
+            (None, Some((outer, inner))) => self.get(outer)?.data.as_table()?.find(inner),
+            (found, _) => found,
+        }
     }
 
     /// Adds what has no name of its own here yet.

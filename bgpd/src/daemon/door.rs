@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     api::Control,
-    config::{Config, Edit, Neighbor, PeerName, Policies, Settings},
+    config::{Book, Config, Edit, Neighbor, PeerName, Policies, Settings},
     control::{
         BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
         PeerOrder, PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status,
@@ -96,6 +96,8 @@ pub(super) enum Request {
     ),
     /// The peer groups.
     Groups(oneshot::Sender<Vec<Settings>>),
+    /// Everything about policies, and a neighbour.
+    Book(Option<String>, oneshot::Sender<Book>),
 }
 
 /// The door. Cheap to clone.
@@ -428,6 +430,11 @@ impl Control for Door {
 
     async fn peer_groups(&self) -> Result<Vec<Settings>, ControlError> {
         self.request(Request::Groups).await
+    }
+
+    async fn book(&self, neighbor: Option<PeerName>) -> Result<Book, ControlError> {
+        let neighbor = neighbor.map(|name| name.to_string());
+        self.request(|answer| Request::Book(neighbor, answer)).await
     }
 
     fn config(&self) -> Arc<Config> {

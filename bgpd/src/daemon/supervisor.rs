@@ -46,6 +46,8 @@ use crate::{
 mod edits;
 #[cfg(test)]
 mod gobgp_api;
+#[cfg(test)]
+mod gobgp_policies;
 mod panics;
 mod reload;
 mod sights;
@@ -531,6 +533,10 @@ impl Supervisor {
             Request::Groups(answer) => {
                 // And here.
                 let _ = answer.send(self.layers.groups());
+            }
+            Request::Book(neighbor, answer) => {
+                // And here.
+                let _ = answer.send(self.layers.book(neighbor.as_deref()));
             }
         }
     }

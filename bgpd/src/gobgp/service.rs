@@ -127,6 +127,16 @@ services! {
         shutdown_peer: v4::ShutdownPeerRequest, v4::ShutdownPeerRequest => v4::ShutdownPeerResponse;
         enable_peer: v4::EnablePeerRequest, v4::EnablePeerRequest => v4::EnablePeerResponse;
         disable_peer: v4::DisablePeerRequest, v4::DisablePeerRequest => v4::DisablePeerResponse;
+        add_policy: v3::AddPolicyRequest, v4::AddPolicyRequest => v4::AddPolicyResponse;
+        delete_policy: v3::DeletePolicyRequest, v4::DeletePolicyRequest => v4::DeletePolicyResponse;
+        set_policies: v3::SetPoliciesRequest, v4::SetPoliciesRequest => v4::SetPoliciesResponse;
+        add_defined_set: v3::AddDefinedSetRequest, v4::AddDefinedSetRequest => v4::AddDefinedSetResponse;
+        delete_defined_set: v3::DeleteDefinedSetRequest, v4::DeleteDefinedSetRequest => v4::DeleteDefinedSetResponse;
+        add_statement: v3::AddStatementRequest, v4::AddStatementRequest => v4::AddStatementResponse;
+        delete_statement: v3::DeleteStatementRequest, v4::DeleteStatementRequest => v4::DeleteStatementResponse;
+        add_policy_assignment: v3::AddPolicyAssignmentRequest, v4::AddPolicyAssignmentRequest => v4::AddPolicyAssignmentResponse;
+        delete_policy_assignment: v3::DeletePolicyAssignmentRequest, v4::DeletePolicyAssignmentRequest => v4::DeletePolicyAssignmentResponse;
+        set_policy_assignment: v3::SetPolicyAssignmentRequest, v4::SetPolicyAssignmentRequest => v4::SetPolicyAssignmentResponse;
         delete_path: v3::DeletePathRequest, v4::DeletePathRequest => v4::DeletePathResponse;
     }
     questions {
@@ -141,21 +151,15 @@ services! {
         list_dynamic_neighbor as ListDynamicNeighborStream: v4::ListDynamicNeighborRequest, v4::ListDynamicNeighborRequest => v4::ListDynamicNeighborResponse, v4::ListDynamicNeighborResponse;
         list_peer as ListPeerStream: v4::ListPeerRequest, v4::ListPeerRequest => v3::ListPeerResponse, v4::ListPeerResponse;
         list_path as ListPathStream: v3::ListPathRequest, v4::ListPathRequest => v3::ListPathResponse, v4::ListPathResponse;
+        list_policy as ListPolicyStream: v4::ListPolicyRequest, v4::ListPolicyRequest => v3::ListPolicyResponse, v4::ListPolicyResponse;
+        list_defined_set as ListDefinedSetStream: v3::ListDefinedSetRequest, v4::ListDefinedSetRequest => v3::ListDefinedSetResponse, v4::ListDefinedSetResponse;
+        list_statement as ListStatementStream: v4::ListStatementRequest, v4::ListStatementRequest => v3::ListStatementResponse, v4::ListStatementResponse;
+        list_policy_assignment as ListPolicyAssignmentStream: v4::ListPolicyAssignmentRequest, v4::ListPolicyAssignmentRequest => v3::ListPolicyAssignmentResponse, v4::ListPolicyAssignmentResponse;
         watch_event as WatchEventStream: v3::WatchEventRequest, v4::WatchEventRequest => v3::WatchEventResponse, v4::WatchEventResponse;
     }
     refused orders {
         add_vrf: v3::AddVrfRequest, v4::AddVrfRequest => v4::AddVrfResponse, "bgpd has no VRFs";
         delete_vrf: v4::DeleteVrfRequest, v4::DeleteVrfRequest => v4::DeleteVrfResponse, "bgpd has no VRFs";
-        add_policy: v3::AddPolicyRequest, v4::AddPolicyRequest => v4::AddPolicyResponse, "policies are made in the configuration";
-        delete_policy: v3::DeletePolicyRequest, v4::DeletePolicyRequest => v4::DeletePolicyResponse, "policies are removed in the configuration";
-        set_policies: v3::SetPoliciesRequest, v4::SetPoliciesRequest => v4::SetPoliciesResponse, "policies are made in the configuration";
-        add_defined_set: v3::AddDefinedSetRequest, v4::AddDefinedSetRequest => v4::AddDefinedSetResponse, "sets are made in the configuration";
-        delete_defined_set: v3::DeleteDefinedSetRequest, v4::DeleteDefinedSetRequest => v4::DeleteDefinedSetResponse, "sets are removed in the configuration";
-        add_statement: v3::AddStatementRequest, v4::AddStatementRequest => v4::AddStatementResponse, "statements are made in the configuration";
-        delete_statement: v3::DeleteStatementRequest, v4::DeleteStatementRequest => v4::DeleteStatementResponse, "statements are removed in the configuration";
-        add_policy_assignment: v3::AddPolicyAssignmentRequest, v4::AddPolicyAssignmentRequest => v4::AddPolicyAssignmentResponse, "policies are assigned in the configuration";
-        delete_policy_assignment: v3::DeletePolicyAssignmentRequest, v4::DeletePolicyAssignmentRequest => v4::DeletePolicyAssignmentResponse, "policies are assigned in the configuration";
-        set_policy_assignment: v3::SetPolicyAssignmentRequest, v4::SetPolicyAssignmentRequest => v4::SetPolicyAssignmentResponse, "policies are assigned in the configuration";
         add_rpki: v4::AddRpkiRequest, v4::AddRpkiRequest => v4::AddRpkiResponse, "bgpd does not validate origins (RPKI)";
         delete_rpki: v4::DeleteRpkiRequest, v4::DeleteRpkiRequest => v4::DeleteRpkiResponse, "bgpd does not validate origins (RPKI)";
         enable_rpki: v4::EnableRpkiRequest, v4::EnableRpkiRequest => v4::EnableRpkiResponse, "bgpd does not validate origins (RPKI)";
@@ -172,10 +176,6 @@ services! {
     }
     refused lists {
         list_vrf as ListVrfStream: v4::ListVrfRequest, v4::ListVrfRequest => v3::ListVrfResponse, v4::ListVrfResponse, "bgpd has no VRFs";
-        list_policy as ListPolicyStream: v4::ListPolicyRequest, v4::ListPolicyRequest => v3::ListPolicyResponse, v4::ListPolicyResponse, "policies are listed by bgpd's own API";
-        list_defined_set as ListDefinedSetStream: v3::ListDefinedSetRequest, v4::ListDefinedSetRequest => v3::ListDefinedSetResponse, v4::ListDefinedSetResponse, "sets are listed by bgpd's own API";
-        list_statement as ListStatementStream: v4::ListStatementRequest, v4::ListStatementRequest => v3::ListStatementResponse, v4::ListStatementResponse, "statements are listed by bgpd's own API";
-        list_policy_assignment as ListPolicyAssignmentStream: v4::ListPolicyAssignmentRequest, v4::ListPolicyAssignmentRequest => v3::ListPolicyAssignmentResponse, v4::ListPolicyAssignmentResponse, "policies are listed by bgpd's own API";
         list_rpki as ListRpkiStream: v4::ListRpkiRequest, v4::ListRpkiRequest => v4::ListRpkiResponse, v4::ListRpkiResponse, "bgpd does not validate origins (RPKI)";
         list_rpki_table as ListRpkiTableStream: v4::ListRpkiTableRequest, v4::ListRpkiTableRequest => v4::ListRpkiTableResponse, v4::ListRpkiTableResponse, "bgpd does not validate origins (RPKI)";
         list_bmp as ListBmpStream: v4::ListBmpRequest, v4::ListBmpRequest => v4::ListBmpResponse, v4::ListBmpResponse, "bgpd has no BMP";

@@ -90,11 +90,20 @@ impl From<v4::Conditions> for v3::Conditions {
             },
             route_type: new.route_type,
             large_community_set: new.large_community_set.map(Into::into),
-            next_hop_in_list: new.next_hop_in_list,
+            next_hop_in_list: new.next_hop_in_list.into_iter().map(as_prefix).collect(),
             afi_safi_in: new.afi_safi_in,
             community_count: new.community_count.map(Into::into),
             origin: new.origin,
         }
+    }
+}
+
+/// Version 3 lists an address as a prefix.
+fn as_prefix(hop: String) -> String {
+    match (hop.contains('/'), hop.contains(':')) {
+        (true, _) => hop,
+        (false, false) => hop + "/32",
+        (false, true) => hop + "/128",
     }
 }
 

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Changes over the API, one at a time: of what, and why they are not made.
 
-use super::super::{
-    error::ConfigErrors, model::Config, name::PeerName, neighbor::Neighbor, settings::Settings,
+use super::{
+    super::{
+        error::ConfigErrors, model::Config, name::PeerName, neighbor::Neighbor, policy::SetKind,
+        settings::Settings,
+    },
+    Said,
+    book::PolicyEdit,
 };
 
 /// What can be added, replaced and removed while the daemon runs.
@@ -14,17 +19,34 @@ pub enum Kind {
     Group,
     /// A prefix from which neighbours may connect.
     Range,
+    /// A set that policies ask.
+    Set(SetKind),
+    /// A policy, its statements included.
+    Policy,
+    /// A statement that is in no policy yet. No file has one.
+    Statement,
+    /// What `global.apply-policy` says; there is one.
+    Assignment,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 3] = [Self::Neighbor, Self::Group, Self::Range];
+    /// What is gone when the speaker ends.
+    pub(super) const OF_SPEAKER: [Self; 3] = [Self::Neighbor, Self::Group, Self::Range];
 
-    /// The list of a file that it is in.
+    /// Whether any neighbour may depend on it.
+    pub(super) fn is_of_policies(self) -> bool {
+        !Self::OF_SPEAKER.contains(&self)
+    }
+
+    /// The list of a file that it is in, or would be in.
     pub(super) fn list(self) -> &'static str {
         match self {
             Self::Neighbor => "neighbors",
             Self::Group => "peer-groups",
             Self::Range => "dynamic-neighbors",
+            Self::Set(kind) => kind.list(),
+            Self::Policy | Self::Statement => "policy-definitions",
+            Self::Assignment => "global.apply-policy",
         }
     }
 
@@ -34,13 +56,18 @@ impl Kind {
             Self::Neighbor => "neighbor-address",
             Self::Group => "peer-group-name",
             Self::Range => "prefix",
+            Self::Set(kind) => kind.name_key(),
+            Self::Policy | Self::Statement => "name",
+            Self::Assignment => return Some("global".to_owned()),
         };
         let text = settings.text(key).filter(|text| !text.is_empty());
         match self {
             Self::Neighbor => text
                 .or_else(|| settings.text("neighbor-interface"))
                 .map(canonical::<PeerName>),
-            Self::Group => text.map(str::to_owned),
+            Self::Group | Self::Set(_) | Self::Policy | Self::Statement | Self::Assignment => {
+                text.map(str::to_owned)
+            }
             Self::Range => text.map(canonical::<ipnetwork::IpNetwork>),
         }
     }
@@ -50,6 +77,10 @@ impl Kind {
             Self::Neighbor => "neighbour",
             Self::Group => "peer group",
             Self::Range => "range of dynamic neighbours",
+            Self::Set(kind) => kind.words(),
+            Self::Policy => "policy",
+            Self::Statement => "statement",
+            Self::Assignment => "assignment",
         }
     }
 }
@@ -70,6 +101,10 @@ pub enum Edit {
     Amend(Kind, Settings),
     /// It is there; its name.
     Remove(Kind, String),
+    /// What becomes of sets, policies and what is assigned where.
+    Policies(PolicyEdit),
+    /// Each of them is as is said, or gone.
+    Entries(Vec<(Kind, String, Said)>),
     /// Who we are, as in `[global]`: nobody has said so yet.
     Begin(Settings),
     /// We are nobody any more, and neighbours, groups and ranges are gone.
@@ -91,9 +126,25 @@ pub enum Refusal {
     /// Right in principle.
     #[error("{0}")]
     NotNow(&'static str),
+    /// In the words of whoever has made the edit.
+    #[error("{1}")]
+    Worded(Fault, String),
     /// It makes no sense; everything that is wrong.
     #[error("{0}")]
     Wrong(String),
+}
+
+/// What kind of wrong something is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// It is there already.
+    Exists,
+    /// Right in principle, not now.
+    NotNow,
+    /// It makes no sense.
+    Wrong,
 }
 
 /// What an edit comes to.
@@ -120,7 +171,9 @@ impl Edit {
                     None => Err(Refusal::Wrong(format!("the {} has no name", kind.words()))),
                 }
             }
-            Self::Begin(_) | Self::End => Err(Refusal::Wrong("it has no name".to_owned())),
+            Self::Policies(_) | Self::Entries(_) | Self::Begin(_) | Self::End => {
+                Err(Refusal::Wrong("it has no name".to_owned()))
+            }
         }
     }
 }

@@ -13,13 +13,13 @@ use super::{
         value::Table,
     },
     Kind, Layers, Plan, Refusal, cannot_change,
-    tables::{listed, put},
+    tables::{listed, overlay, put},
 };
 
 /// What a single neighbour depends on, kept between edits.
 #[derive(Clone, Debug)]
 pub(super) struct Base {
-    /// The file without lists.
+    /// Who we are and what policies there are.
     context: Table,
     pub(super) groups: BTreeMap<String, Settings>,
     /// Neighbours of the file, if some of the running ones may come from elsewhere.
@@ -57,9 +57,16 @@ impl Layers {
     pub(super) fn base(&mut self) -> &mut Base {
         if self.base.is_none() {
             let root = self.root();
+            let mut whole = root.clone();
+            for (kind, edits) in self.edits.iter().filter(|(kind, _)| kind.is_of_policies()) {
+                overlay(&mut whole, *kind, edits);
+            }
             let mut context = Table::default();
-            for (key, value) in root.iter() {
-                if ["global", "defined-sets", "policy-definitions"].contains(&key.name.as_str()) {
+            for (key, value) in whole.iter() {
+                let name = key.name.as_str();
+                if ["global", "policy-definitions"].contains(&name)
+                    || name.starts_with("defined-sets")
+                {
                     context.push(key.clone(), value.clone());
                 }
             }

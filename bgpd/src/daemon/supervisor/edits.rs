@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::Supervisor;
 use crate::{
     api::Control as _,
-    config::{self, Config, ConfigChange, Edit, Neighbor, PeerName, Plan, Refusal},
+    config::{self, Config, ConfigChange, Edit, Fault, Neighbor, PeerName, Plan, Refusal},
     control::{ControlError, RouteQuery, RouteSource},
     daemon::{door::Running, shard::Order},
 };
@@ -179,10 +179,12 @@ impl From<Refusal> for ControlError {
     fn from(refusal: Refusal) -> Self {
         let text = refusal.to_string();
         match refusal {
-            Refusal::Exists(..) => Self::Exists(text),
-            Refusal::Missing(..) => Self::NotFound(text),
-            Refusal::InUse(..) | Refusal::NotNow(_) => Self::NotPossible(text),
-            Refusal::Wrong(_) => Self::Invalid(text),
+            Refusal::Exists(..) | Refusal::Worded(Fault::Exists, _) => Self::Exists(text),
+            Refusal::Missing(..) | Refusal::Worded(Fault::Missing, _) => Self::NotFound(text),
+            Refusal::InUse(..) | Refusal::NotNow(_) | Refusal::Worded(Fault::NotNow, _) => {
+                Self::NotPossible(text)
+            }
+            Refusal::Wrong(_) | Refusal::Worded(Fault::Wrong, _) => Self::Invalid(text),
         }
     }
 }
@@ -195,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{Kind, Layers, Settings, Source},
+        config::{Book, Kind, Layers, PolicyEdit, SetKind, Settings, Source},
         control::PeerOrder,
         daemon::Options,
     };
@@ -437,6 +439,61 @@ mod tests {
             .unwrap_err();
         assert!(error.contains("there is no peer group \"edge\""), "{error}");
         assert_eq!(scene.names(), ["192.0.2.2", "192.0.2.9"]);
+        scene.supervisor.stop().await;
+    }
+
+    #[tokio::test]
+    async fn policies_of_the_api_stay_over_a_reload_and_are_for_new_neighbours_too() {
+        let set = "[[defined-sets.prefix-sets]]\nprefix-set-name = \"file\"\nprefix-list = [{ ip-prefix = \"10.0.0.0/8\" }]\n";
+        let text = format!("{FILE}{set}");
+        let mut scene = Scene::new("policies", &text).await;
+        let edit = PolicyEdit::new(None, |book| {
+            let set = book.sets.values().next().cloned().unwrap();
+            let set = set.with("prefix-set-name", "api");
+            book.sets.insert((SetKind::Prefix, "api".to_owned()), set);
+            let statement = Settings::default()
+                .with("name", "s")
+                .with("conditions.match-prefix-set.prefix-set", "api")
+                .with("actions.route-disposition", "accept-route");
+            let mut policy = Settings::default().with("name", "p");
+            Book::put_statements(&mut policy, vec![statement]);
+            book.policies.insert("p".to_owned(), policy);
+            let list = config::Setting::List(vec!["p".into()]);
+            book.global.say("import-policy-list", list);
+            Ok(())
+        });
+        let done = scene.edit(Edit::Policies(edit)).await.unwrap();
+        assert!(!done.is_empty());
+        assert_eq!(scene.neighbor("192.0.2.1").import.names(), ["p"]);
+        scene.edit(add("192.0.2.9")).await.unwrap();
+        assert_eq!(scene.neighbor("192.0.2.9").import.names(), ["p"]);
+
+        let before = scene.supervisor.layers.book(None);
+        let done = scene
+            .reload(&format!("{text}[log]\nlevel = \"info\"\n"))
+            .await;
+        assert!(done.is_ok(), "{done:?}");
+        assert_eq!(scene.supervisor.layers.book(None), before);
+        assert_eq!(scene.neighbor("192.0.2.1").import.names(), ["p"]);
+
+        // What is refused has changed nothing, in what single neighbours are read with neither.
+        let edit = PolicyEdit::new(None, |book| {
+            book.policies.clear();
+            Ok(())
+        });
+        let error = scene.edit(Edit::Policies(edit)).await.unwrap_err();
+        assert!(matches!(error, ControlError::Invalid(_)), "{error:?}");
+        assert_eq!(scene.supervisor.layers.book(None), before);
+        scene.edit(add("192.0.2.10")).await.unwrap();
+        assert_eq!(scene.neighbor("192.0.2.10").import.names(), ["p"]);
+
+        // The file has its say of what it has changed itself.
+        let other = text
+            .replace("\"file\"", "\"api\"")
+            .replace("10.0.0.0/8", "10.0.0.0/9");
+        scene.reload(&other).await.unwrap();
+        let config = scene.supervisor.door.config();
+        assert_eq!(config.policies.sets[0].members, ["10.0.0.0/9 9..9"]);
         scene.supervisor.stop().await;
     }
 

@@ -16,10 +16,10 @@ use crate::{
     gobgp::Gobgp,
 };
 
-type Api = Gobgp<Door>;
+pub(super) type Api = Gobgp<Door>;
 
 /// Runs `test` while the supervisor answers.
-async fn with<T>(file: &str, test: impl AsyncFnOnce(Api, Door) -> T) -> T {
+pub(super) async fn with<T>(file: &str, test: impl AsyncFnOnce(Api, Door) -> T) -> T {
     let layers = Layers::of_text(file);
     let config = crate::config::parse(file, "test.toml").unwrap();
     let mut supervisor = Supervisor::start(Options { layers, config }).await.unwrap();

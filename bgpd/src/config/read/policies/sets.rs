@@ -56,63 +56,41 @@ pub(super) struct Sets<'t> {
     pub(super) shown: Vec<DefinedSet>,
 }
 
-/// Where sets of patterns are, what their names and members are called.
-struct Place {
-    list: &'static str,
-    name: &'static str,
-    members: &'static str,
-    kind: SetKind,
-}
-
-const AS_PATHS: Place = Place {
-    list: "defined-sets.bgp-defined-sets.as-path-sets",
-    name: "as-path-set-name",
-    members: "as-path-list",
-    kind: SetKind::AsPath,
-};
-const COMMUNITIES: Place = Place {
-    list: "defined-sets.bgp-defined-sets.community-sets",
-    name: "community-set-name",
-    members: "community-list",
-    kind: SetKind::Community,
-};
-const EXTENDED: Place = Place {
-    list: "defined-sets.bgp-defined-sets.ext-community-sets",
-    name: "ext-community-set-name",
-    members: "ext-community-list",
-    kind: SetKind::ExtendedCommunity,
-};
-const LARGE: Place = Place {
-    list: "defined-sets.bgp-defined-sets.large-community-sets",
-    name: "large-community-set-name",
-    members: "large-community-list",
-    kind: SetKind::LargeCommunity,
-};
-const NEIGHBORS: Place = Place {
-    list: "defined-sets.neighbor-sets",
-    name: "neighbor-set-name",
-    members: "neighbor-info-list",
-    kind: SetKind::Neighbor,
-};
-const PREFIXES: &str = "defined-sets.prefix-sets";
-
 impl<'t> Sets<'t> {
     pub(super) fn read(notes: &mut Notes<'t>, root: &Node<'t>) -> Self {
         let mut shown = Vec::new();
         Self {
             prefixes: prefix_sets(notes, root, &mut shown),
             neighbors: neighbor_sets(notes, root, &mut shown),
-            as_paths: patterns(notes, root, &AS_PATHS, &mut shown, |notes, value| {
+            as_paths: patterns(notes, root, SetKind::AsPath, &mut shown, |notes, value| {
                 let text = notes.text(Some(value))?;
                 pattern(notes, value, text.parse::<AsPathPattern>())
             })
             .map(|patterns| Arc::new(AsPathSet::new(patterns))),
-            communities: patterns(notes, root, &COMMUNITIES, &mut shown, community_pattern)
-                .map(|patterns| Arc::new(CommunitySet::new(patterns))),
-            extended: patterns(notes, root, &EXTENDED, &mut shown, community_pattern)
-                .map(|patterns| Arc::new(CommunitySet::new(patterns))),
-            large: patterns(notes, root, &LARGE, &mut shown, community_pattern)
-                .map(|patterns| Arc::new(CommunitySet::new(patterns))),
+            communities: patterns(
+                notes,
+                root,
+                SetKind::Community,
+                &mut shown,
+                community_pattern,
+            )
+            .map(|patterns| Arc::new(CommunitySet::new(patterns))),
+            extended: patterns(
+                notes,
+                root,
+                SetKind::ExtendedCommunity,
+                &mut shown,
+                community_pattern,
+            )
+            .map(|patterns| Arc::new(CommunitySet::new(patterns))),
+            large: patterns(
+                notes,
+                root,
+                SetKind::LargeCommunity,
+                &mut shown,
+                community_pattern,
+            )
+            .map(|patterns| Arc::new(CommunitySet::new(patterns))),
             shown,
         }
     }
@@ -145,8 +123,10 @@ impl<'t, T> Named<'t, T> {
     }
 }
 
-fn show(node: &Node<'_>, key: &str, kind: SetKind, members: Vec<String>) -> DefinedSet {
-    let name = node.get(key).and_then(|value| value.get_ref().as_str());
+fn show(node: &Node<'_>, kind: SetKind, members: Vec<String>) -> DefinedSet {
+    let name = node
+        .get(kind.name_key())
+        .and_then(|value| value.get_ref().as_str());
     DefinedSet {
         kind,
         name: name.unwrap_or_default().to_owned(),
@@ -156,32 +136,27 @@ fn show(node: &Node<'_>, key: &str, kind: SetKind, members: Vec<String>) -> Defi
 
 /// What a set of this kind is called in messages.
 fn called(kind: SetKind) -> Kind {
-    match kind {
-        SetKind::Prefix => ("prefix set", PREFIXES),
-        SetKind::Neighbor => ("neighbor set", NEIGHBORS.list),
-        SetKind::AsPath => ("as-path set", AS_PATHS.list),
-        SetKind::Community => ("community set", COMMUNITIES.list),
-        SetKind::ExtendedCommunity => ("ext-community set", EXTENDED.list),
-        SetKind::LargeCommunity => ("large-community set", LARGE.list),
-    }
+    (kind.words(), kind.list())
 }
 
 /// Sets of what texts are read as.
 fn patterns<'t, T>(
     notes: &mut Notes<'t>,
     root: &Node<'t>,
-    place: &Place,
+    kind: SetKind,
     shown: &mut Vec<DefinedSet>,
     read: impl Fn(&mut Notes<'t>, &'t Value) -> Option<T>,
 ) -> Named<'t, Vec<T>> {
-    let mut sets = Named::new(called(place.kind));
-    for node in root.list(place.list) {
-        let items = notes.items(node.get(place.members)).unwrap_or_default();
+    let mut sets = Named::new(called(kind));
+    for node in root.list(kind.list()) {
+        let items = notes
+            .items(node.get(kind.members_key()))
+            .unwrap_or_default();
         let members = items.iter().filter_map(|item| read(notes, item)).collect();
         let texts = items.iter().filter_map(|item| item.get_ref().as_str());
         let texts = texts.map(str::to_owned).collect();
-        shown.push(show(node, place.name, place.kind, texts));
-        sets.insert(notes, node, place.name, members);
+        shown.push(show(node, kind, texts));
+        sets.insert(notes, node, kind.name_key(), members);
     }
     sets
 }
@@ -241,9 +216,12 @@ fn neighbor_sets<'t>(
     root: &Node<'t>,
     shown: &mut Vec<DefinedSet>,
 ) -> Named<'t, Arc<AddressSet>> {
-    let mut sets = Named::new(called(SetKind::Neighbor));
-    for node in root.list(NEIGHBORS.list) {
-        let items = notes.items(node.get(NEIGHBORS.members)).unwrap_or_default();
+    const KIND: SetKind = SetKind::Neighbor;
+    let mut sets = Named::new(called(KIND));
+    for node in root.list(KIND.list()) {
+        let items = notes
+            .items(node.get(KIND.members_key()))
+            .unwrap_or_default();
         let members = addresses(notes, &items);
         if items.is_empty() {
             notes.error_with(
@@ -253,11 +231,11 @@ fn neighbor_sets<'t>(
             );
         }
         let texts = members.iter().map(ToString::to_string).collect();
-        shown.push(show(node, NEIGHBORS.name, SetKind::Neighbor, texts));
+        shown.push(show(node, KIND, texts));
         sets.insert(
             notes,
             node,
-            NEIGHBORS.name,
+            KIND.name_key(),
             Arc::new(AddressSet::new(members)),
         );
     }
@@ -269,12 +247,12 @@ fn prefix_sets<'t>(
     root: &Node<'t>,
     shown: &mut Vec<DefinedSet>,
 ) -> Named<'t, (Option<Family>, Arc<PrefixSet>)> {
-    const NAME: &str = "prefix-set-name";
-    let mut sets = Named::new(called(SetKind::Prefix));
-    for node in root.list(PREFIXES) {
+    const KIND: SetKind = SetKind::Prefix;
+    let mut sets = Named::new(called(KIND));
+    for node in root.list(KIND.list()) {
         let mut family = None;
         let (mut members, mut texts) = (Vec::new(), Vec::new());
-        for entry in node.list("prefix-list") {
+        for entry in node.list(KIND.members_key()) {
             let network = notes.prefix(entry.get("ip-prefix"));
             if entry.get("ip-prefix").is_none() {
                 notes.required::<()>(entry, "ip-prefix", None);
@@ -294,11 +272,11 @@ fn prefix_sets<'t>(
                 members.push((prefix, lengths));
             }
         }
-        shown.push(show(node, NAME, SetKind::Prefix, texts));
+        shown.push(show(node, KIND, texts));
         sets.insert(
             notes,
             node,
-            NAME,
+            KIND.name_key(),
             (family, Arc::new(PrefixSet::new(members))),
         );
     }
