@@ -46,11 +46,11 @@ use crate::{
 mod edits;
 #[cfg(test)]
 mod gobgp_api;
-#[cfg(test)]
-mod gobgp_policies;
 mod panics;
 mod reload;
 mod sights;
+#[cfg(test)]
+mod tests;
 
 /// Requests and notices that wait for the supervisor.
 const QUEUE: usize = 256;

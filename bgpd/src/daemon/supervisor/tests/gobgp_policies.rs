@@ -8,7 +8,7 @@ use bgpd_api::{
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 
-use super::gobgp_api::{Api, with};
+use super::super::gobgp_api::{Api, with};
 use crate::{api::Control as _, config::PeerPolicy, daemon::door::Door};
 
 /// GoBGP's defaults, so that its policies work where they do there.
