@@ -8,6 +8,7 @@
 
 mod access;
 pub mod convert;
+mod followers;
 mod handshake;
 mod listen;
 mod service;
@@ -21,23 +22,25 @@ use std::{
     sync::Arc,
 };
 
-use bgp_proto::Prefix;
+use bgp_proto::{Family, Prefix};
+use rib::TableSize;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::tls::client as client_tls;
 pub use self::{
+    followers::{Followers, Lost, Subscription},
     listen::{ListenError, Listeners},
     service::serve_on,
     tls::{ServerTls, TlsError, TlsFiles},
     watchers::Watchers,
 };
 use crate::{
-    config::{Book, Config, Edit, Neighbor, PeerName, Policies, Settings},
+    config::{Book, Config, Edit, LogLevel, Neighbor, PeerName, Policies, Settings},
     control::{
-        BfdStatus, ControlError, Explanation, FibRoute, NewRoute, NextHopStatus, PeerOrder,
-        PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status, WatchEvent,
-        WatchFilter,
+        BfdStatus, ControlError, Explanation, FibRoute, Interest, NewRoute, NextHopStatus,
+        PeerOrder, PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status, Table,
+        WatchEvent, WatchFilter,
     },
 };
 
@@ -80,6 +83,13 @@ pub trait Control: Clone + Send + Sync + 'static {
         query: RouteQuery,
     ) -> impl Future<Output = Result<Receiver<Vec<Route>>, ControlError>> + Send;
 
+    /// How many prefixes and paths of a family a table has.
+    fn table_size(
+        &self,
+        table: Table,
+        family: Family,
+    ) -> impl Future<Output = Result<TableSize, ControlError>> + Send;
+
     /// One prefix, with the reasons.
     fn explain(
         &self,
@@ -112,6 +122,12 @@ pub trait Control: Clone + Send + Sync + 'static {
         filter: WatchFilter,
     ) -> impl Future<Output = Result<Receiver<WatchEvent>, ControlError>> + Send;
 
+    /// News from now on, shared with all others who follow; see [`Followers`].
+    fn follow(
+        &self,
+        interest: Interest,
+    ) -> impl Future<Output = Result<Subscription, ControlError>> + Send;
+
     /// Adds routes of source `api`: all or none.
     fn add_routes(
         &self,
@@ -123,6 +139,16 @@ pub trait Control: Clone + Send + Sync + 'static {
         &self,
         routes: Vec<(Prefix, u32)>,
     ) -> impl Future<Output = Result<u64, ControlError>> + Send;
+
+    /// From which level on is logged from now on, until the configuration says otherwise at a reload.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotPossible`] if it is not the daemon that logs, but a program that it is a part of.
+    fn set_log_level(
+        &self,
+        level: LogLevel,
+    ) -> impl Future<Output = Result<(), ControlError>> + Send;
 
     /// Reads the configuration again; says what changed, a line each.
     fn reload(&self) -> impl Future<Output = Result<Vec<String>, ControlError>> + Send;

@@ -4,11 +4,15 @@
 //! Every front end (gRPC today; GoBGP's API and BIRD's control socket later) converts its own words to these and
 //! back. The daemon answers them; it never sees a front end's types.
 
+mod news;
 mod plan;
 mod policy;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+pub use news::{
+    CHANGES_PER_NEWS, Change, Changes, Interest, NEWS_PER_FOLLOWER, News, Sender, Watched,
+};
 pub use plan::{
     Effect, Example, Forecast, MAX_EXAMPLES, MAX_PLANNED_FILE, MAX_PLANNING, PeerForecast, Plan,
     PlanRequest, PlannedChange, Tally, differences, in_words,
@@ -58,6 +62,8 @@ pub struct Status {
     pub fib: Option<FibSummary>,
     /// Warnings of the running configuration, each as one text with file and line.
     pub warnings: Vec<String>,
+    /// From which level on is logged, and who said so: `info`, `debug (ordered over the API)`; empty without a log.
+    pub log: String,
 }
 
 /// Kernel routes by state.

@@ -10,6 +10,8 @@ mod binary;
 mod capabilities;
 mod changes;
 mod communities;
+mod log;
+mod octets;
 mod origination;
 mod paths;
 mod peers;
@@ -25,6 +27,7 @@ use bgpd_api::v4;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+pub(crate) use self::octets::Watching;
 use self::origination::Names;
 use crate::api::Control;
 

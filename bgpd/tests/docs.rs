@@ -32,6 +32,15 @@ fn every_file_and_name_of_the_rfc_page_exists() {
 }
 
 #[test]
+fn every_test_that_the_page_of_the_api_names_exists() {
+    let page = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let named = code_spans(&page).filter(|span| span.contains(".rs::"));
+    let (there, missing): (Vec<&str>, Vec<&str>) = named.partition(|span| exists(span));
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(there.len() > 20, "{} tests", there.len());
+}
+
+#[test]
 fn every_rfc_that_the_code_cites_is_on_the_page() {
     let page = page();
     let described: BTreeSet<&str> = page

@@ -6,12 +6,16 @@
 
 #[path = "management/cli.rs"]
 mod cli;
+#[path = "management/contract.rs"]
+mod contract;
 #[path = "management/data.rs"]
 mod data;
 #[path = "management/fake.rs"]
 mod fake;
 #[path = "management/gobgp.rs"]
 mod gobgp;
+#[path = "management/gobgp_watch.rs"]
+mod gobgp_watch;
 #[path = "management/mutated.rs"]
 mod mutated;
 #[path = "management/server.rs"]

@@ -66,6 +66,11 @@ impl RouteBatch {
         before - self.routes.len()
     }
 
+    /// Prefixes and path identifiers of what is announced and withdrawn, in order.
+    pub fn keys(&self) -> impl Iterator<Item = (Prefix, u32)> + '_ {
+        self.routes.iter().map(|(prefix, id, _)| (*prefix, *id))
+    }
+
     /// Announcements and withdrawals.
     pub fn len(&self) -> usize {
         self.routes.len()

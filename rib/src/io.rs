@@ -194,6 +194,10 @@ pub struct Output {
     pub transmit: Vec<Transmit>,
     /// Routes that leave the forwarding table, by prefix.
     pub remove: Vec<FibChange>,
+    /// Prefixes whose best path is another one, or has other attributes, or is gone: only if the driver wants them.
+    pub best: Vec<Prefix>,
+    /// It does.
+    pub with_best: bool,
     /// Families of which a neighbour has been sent everything: End-of-RIB is due.
     pub fed: Vec<(PeerId, Family)>,
     /// Next hops to watch from now on.
@@ -212,6 +216,7 @@ impl Output {
         self.install.is_empty()
             && self.transmit.is_empty()
             && self.remove.is_empty()
+            && self.best.is_empty()
             && self.fed.is_empty()
             && self.track.is_empty()
             && self.untrack.is_empty()
@@ -222,6 +227,7 @@ impl Output {
         self.install.clear();
         self.transmit.clear();
         self.remove.clear();
+        self.best.clear();
         self.fed.clear();
         self.track.clear();
         self.untrack.clear();

@@ -44,7 +44,9 @@ pub use policy::{
     KernelAttributes, Policy, PolicyChange, PolicyError, PolicyHit, PolicyPoint, PolicyTrace,
     Verdict,
 };
-pub use query::{Explanation, PrefixFilter, RoutePage, RouteQuery, RouteView, Table, Totals};
+pub use query::{
+    Explanation, PrefixFilter, RoutePage, RouteQuery, RouteView, Table, TableSize, Totals,
+};
 pub use rib::{Difference, Forecast, Imported, Proposal, ProposedPeer, Rib, Sent, Silence};
 pub use shards::Shards;
 pub use source::{Disposition, PeerId, Preferences, Source};

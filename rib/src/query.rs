@@ -109,6 +109,25 @@ pub struct Explanation {
     pub policies: Vec<PolicyTrace>,
 }
 
+/// How large a table is, or a part of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TableSize {
+    /// Prefixes.
+    pub prefixes: u64,
+    /// Paths.
+    pub paths: u64,
+    /// Paths that import has not refused.
+    pub accepted: u64,
+}
+
+impl core::ops::AddAssign for TableSize {
+    fn add_assign(&mut self, other: Self) {
+        self.prefixes += other.prefixes;
+        self.paths += other.paths;
+        self.accepted += other.accepted;
+    }
+}
+
 /// Size of the table.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Totals {

@@ -181,6 +181,9 @@ impl Rib {
             if !out.without_forwarding {
                 forward(prefix, entry, before, around, out);
             }
+            if out.with_best && is_best_another(entry, before) {
+                out.best.push(prefix);
+            }
             for group in &mut self.groups {
                 group.update(prefix, entry, before, around, &mut self.interner);
             }
@@ -574,6 +577,17 @@ fn touch_after(
             place,
             before,
         });
+    }
+}
+
+/// Whether somebody who knows the best path of before has to learn something.
+fn is_best_another(entry: &Entry, before: Option<&Before>) -> bool {
+    match (before.map(|before| &before.best), entry.best()) {
+        (None, None) => false,
+        (Some(old), Some(new)) => {
+            (old.source(), old.path_id) != (new.source(), new.path_id) || !old.is_like(new)
+        }
+        _ => true,
     }
 }
 

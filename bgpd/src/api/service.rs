@@ -33,7 +33,7 @@ use crate::{
         BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, PlanRequest, Route,
         WatchFilter,
     },
-    gobgp::{self, Gobgp},
+    gobgp::{self, Gobgp, Watching},
 };
 
 /// Serves `control` on `listeners` until `shutdown`. Calls that are under way may end; streams are cut with
@@ -142,12 +142,12 @@ async fn routes<C: Control>(control: C, shutdown: CancellationToken) -> anyhow::
     let version_3 = GobgpApiServer::new(gobgp.clone())
         .max_decoding_message_size(gobgp::MAX_MESSAGE)
         .max_encoding_message_size(gobgp::MAX_MESSAGE);
-    let version_4 = GoBgpServiceServer::new(gobgp)
+    let version_4 = GoBgpServiceServer::new(gobgp.clone())
         .max_decoding_message_size(gobgp::MAX_MESSAGE)
         .max_encoding_message_size(gobgp::MAX_MESSAGE);
     Ok(Routes::new(bgpd)
-        .add_service(version_3)
-        .add_service(version_4)
+        .add_service(Watching::version_3(version_3, gobgp.clone()))
+        .add_service(Watching::version_4(version_4, gobgp))
         .add_service(health)
         .add_service(reflection().build_v1().context("reflection")?)
         .add_service(reflection().build_v1alpha().context("reflection")?))

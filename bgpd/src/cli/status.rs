@@ -49,6 +49,9 @@ pub(super) fn print(status: &Status, printer: &mut Printer<'_>) -> Result<(), Fa
     if let Some(memory) = status.memory {
         writeln!(out, "Memory:     {}", octets(memory))?;
     }
+    if !status.log.is_empty() {
+        writeln!(out, "Log:        {}", status.log)?;
+    }
     match status.fib {
         None => writeln!(
             out,

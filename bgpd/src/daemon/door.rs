@@ -9,8 +9,9 @@ use std::{
 };
 
 use bgp_fsm::StopReason;
+use bgp_proto::Family;
 use fib_netlink::{Fib, Reachability};
-use rib::{Disposition, PeerId, RouteBatch, Source};
+use rib::{Disposition, PeerId, RouteBatch, Source, TableSize};
 use tokio::{
     sync::{mpsc, oneshot},
     time::sleep,
@@ -21,16 +22,17 @@ use super::{
     clock::Clock,
     events::Events,
     fib_task::{fib_route, send_dealt, way},
+    log,
     peer_task::{Command, PeerHandle},
     shard::{Gone, Shard},
 };
 use crate::{
-    api::Control,
-    config::{Book, Config, Edit, Neighbor, PeerName, Policies, Settings},
+    api::{Control, Subscription},
+    config::{Book, Config, Edit, LogLevel, Neighbor, PeerName, Policies, Settings},
     control::{
-        BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
-        PeerOrder, PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery, Status,
-        WatchEvent, WatchFilter,
+        BfdStatus, ControlError, Explanation, FibRoute, FibSummary, Interest, NewRoute,
+        NextHopStatus, PeerOrder, PeerStatus, Plan, PlanRequest, PrefixMatch, Route, RouteQuery,
+        Status, Table, WatchEvent, WatchFilter,
     },
     peer::{Peer, PeerEvent},
 };
@@ -39,7 +41,7 @@ mod peers;
 mod plan;
 mod routes;
 
-pub(super) use routes::route;
+pub(super) use routes::{route, route_source};
 
 /// A neighbour that runs.
 #[derive(Clone, Debug)]
@@ -214,6 +216,7 @@ impl Control for Door {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            log: log::level(),
         })
     }
 
@@ -307,6 +310,10 @@ impl Control for Door {
         self.list_routes(&query)
     }
 
+    async fn table_size(&self, table: Table, family: Family) -> Result<TableSize, ControlError> {
+        self.size_of(table, family).await
+    }
+
     async fn explain(
         &self,
         prefix: bgp_proto::Prefix,
@@ -363,6 +370,10 @@ impl Control for Door {
         Ok(self.events.watch(filter))
     }
 
+    async fn follow(&self, interest: Interest) -> Result<Subscription, ControlError> {
+        Ok(self.events.follow(interest))
+    }
+
     async fn add_routes(&self, routes: Vec<NewRoute>) -> Result<(), ControlError> {
         let mut batch = RouteBatch::new(Source::Api);
         for route in routes {
@@ -395,6 +406,14 @@ impl Control for Door {
         }
         send_dealt(&self.shards, batch).await?;
         Ok(there)
+    }
+
+    async fn set_log_level(&self, level: LogLevel) -> Result<(), ControlError> {
+        if log::order(level) {
+            return Ok(());
+        }
+        let text = "the program that bgpd runs in has a log of its own";
+        Err(ControlError::NotPossible(text.to_owned()))
     }
 
     async fn reload(&self) -> Result<Vec<String>, ControlError> {

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use bgp_proto::Family;
+use bgp_proto::{Family, Prefix};
 use rib::{Input, Output, PeerId, PeerInfo, Rib, RibConfig, RouteBatch};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
@@ -62,6 +62,22 @@ pub(super) trait Sink: Send + 'static {
     fn wants_forwarding(&self) -> bool {
         true
     }
+
+    /// Somebody wants to know which best paths change.
+    fn wants_best(&self) -> bool {
+        false
+    }
+
+    /// Somebody wants to know what neighbours send.
+    fn wants_paths(&self) -> bool {
+        false
+    }
+
+    /// These paths of a neighbour may have changed, by prefix and path identifier.
+    fn paths(&mut self, _rib: &Rib, _from: PeerId, _paths: &[(Prefix, u32)]) {}
+
+    /// A neighbour has sent all of a table.
+    fn end_of_rib(&mut self, _rib: &Rib, _from: PeerId, _family: Family) {}
 
     /// After each turn: kernel routes, events, next hops to track, limits. May take from `output`.
     fn turn(&mut self, rib: &Rib, output: &mut Output);
@@ -222,7 +238,22 @@ impl<S: Sink> Worker<S> {
                     Input::Routes(batch) => self.make_fit(batch),
                     _ => Vec::new(),
                 };
+                let told = if self.sink.wants_paths() {
+                    told(&self.rib, &input)
+                } else {
+                    None
+                };
+                let end = match &input {
+                    Input::EndOfRib(id, family) => Some((*id, *family)),
+                    _ => None,
+                };
                 self.counting(from, &reserved, |rib| rib.step(input, now));
+                if let Some((id, paths)) = told {
+                    self.sink.paths(&self.rib, id, &paths);
+                }
+                if let Some((id, family)) = end {
+                    self.sink.end_of_rib(&self.rib, id, family);
+                }
             }
             Order::PeerUp(info, outbox) => {
                 let id = info.id;
@@ -309,6 +340,7 @@ impl<S: Sink> Worker<S> {
 
     fn drain(&mut self, output: &mut Output, orders: &mpsc::Receiver<Order>) {
         output.without_forwarding = !self.sink.wants_forwarding();
+        output.with_best = self.sink.wants_best();
         self.rib.drain(output);
         let mut late = Vec::new();
         let mut writes = if self.rib.has_work() { 0 } else { WRITES };
@@ -348,6 +380,19 @@ impl<S: Sink> Worker<S> {
             }
             self.rib.step(Input::Congested(id), now);
         }
+    }
+}
+
+/// Whose paths an input is about, and which.
+fn told(rib: &Rib, input: &Input) -> Option<(PeerId, Vec<(Prefix, u32)>)> {
+    match input {
+        Input::Routes(batch) => Some((batch.source().peer()?, batch.keys().collect())),
+        Input::PeerDown(id)
+        | Input::SweepStale(id, _)
+        | Input::LongLivedStale(id, _)
+        | Input::Policy(id, ..)
+        | Input::Terms(id, _) => Some((*id, rib.keys_of(*id))),
+        _ => None,
     }
 }
 

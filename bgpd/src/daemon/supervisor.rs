@@ -605,6 +605,7 @@ fn start_shards(
     (0..count)
         .map(|number| {
             let sink = ShardSink {
+                shards: count,
                 number,
                 events: events.clone(),
                 clock,

@@ -30,6 +30,15 @@ impl Names {
         self.by_route.clone()
     }
 
+    /// The names of some paths.
+    pub(super) fn of(
+        &self,
+        routes: impl Iterator<Item = (Prefix, u32)>,
+    ) -> HashMap<(Prefix, u32), [u8; 16]> {
+        let named = routes.filter_map(|route| Some((route, *self.by_route.get(&route)?)));
+        named.collect()
+    }
+
     /// Names a path anew; its former name is forgotten.
     fn give(&mut self, route: (Prefix, u32)) -> [u8; 16] {
         let name = random_name();

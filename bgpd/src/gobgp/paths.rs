@@ -20,7 +20,9 @@ use super::{
 use crate::{
     api::Control,
     config::PeerName,
-    control::{ControlError, PrefixMatch, Route, RouteQuery, RouteSource, Table},
+    control::{
+        Change, Changes, ControlError, PrefixMatch, Route, RouteQuery, RouteSource, Sender, Table,
+    },
 };
 
 impl<C: Control> Gobgp<C> {
@@ -69,24 +71,16 @@ impl<C: Control> Gobgp<C> {
         if !family.is_supported() {
             return Ok(v4::GetTableResponse::default());
         }
-        let query = RouteQuery {
-            table,
-            family: Some(family),
-            ..RouteQuery::default()
-        };
-        let sight = self.sight(table).await?;
-        let mut pages = self.control.routes(query).await?;
-        let (mut size, mut last) = (v4::GetTableResponse::default(), None);
-        while let Some(page) = pages.recv().await {
-            for route in page.iter().filter(|route| sight.shows(route)) {
-                size.num_path += 1;
-                size.num_destination += u64::from(last != Some(route.prefix));
-                let is_accepted = !is_refused(route);
-                size.num_accepted += u64::from(matches!(table, Table::AdjIn(_)) && is_accepted);
-                last = Some(route.prefix);
-            }
-        }
-        Ok(size)
+        let size = self.control.table_size(table, family).await?;
+        Ok(v4::GetTableResponse {
+            num_destination: size.prefixes,
+            num_path: size.paths,
+            num_accepted: if matches!(table, Table::AdjIn(_)) {
+                size.accepted
+            } else {
+                0
+            },
+        })
     }
 
     /// Which table is meant.
@@ -124,6 +118,21 @@ impl<C: Control> Gobgp<C> {
         } else {
             Err(not_supported(family))
         }
+    }
+
+    /// How changes are shown.
+    pub(super) fn sight_of(&self, changes: &Changes) -> Sight {
+        let is_own = |change: &&Change| change.source == Some(RouteSource::Api);
+        let own = changes.changes.iter().filter(is_own);
+        let names = self
+            .names()
+            .of(own.map(|change| (change.prefix, change.path_id)));
+        let mut sight = Sight {
+            names,
+            ..Sight::of_senders(&changes.senders)
+        };
+        sight.own.asn = self.control.config().global.asn;
+        sight
     }
 
     /// How routes of a table are shown.
@@ -199,10 +208,32 @@ impl Sight {
         self.table != Table::LocRib || !is_refused(route)
     }
 
-    /// A route as a path.
-    pub(super) fn path(&self, route: &Route, now: SystemTime) -> v4::Path {
-        let is_own = !matches!(route.source, RouteSource::Bgp(_));
-        let source = match route.source {
+    /// Of neighbours that are known.
+    pub(super) fn of_senders(senders: &[Sender]) -> Self {
+        let source = |sender: &Sender| Source {
+            asn: sender.asn,
+            router_id: sender.router_id,
+            address: sender.name.address(),
+            is_external: sender.is_external,
+        };
+        let sources = senders.iter().map(|sender| (sender.name, source(sender)));
+        Self {
+            table: Table::LocRib,
+            filtered: false,
+            form: Form::default(),
+            own: Source {
+                asn: Asn(0),
+                router_id: None,
+                address: None,
+                is_external: false,
+            },
+            sources: sources.collect(),
+            names: HashMap::new(),
+        }
+    }
+
+    fn source(&self, source: RouteSource) -> Source {
+        match source {
             RouteSource::Bgp(peer) => self.sources.get(&peer).copied().unwrap_or(Source {
                 asn: Asn(0),
                 router_id: None,
@@ -210,7 +241,26 @@ impl Sight {
                 is_external: false,
             }),
             _ => self.own,
-        };
+        }
+    }
+
+    /// A path, and where it comes from.
+    pub(super) fn from(&self, source: RouteSource, path: v4::Path) -> v4::Path {
+        let source = self.source(source);
+        let router_id = source.router_id.map(|id| id.to_string());
+        let address = source.address.map(|address| address.to_string());
+        v4::Path {
+            source_asn: source.asn.0,
+            source_id: router_id.unwrap_or_default(),
+            is_from_external: source.is_external,
+            neighbor_ip: address.unwrap_or_else(|| NO_ADDRESS.to_owned()),
+            ..path
+        }
+    }
+
+    /// A route as a path.
+    pub(super) fn path(&self, route: &Route, now: SystemTime) -> v4::Path {
+        let is_own = !matches!(route.source, RouteSource::Bgp(_));
         let in_loc_rib = self.table == Table::LocRib;
         let (identifier, local_identifier) = match self.table {
             Table::AdjOut(_) => (0, route.path_id.max(1)),
@@ -223,7 +273,7 @@ impl Sight {
         let decoded = || attributes::to_messages(&route.attributes, route.prefix, is_own);
         let octets = || binary::attributes(&route.attributes, route.prefix);
         let form = self.form;
-        v4::Path {
+        let path = v4::Path {
             nlri: (!form.only_octets).then(|| attributes::nlri(route.prefix)),
             pattrs: if form.only_octets {
                 Vec::new()
@@ -243,22 +293,14 @@ impl Sight {
             age: Some(timestamp(now, route.age)),
             best: in_loc_rib && (route.best || route.multipath),
             family: Some(family_message(route.prefix.family())),
-            source_asn: source.asn.0,
-            source_id: source
-                .router_id
-                .map(|id| id.to_string())
-                .unwrap_or_default(),
             filtered: self.filtered && is_refused(route),
-            is_from_external: source.is_external,
-            neighbor_ip: source
-                .address
-                .map_or_else(|| NO_ADDRESS.to_owned(), |it| it.to_string()),
             uuid: name.map(|name| name.to_vec()).unwrap_or_default(),
             is_nexthop_invalid: is_unreachable(route),
             identifier,
             local_identifier,
             ..v4::Path::default()
-        }
+        };
+        self.from(route.source, path)
     }
 }
 

@@ -4,13 +4,15 @@
 use std::fmt::Display;
 
 use bgpd_api::{
+    Message,
     v3::{self, gobgp_api_server::GobgpApi},
     v4::{self, go_bgp_service_server::GoBgpService},
 };
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Gobgp, stream::Replies, wrong};
+use super::{Gobgp, log, stream::Replies, watch::Version, wrong};
 use crate::api::Control;
 
 /// Orders have an empty reply, questions one reply, lists a stream of them; what is not served says why.
@@ -25,6 +27,7 @@ macro_rules! services {
     ) => {
         #[tonic::async_trait]
         impl<C: Control> GoBgpService for Gobgp<C> {
+            type WatchEventStream = Replies<v4::WatchEventResponse>;
             $(type $stream = Replies<$list_reply>;)*
             $(type $nl_stream = Replies<$nl_reply>;)*
 
@@ -60,10 +63,29 @@ macro_rules! services {
                 self.add_path_stream(requests.into_inner()).await?;
                 Ok(Response::new(v4::AddPathStreamResponse::default()))
             }
+
+            /// For the compiler: [`Watching`](super::Watching) has answered before this.
+            async fn watch_event(
+                &self,
+                request: Request<v4::WatchEventRequest>,
+            ) -> Result<Response<Self::WatchEventStream>, Status> {
+                let replies = self.watch_event(request.into_inner(), Version::Four).await?;
+                Ok(Response::new(Box::pin(replies.map(decoded))))
+            }
+
+            async fn set_log_level(
+                &self,
+                request: Request<v4::SetLogLevelRequest>,
+            ) -> Result<Response<v4::SetLogLevelResponse>, Status> {
+                let level = log::version_4(request.into_inner().level)?;
+                self.control.set_log_level(level).await?;
+                Ok(Response::new(v4::SetLogLevelResponse::default()))
+            }
         }
 
         #[tonic::async_trait]
         impl<C: Control> GobgpApi for Gobgp<C> {
+            type WatchEventStream = Replies<v3::WatchEventResponse>;
             $(type $stream = Replies<$list_reply_old>;)*
             $(type $nl_stream = Replies<$nl_reply_old>;)*
 
@@ -105,8 +127,27 @@ macro_rules! services {
                 let requests = requests.into_inner().map(|request| request?.try_into().map_err(bad));
                 Ok(Response::new(self.add_path_stream(requests).await?))
             }
+
+            /// For the compiler: [`Watching`](super::Watching) has answered before this.
+            async fn watch_event(
+                &self,
+                request: Request<v3::WatchEventRequest>,
+            ) -> Result<Response<Self::WatchEventStream>, Status> {
+                let request = request.into_inner().try_into().map_err(bad)?;
+                let replies = self.watch_event(request, Version::Three).await?;
+                Ok(Response::new(Box::pin(replies.map(decoded))))
+            }
+
+            async fn set_log_level(&self, request: Request<v3::SetLogLevelRequest>) -> Result<Response<()>, Status> {
+                let level = log::version_3(request.into_inner().level)?;
+                Ok(Response::new(self.control.set_log_level(level).await?))
+            }
         }
     };
+}
+
+fn decoded<T: Message + Default>(octets: Result<Bytes, Status>) -> Result<T, Status> {
+    T::decode(octets?).map_err(|error| Status::internal(error.to_string()))
 }
 
 fn bad(error: impl Display) -> Status {
@@ -155,7 +196,6 @@ services! {
         list_defined_set as ListDefinedSetStream: v3::ListDefinedSetRequest, v4::ListDefinedSetRequest => v3::ListDefinedSetResponse, v4::ListDefinedSetResponse;
         list_statement as ListStatementStream: v4::ListStatementRequest, v4::ListStatementRequest => v3::ListStatementResponse, v4::ListStatementResponse;
         list_policy_assignment as ListPolicyAssignmentStream: v4::ListPolicyAssignmentRequest, v4::ListPolicyAssignmentRequest => v3::ListPolicyAssignmentResponse, v4::ListPolicyAssignmentResponse;
-        watch_event as WatchEventStream: v3::WatchEventRequest, v4::WatchEventRequest => v3::WatchEventResponse, v4::WatchEventResponse;
     }
     refused orders {
         add_vrf: v3::AddVrfRequest, v4::AddVrfRequest => v4::AddVrfResponse, "bgpd has no VRFs";
@@ -170,7 +210,6 @@ services! {
         disable_mrt: v4::DisableMrtRequest, v4::DisableMrtRequest => v4::DisableMrtResponse, "bgpd writes no MRT files";
         add_bmp: v3::AddBmpRequest, v4::AddBmpRequest => v4::AddBmpResponse, "bgpd has no BMP";
         delete_bmp: v4::DeleteBmpRequest, v4::DeleteBmpRequest => v4::DeleteBmpResponse, "bgpd has no BMP";
-        set_log_level: v3::SetLogLevelRequest, v4::SetLogLevelRequest => v4::SetLogLevelResponse, "the log level is set in the configuration ([log])";
     }
     refused questions {
     }

@@ -11,17 +11,18 @@ use std::{
     time::Duration,
 };
 
-use bgp_proto::{Asn, PathAttributes, Prefix};
+use bgp_proto::{Asn, Family, PathAttributes, Prefix};
 use bgpd::{
-    api::{Control, Listeners, Watchers, serve_on},
-    config::{Config, Edit, Neighbor, PeerName, Settings},
+    api::{Control, Followers, Listeners, Subscription, Watchers, serve_on},
+    config::{Book, Config, Edit, LogLevel, Neighbor, PeerName, Settings},
     control::{
-        BfdStatus, ControlError, Explanation, FibRoute, FibSummary, NewRoute, NextHopStatus,
-        PeerOrder, PeerStatus, Plan, PlanRequest, PolicyChange, PolicyHit, PolicyPoint,
-        PolicyTrace, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource, Status, Table,
-        Verdict, WatchEvent, WatchFilter,
+        BfdStatus, ControlError, Explanation, FibRoute, FibSummary, Interest, NewRoute,
+        NextHopStatus, PeerOrder, PeerStatus, Plan, PlanRequest, PolicyChange, PolicyHit,
+        PolicyPoint, PolicyTrace, PrefixMatch, ROUTES_PER_PAGE, Route, RouteQuery, RouteSource,
+        Status, Table, Verdict, WatchEvent, WatchFilter,
     },
 };
+use rib::TableSize;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -33,14 +34,21 @@ pub(crate) struct Fake {
     /// Everything it was ordered to do, in words.
     pub orders: Arc<Mutex<Vec<String>>>,
     pub watchers: Arc<Mutex<Watchers>>,
+    pub followers: Arc<Mutex<Followers>>,
     /// Told when somebody watches.
     pub watched: Arc<Notify>,
     /// Told when a list of routes was given up by its reader.
     pub abandoned: Arc<Notify>,
     /// How many routes the Loc-RIB has instead of the fixed ones; `usize::MAX` never ends.
     pub many: Option<usize>,
+    /// Pages of routes that were taken.
+    pub pages: Arc<AtomicUsize>,
+    /// All routes are the API's own.
+    pub own: bool,
     /// Nothing is configured.
     pub empty: bool,
+    /// The level that was ordered.
+    pub log: Arc<Mutex<Option<LogLevel>>>,
 }
 
 /// A server with a fake behind it; both go when it is dropped.
@@ -75,6 +83,10 @@ impl Fake {
             shutdown,
             directory,
         }
+    }
+
+    pub(crate) fn log(&self) -> LogLevel {
+        self.log.lock().expect("unpoisoned").unwrap_or_default()
     }
 
     fn note(&self, order: String) {
@@ -120,6 +132,7 @@ impl Control for Fake {
             } else {
                 vec![warning]
             },
+            log: self.log().as_str().to_owned(),
         })
     }
 
@@ -164,8 +177,9 @@ impl Control for Fake {
         }
         let (sender, receiver) = mpsc::channel(1);
         let (many, empty, abandoned) = (self.many, self.empty, self.abandoned.clone());
+        let (pages, own) = (Arc::clone(&self.pages), self.own);
         tokio::spawn(async move {
-            let mut all: Box<dyn Iterator<Item = Route> + Send> = match (many, empty) {
+            let all: Box<dyn Iterator<Item = Route> + Send> = match (many, empty) {
                 (Some(count), _) => Box::new((0..count).map(numbered)),
                 (None, true) => Box::new(std::iter::empty()),
                 (None, false) => Box::new(
@@ -174,6 +188,12 @@ impl Control for Fake {
                         .filter(move |route| selected(route, &query)),
                 ),
             };
+            let mut all = all.map(|mut route| {
+                if own {
+                    route.source = RouteSource::Api;
+                }
+                route
+            });
             loop {
                 let page: Vec<_> = all.by_ref().take(ROUTES_PER_PAGE).collect();
                 if page.is_empty() {
@@ -182,9 +202,34 @@ impl Control for Fake {
                 if sender.send(page).await.is_err() {
                     return abandoned.notify_one();
                 }
+                pages.fetch_add(1, Ordering::Relaxed);
             }
         });
         Ok(receiver)
+    }
+
+    async fn table_size(&self, table: Table, family: Family) -> Result<TableSize, ControlError> {
+        let query = RouteQuery {
+            table,
+            family: Some(family),
+            ..RouteQuery::default()
+        };
+        let is_refused = |route: &Route| {
+            let why = route.unusable.as_deref();
+            why.is_some_and(|why| why != "next hop unreachable")
+        };
+        let mut found = routes();
+        found.retain(|route| selected(route, &query));
+        if table == Table::LocRib {
+            found.retain(|route| !is_refused(route));
+        }
+        let prefixes: std::collections::BTreeSet<_> =
+            found.iter().map(|route| route.prefix).collect();
+        Ok(TableSize {
+            prefixes: prefixes.len() as u64,
+            paths: found.len() as u64,
+            accepted: found.iter().filter(|route| !is_refused(route)).count() as u64,
+        })
     }
 
     async fn explain(
@@ -259,6 +304,12 @@ impl Control for Fake {
         Ok(receiver)
     }
 
+    async fn follow(&self, interest: Interest) -> Result<Subscription, ControlError> {
+        let subscription = self.followers.lock().expect("unpoisoned").add(interest);
+        self.watched.notify_one();
+        Ok(subscription)
+    }
+
     async fn add_routes(&self, routes: Vec<NewRoute>) -> Result<(), ControlError> {
         for NewRoute {
             prefix,
@@ -308,6 +359,11 @@ impl Control for Fake {
             .count() as u64)
     }
 
+    async fn set_log_level(&self, level: LogLevel) -> Result<(), ControlError> {
+        *self.log.lock().expect("unpoisoned") = Some(level);
+        Ok(())
+    }
+
     async fn plan(&self, request: PlanRequest) -> Result<Plan, ControlError> {
         if request.text.contains("asn =") {
             let text = format!(
@@ -343,6 +399,10 @@ impl Control for Fake {
 
     async fn peer_groups(&self) -> Result<Vec<Settings>, ControlError> {
         Ok(Vec::new())
+    }
+
+    async fn book(&self, _: Option<PeerName>) -> Result<Book, ControlError> {
+        Ok(Book::default())
     }
 
     fn config(&self) -> Arc<Config> {

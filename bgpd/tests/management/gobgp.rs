@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What programs written for GoBGP see, in both versions of its API.
 
-use bgp_proto::Prefix;
-use bgpd::control::{SessionState, WatchEvent};
+use bgpd::config::LogLevel;
 use bgpd_api::{
     Message as _,
     v3::{self, gobgp_api_client::GobgpApiClient},
@@ -11,10 +10,7 @@ use bgpd_api::{
 };
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use crate::{
-    data::{ip, prefix},
-    fake::{Fake, Served},
-};
+use crate::fake::{Fake, Served};
 
 #[tokio::test]
 async fn both_versions_list_the_same_table() {
@@ -419,96 +415,69 @@ async fn a_peer_is_listed_with_all_the_parts_that_clients_take_for_granted() {
 }
 
 #[tokio::test]
-async fn events_are_told_to_those_who_asked_for_them() {
+async fn the_log_level_is_set_by_the_numbers_of_each_version() {
+    use v3::set_log_level_request::Level as Old;
+    use v4::set_log_level_request::Level as New;
     let served = Fake::default().serve().await;
     let (mut old, mut new) = clients(&served).await;
-    refused(
-        new.watch_event(v4::WatchEventRequest::default()).await,
-        Code::InvalidArgument,
-        "no events to watch",
-    );
-    let filter = v3::watch_event_request::table::Filter::default();
-    let request = v3::WatchEventRequest {
-        table: Some(v3::watch_event_request::Table {
-            filters: vec![filter],
-        }),
-        peer: Some(v4::watch_event_request::Peer {}),
-        ..Default::default()
-    };
-    let mut events = old
-        .watch_event(request)
-        .await
-        .expect("watched")
-        .into_inner();
-    served.fake.watched.notified().await;
-    let gone: Prefix = prefix("10.7.0.0/16");
-    served
-        .fake
-        .watchers
-        .lock()
-        .expect("unpoisoned")
-        .publish(&WatchEvent::Best {
-            prefix: gone,
-            route: None,
-        });
-    served
-        .fake
-        .watchers
-        .lock()
-        .expect("unpoisoned")
-        .publish(&WatchEvent::Peer {
-            address: ip("192.0.2.1"),
-            from: SessionState::OpenConfirm,
-            to: SessionState::Established,
-            reason: None,
-        });
-    let mut seen = Vec::new();
-    while seen
-        .last()
-        .is_none_or(|last: &String| !last.starts_with("STATE"))
-    {
-        match events
-            .message()
-            .await
-            .expect("no error")
-            .expect("not the end")
-            .event
-            .expect("an event")
-        {
-            v3::watch_event_response::Event::Peer(event) => {
-                let kind = v4::watch_event_response::peer_event::Type::try_from(event.r#type)
-                    .expect("known");
-                let state = event
-                    .peer
-                    .and_then(|peer| peer.state)
-                    .expect("state")
-                    .session_state;
-                seen.push(format!(
-                    "{} {state}",
-                    kind.as_str_name().replace("TYPE_", "")
-                ));
-            }
-            v3::watch_event_response::Event::Table(event) => {
-                let withdrawn = event
-                    .paths
-                    .iter()
-                    .all(|path| path.is_withdraw && path.nlri.is_some());
-                seen.push(format!(
-                    "{} paths, withdrawn {withdrawn}",
-                    event.paths.len()
-                ));
-            }
-        }
+    let all = [
+        (Old::Panic, LogLevel::Error),
+        (Old::Fatal, LogLevel::Error),
+        (Old::Error, LogLevel::Error),
+        (Old::Warn, LogLevel::Warn),
+        (Old::Info, LogLevel::Info),
+        (Old::Debug, LogLevel::Debug),
+        (Old::Trace, LogLevel::Trace),
+    ];
+    for (level, ordered) in all {
+        let level = level.into();
+        let reply = old.set_log_level(v3::SetLogLevelRequest { level }).await;
+        reply.expect("a level");
+        assert_eq!(served.fake.log(), ordered);
     }
-    assert_eq!(
-        seen[seen.len() - 3..],
-        ["END_OF_INIT 0", "1 paths, withdrawn true", "STATE 6"]
-    );
+    for level in [7, -1] {
+        let text = format!("unknown log level {level}");
+        let reply = old.set_log_level(v3::SetLogLevelRequest { level }).await;
+        refused(reply, Code::InvalidArgument, &text);
+    }
+    let all = [
+        (New::Error, LogLevel::Error),
+        (New::Warn, LogLevel::Warn),
+        (New::Info, LogLevel::Info),
+        (New::Debug, LogLevel::Debug),
+    ];
+    for (level, ordered) in all {
+        let level = level.into();
+        let reply = new.set_log_level(v4::SetLogLevelRequest { level }).await;
+        reply.expect("a level");
+        assert_eq!(served.fake.log(), ordered);
+    }
+    let wrong = [
+        (New::Unspecified.into(), "unspecified log level"),
+        (
+            New::Panic.into(),
+            "log level panic is none of error, warn, info, debug",
+        ),
+        (
+            New::Fatal.into(),
+            "log level fatal is none of error, warn, info, debug",
+        ),
+        (
+            New::Trace.into(),
+            "log level trace is none of error, warn, info, debug",
+        ),
+        (8, "unknown log level 8"),
+    ];
+    for (level, text) in wrong {
+        let reply = new.set_log_level(v4::SetLogLevelRequest { level }).await;
+        refused(reply, Code::InvalidArgument, text);
+    }
+    assert_eq!(served.fake.log(), LogLevel::Debug, "the last right one");
 }
 
-const UNICAST: Option<v4::Family> = Some(v4::Family { afi: 1, safi: 1 });
+pub(crate) const UNICAST: Option<v4::Family> = Some(v4::Family { afi: 1, safi: 1 });
 
-fn global() -> v4::ListPathRequest {
+pub(crate) fn global() -> v4::ListPathRequest {
     v4::ListPathRequest {
         table_type: v4::TableType::Global.into(),
         family: UNICAST,
@@ -516,7 +485,10 @@ fn global() -> v4::ListPathRequest {
     }
 }
 
-fn with_prefix(prefix: &str, kind: v4::table_lookup_prefix::Type) -> v4::ListPathRequest {
+pub(crate) fn with_prefix(
+    prefix: &str,
+    kind: v4::table_lookup_prefix::Type,
+) -> v4::ListPathRequest {
     v4::ListPathRequest {
         prefixes: vec![v4::TableLookupPrefix {
             prefix: prefix.into(),
@@ -568,7 +540,9 @@ fn name(attr: &Attr) -> &'static str {
     }
 }
 
-async fn clients(served: &Served) -> (GobgpApiClient<Channel>, GoBgpServiceClient<Channel>) {
+pub(crate) async fn clients(
+    served: &Served,
+) -> (GobgpApiClient<Channel>, GoBgpServiceClient<Channel>) {
     let address = format!("http://{}", served.address);
     let channel = Channel::from_shared(address)
         .expect("an address")
@@ -581,7 +555,7 @@ async fn clients(served: &Served) -> (GobgpApiClient<Channel>, GoBgpServiceClien
     )
 }
 
-async fn all<T>(reply: Result<tonic::Response<Streaming<T>>, Status>) -> Vec<T> {
+pub(crate) async fn all<T>(reply: Result<tonic::Response<Streaming<T>>, Status>) -> Vec<T> {
     let mut stream = reply.expect("a list").into_inner();
     let mut all = Vec::new();
     while let Some(one) = stream.message().await.expect("no error") {
@@ -590,7 +564,7 @@ async fn all<T>(reply: Result<tonic::Response<Streaming<T>>, Status>) -> Vec<T> 
     all
 }
 
-fn refused<T: std::fmt::Debug>(reply: Result<T, Status>, code: Code, text: &str) {
+pub(crate) fn refused<T: std::fmt::Debug>(reply: Result<T, Status>, code: Code, text: &str) {
     let status = reply.expect_err("refused");
     assert_eq!((status.code(), status.message()), (code, text));
 }

@@ -127,7 +127,11 @@ fn requests() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Sends octets as a request and reads the replies to their end.
-async fn call(channel: &Channel, path: &'static str, octets: Vec<u8>) -> Result<(), Status> {
+pub(crate) async fn call(
+    channel: &Channel,
+    path: &'static str,
+    octets: Vec<u8>,
+) -> Result<(), Status> {
     let mut grpc = Grpc::new(channel.clone());
     grpc.ready().await.expect("the connection stands");
     let path = PathAndQuery::from_static(path);

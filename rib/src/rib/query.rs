@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use super::Rib;
 use crate::{
-    Attributes, Disposition, Explanation, FamilyCounts, PeerId, PrefixFilter, RoutePage,
-    RouteQuery, RouteView, Source, Table, Totals, Unusable,
+    Attributes, Disposition, Explanation, FamilyCounts, PeerId, PeerInfo, PrefixFilter, RoutePage,
+    RouteQuery, RouteView, Source, Table, TableSize, Totals, Unusable,
     decision::{self, Context as _},
     group::{Group, Nlri, Told},
     path::{Entry, Path},
@@ -58,6 +58,30 @@ impl Rib {
         self.views(prefix, self.table.get(prefix)?)
             .into_iter()
             .find(|view| view.best)
+    }
+
+    /// One path, as import has left it.
+    pub fn path(&self, prefix: Prefix, source: Source, path_id: u32) -> Option<RouteView> {
+        let views = self.views(prefix, self.table.get(prefix)?);
+        let mut views = views.into_iter();
+        views.find(|view| view.source == source && view.path_id == path_id)
+    }
+
+    /// The same as the neighbour has sent it.
+    pub fn path_received(&self, prefix: Prefix, source: Source, path_id: u32) -> Option<RouteView> {
+        let view = self.path(prefix, source, path_id)?;
+        Some(as_received(view, self.table.get(prefix)?))
+    }
+
+    /// Prefix and path identifier of what a neighbour has announced, in order.
+    pub fn keys_of(&self, id: PeerId) -> Vec<(Prefix, u32)> {
+        let paths = self.paths_of(id);
+        paths.map(|(prefix, path)| (prefix, path.path_id)).collect()
+    }
+
+    /// A neighbour with a session, or with routes that are kept for it.
+    pub fn peer(&self, id: PeerId) -> Option<&PeerInfo> {
+        self.peers.get(&id).map(|peer| &peer.info)
     }
 
     /// Whether there is such a path.
@@ -125,6 +149,33 @@ impl Rib {
     pub fn received(&self, id: PeerId, family: Family) -> u64 {
         let peer = self.peers.get(&id);
         peer.map_or(0, |peer| peer.counters.get(family).received)
+    }
+
+    /// How much of one family import has let into the table, by a look at so many prefixes behind `after`; and where to go
+    /// on, if that was not all.
+    pub fn size(
+        &self,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> (TableSize, Option<Prefix>) {
+        let mut size = TableSize::default();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        for (seen, (prefix, entry)) in self.table.range_from(from).enumerate() {
+            if prefix.family() == family {
+                let paths = entry.paths.iter().filter(|path| path.refused.is_none());
+                let paths = paths.count() as u64;
+                size += TableSize {
+                    prefixes: u64::from(paths > 0),
+                    paths,
+                    accepted: paths,
+                };
+            }
+            if seen + 1 >= limit {
+                return (size, Some(prefix));
+            }
+        }
+        (size, None)
     }
 
     /// Size of the table.

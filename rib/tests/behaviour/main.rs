@@ -18,6 +18,7 @@ mod imported_only;
 mod interpreter;
 mod long_lived;
 mod model;
+mod news;
 mod next_hops;
 mod oracle;
 mod policy;

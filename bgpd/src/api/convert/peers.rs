@@ -36,6 +36,7 @@ impl Protobuf for Status {
             fib: self.fib.as_ref().map(FibSummary::to_protobuf),
             warnings: self.warnings.clone(),
             memory: self.memory,
+            log: self.log.clone(),
         }
     }
 
@@ -61,6 +62,7 @@ impl Protobuf for Status {
             fib: message.fib.map(FibSummary::from_protobuf).transpose()?,
             warnings: message.warnings,
             memory: message.memory,
+            log: message.log,
         })
     }
 }

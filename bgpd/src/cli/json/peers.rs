@@ -33,6 +33,7 @@ pub(in crate::cli) struct StatusView<'a> {
     paths: u64,
     fib: Option<FibSummaryView>,
     memory: Option<u64>,
+    log: &'a str,
     warnings: &'a [String],
 }
 
@@ -65,6 +66,7 @@ impl<'a> From<&'a Status> for StatusView<'a> {
             paths: status.paths,
             fib: status.fib.map(fib),
             memory: status.memory,
+            log: &status.log,
             warnings: &status.warnings,
         }
     }

@@ -3,13 +3,14 @@
 
 use std::{collections::HashMap, ffi::CStr, net::IpAddr, sync::Arc};
 
-use bgp_proto::{Instant, Prefix};
+use bgp_proto::{Family, Instant, Prefix};
 use nix::net::if_::if_indextoname;
-use rib::{Disposition, PeerId, RouteView};
+use rib::{Disposition, PeerId, RouteView, TableSize};
 use tokio::sync::mpsc;
 
 use super::Door;
 use crate::{
+    api::Control as _,
     config::PeerName,
     control::{
         ControlError, Explanation, PolicyChange, PolicyHit, PolicyTrace, PrefixMatch,
@@ -18,6 +19,9 @@ use crate::{
     daemon::{fib_task::fib_route, shard::Shard},
     kernel::network,
 };
+
+/// Prefixes that a shard counts before it does something else.
+const COUNTED_AT_ONCE: usize = 1 << 14;
 
 /// Pages made ahead of the client's reading.
 const PAGES: usize = 2;
@@ -53,6 +57,86 @@ impl Door {
             }
         });
         Ok(receiver)
+    }
+
+    /// Of what neighbours send and are sent, there are counters; the Loc-RIB is counted, a piece at a time.
+    pub(super) async fn size_of(
+        &self,
+        table: Table,
+        family: Family,
+    ) -> Result<TableSize, ControlError> {
+        let mut size = TableSize::default();
+        let (Table::AdjIn(name) | Table::AdjOut(name)) = table else {
+            for shard in &self.shards {
+                let mut after = None;
+                loop {
+                    let (part, next) = shard
+                        .ask(move |rib| rib.size(family, after, COUNTED_AT_ONCE))
+                        .await?;
+                    size += part;
+                    after = next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+            }
+            return Ok(size);
+        };
+        let peer = self.peers(Some(name)).await?.into_iter().next();
+        let families = peer.into_iter().flat_map(|peer| peer.families);
+        let Some(counted) = families
+            .into_iter()
+            .find(|counted| counted.family == family)
+        else {
+            return Ok(size);
+        };
+        let (paths, accepted, has_several) = match table {
+            Table::AdjIn(_) => (counted.received, counted.accepted, counted.add_path.receive),
+            _ => (counted.advertised, 0, counted.add_path.send),
+        };
+        let prefixes = if has_several {
+            self.prefixes_in(table, family).await?
+        } else {
+            paths
+        };
+        Ok(TableSize {
+            prefixes,
+            paths,
+            accepted,
+        })
+    }
+
+    /// Prefixes of a neighbour that sends or is sent several paths of one.
+    async fn prefixes_in(&self, table: Table, family: Family) -> Result<u64, ControlError> {
+        let query = self.rib_query(&RouteQuery {
+            table,
+            family: Some(family),
+            ..RouteQuery::default()
+        })?;
+        let mut prefixes = 0;
+        for shard in &self.shards {
+            let mut query = query.clone();
+            loop {
+                let asked = query.clone();
+                let (count, next) = shard
+                    .ask(move |rib| {
+                        let page = rib.routes(&asked);
+                        let pairs = page.routes.windows(2);
+                        let changes = pairs
+                            .filter(|pair| pair[0].prefix != pair[1].prefix)
+                            .count();
+                        let count = changes + usize::from(!page.routes.is_empty());
+                        (count as u64, page.next)
+                    })
+                    .await?;
+                prefixes += count;
+                query.after = next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(prefixes)
     }
 
     pub(super) async fn explain_prefix(
@@ -272,6 +356,22 @@ fn target(disposition: Disposition) -> String {
     }
 }
 
+/// A source in the words of the API.
+pub(in crate::daemon) fn route_source(
+    source: rib::Source,
+    names: &HashMap<PeerId, PeerName>,
+) -> RouteSource {
+    match source {
+        rib::Source::Bgp(id) => RouteSource::Bgp(names.get(&id).copied().unwrap_or(
+            PeerName::Address(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+        )),
+        rib::Source::Static => RouteSource::Static,
+        rib::Source::Direct => RouteSource::Direct,
+        rib::Source::Kernel => RouteSource::Kernel,
+        rib::Source::Api => RouteSource::Api,
+    }
+}
+
 /// A route in the words of the API.
 pub(in crate::daemon) fn route(
     view: &RouteView,
@@ -281,15 +381,7 @@ pub(in crate::daemon) fn route(
     Route {
         prefix: view.prefix,
         path_id: view.path_id,
-        source: match view.source {
-            rib::Source::Bgp(id) => RouteSource::Bgp(names.get(&id).copied().unwrap_or(
-                PeerName::Address(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
-            )),
-            rib::Source::Static => RouteSource::Static,
-            rib::Source::Direct => RouteSource::Direct,
-            rib::Source::Kernel => RouteSource::Kernel,
-            rib::Source::Api => RouteSource::Api,
-        },
+        source: route_source(view.source, names),
         attributes: Arc::new(view.attributes.unpack()),
         target: target(view.disposition),
         best: view.best,

@@ -2,3 +2,4 @@
 //! Tests of what the API changes, in front of a real supervisor.
 
 mod gobgp_policies;
+mod watch_api;

@@ -485,6 +485,7 @@ pub(super) fn statuses() -> impl Strategy<Value = Status> {
                 paths,
                 memory: converging.then_some(prefixes / 3),
                 fib: lists.2,
+                log: lists.1.join(" "),
                 warnings: lists.1.into(),
             },
         )
