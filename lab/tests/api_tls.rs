@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The API's TLS and its sockets for looking, as a daemon with files has them: `bgpctl` and GoBGP's own client as clients.
+//! The API's TLS and its sockets for looking, as a daemon with files has them; clients are `bgpctl` and GoBGP's own.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -196,7 +196,7 @@ fn clients_need_a_certificate_where_one_is_asked_for() -> Result<()> {
     let stranger = "--ca @ca.pem --cert @new-client.pem --key @new-client.key status";
     for port in [50051, 50052] {
         tcp(&netns, port, known)?;
-        refused(tcp(&netns, port, "--ca @ca.pem status"), "")?;
+        refused(tcp(&netns, port, "--ca @ca.pem status"), "ertificate")?;
         refused(tcp(&netns, port, stranger), "")?;
         refused(tcp(&netns, port, "status"), "")?;
     }

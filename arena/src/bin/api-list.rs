@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Lists a daemon's IPv4 routes over GoBGP's API, as a client that takes each and keeps none; says how many there were, and what
-//! processor time (ms) and memory (octets) it has used itself.
+//! Lists a daemon's IPv4 routes over GoBGP's API, as a client that takes each and keeps none; says how many
+//! there were, and what processor time (ms) and memory (octets) it has used itself.
 //!
 //! ```text
 //! api-list 3|4 unix:///PATH

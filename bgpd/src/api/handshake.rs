@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
     time::timeout,
 };
@@ -22,6 +22,9 @@ use super::ServerTls;
 
 /// A client that does not finish its handshake holds a socket for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// And one that is refused so long to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Handshakes at the same time; more wait in the kernel.
 const HANDSHAKES: usize = 256;
@@ -38,10 +41,12 @@ pub(super) fn secured(
                 Ok(stream) => stream,
                 Err(error) => return Some(Err(error)),
             };
-            match timeout(PATIENCE, acceptor.accept(stream)).await {
+            let accepted = acceptor.accept(stream).into_fallible();
+            match timeout(PATIENCE, accepted).await {
                 Ok(Ok(stream)) => Some(Ok(Connection(stream))),
-                Ok(Err(error)) => {
+                Ok(Err((error, stream))) => {
                     debug!(%error, "no TLS with a client of the API");
+                    refuse(stream).await;
                     None
                 }
                 Err(_) => {
@@ -53,6 +58,19 @@ pub(super) fn secured(
     };
     let shaken = incoming.map(shake).buffer_unordered(HANDSHAKES);
     shaken.filter_map(std::future::ready)
+}
+
+/// Waits until the client has read what was said to it: were the socket closed with something unread in it, the
+/// kernel would take that back.
+async fn refuse(mut stream: TcpStream) {
+    let mut rest = [0; 1024];
+    let read = async {
+        stream.shutdown().await?;
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whoever does not want to know why need not.
+    let _ = timeout(FAREWELL, read).await;
 }
 
 /// Through its handshake.

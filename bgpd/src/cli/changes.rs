@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! `bgpctl neighbor add`, `update` and `del`: changes of the running configuration, over GoBGP's API as every client of it makes them.
+//! `bgpctl neighbor add`, `update` and `del`: changes of the running configuration, over GoBGP's API as every client
+//! of it makes them.
 
 use std::net::IpAddr;
 

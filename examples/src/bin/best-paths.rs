@@ -115,7 +115,7 @@ fn line(path: &Path) -> String {
             }
             Attr::AsPath(found) => {
                 let numbers = found.segments.iter().flat_map(|segment| &segment.numbers);
-                as_path = numbers.map(|number| format!(" {number}")).collect();
+                as_path = numbers.fold(String::new(), |text, number| format!("{text} {number}"));
             }
             _ => {}
         }
