@@ -178,7 +178,7 @@ async fn what_becomes_of_a_route_is_told_to_who_watches_its_table() {
         assert_eq!(accepted.told().await, (true, 1));
         assert_eq!(best.told().await, (true, 1));
 
-        // The same next hop: the kernel has nothing to do, but who watches has.
+        // Other attributes.
         order(announcement(id, &[64513, 64514])).await;
         assert_eq!(received.told().await, (true, 2));
         assert_eq!(accepted.told().await, (true, 2));
