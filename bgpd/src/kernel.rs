@@ -4,13 +4,13 @@
 //! Pure. It refuses to know whether the kernel took the route: that is `fib_netlink`'s.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::IpAddr,
     sync::Arc,
 };
 
 use bgp_proto::{NextHop, Prefix};
-use fib_netlink::{Change, Hop, Route, Target};
+use fib_netlink::{Change, Hop, Route, Target, Want};
 use ipnetwork::IpNetwork;
 use rib::{
     Disposition, FibChange, FibPath, FibRoute, Source,
@@ -30,12 +30,10 @@ pub struct Kernel {
     subnets: BTreeSet<IpNetwork>,
     /// Names of interfaces by index, for routes out of a device.
     interfaces: BTreeMap<u32, String>,
-    /// The best paths that the kernel should know.
-    best: BTreeMap<Prefix, Arc<Best>>,
-    /// What prefixes have in common: with a full table it is kept once for hundreds of thousands of them.
-    known: Known,
-    /// Those of them whose routes go by our subnets or interfaces.
-    local: BTreeSet<Prefix>,
+    /// The best paths whose routes go by our subnets or interfaces. Of the others only the RIB knows.
+    local: BTreeMap<Prefix, Arc<Best>>,
+    /// How what many of them have in common is written, by where it lies, the pool and the family.
+    written: HashMap<(usize, Option<usize>, bool), Written>,
 }
 
 impl Kernel {
@@ -49,26 +47,48 @@ impl Kernel {
     }
 
     /// Best paths changed.
-    pub fn best_changed(&mut self, changes: impl IntoIterator<Item = FibChange>) -> Vec<Change> {
-        let mut wanted = Vec::new();
-        for change in changes {
-            if let Some(best) = change.best {
-                let best = self.known.share(Best::of(&best));
-                wanted.push(self.change(change.prefix, &best));
-                if self.is_local(change.prefix, &best) {
-                    self.local.insert(change.prefix);
-                } else {
-                    self.local.remove(&change.prefix);
-                }
-                self.best.insert(change.prefix, best);
-            } else {
-                self.local.remove(&change.prefix);
-                if self.best.remove(&change.prefix).is_some() {
-                    wanted.push(Change::Remove(network(change.prefix)));
-                }
+    pub fn best_changed(&mut self, changes: impl IntoIterator<Item = BestChange>) -> Vec<Change> {
+        let wanted = changes.into_iter().map(|BestChange { prefix, best }| {
+            let Some(best) = best else {
+                self.local.remove(&prefix);
+                return Change::Remove(network(prefix));
+            };
+            let written = self.remembered(prefix, &best);
+            let wanted = change_of(prefix, written.want.clone());
+            if written.is_local {
+                self.local.insert(prefix, best);
+            } else if !self.local.is_empty() {
+                self.local.remove(&prefix);
             }
+            wanted
+        });
+        wanted.collect()
+    }
+
+    /// How a best path is written; that is thought of once for all prefixes of a pool.
+    fn remembered(&mut self, prefix: Prefix, best: &Arc<Best>) -> &Written {
+        let pool = if self.pools.is_empty() {
+            None
+        } else {
+            self.pool_number(prefix)
+        };
+        let key = (
+            Arc::as_ptr(best).addr(),
+            pool,
+            matches!(prefix, Prefix::V6(_)),
+        );
+        if self.written.len() >= MANY && !self.written.contains_key(&key) {
+            self.written.clear();
         }
-        wanted
+        if !self.written.contains_key(&key) {
+            let written = Written {
+                want: self.want(prefix, best).map(Arc::new),
+                is_local: self.is_local(prefix, best),
+                _best: Arc::clone(best),
+            };
+            self.written.insert(key, written);
+        }
+        &self.written[&key]
     }
 
     /// Interfaces or their addresses changed: returns the routes that are written another way now.
@@ -88,41 +108,36 @@ impl Kernel {
         }
         self.subnets = subnets;
         self.interfaces = interfaces;
+        self.written.clear();
         let local = self.local.iter();
-        local
-            .filter_map(|prefix| Some(self.change(*prefix, self.best.get(prefix)?)))
-            .collect()
+        let written = local.map(|(prefix, best)| {
+            let want = self.want(*prefix, best);
+            change_of(*prefix, want.map(Arc::new))
+        });
+        written.collect()
     }
 
-    /// The pools changed by a reload: returns all routes, as they are written now.
-    pub fn pools_changed(&mut self, pools: Vec<Pool>) -> Vec<Change> {
+    /// The pools changed by a reload: all best paths are to be said again ([`best_changed`](Self::best_changed)).
+    pub fn pools_changed(&mut self, pools: Vec<Pool>) {
         self.pools = pools;
-        let local = self.best.iter();
-        let local = local.filter(|(prefix, best)| self.is_local(**prefix, best));
-        self.local = local.map(|(prefix, _)| *prefix).collect();
-        self.all()
+        self.written.clear();
     }
 
-    /// The source addresses changed by a reload: returns all routes, as they are written now.
-    pub fn sources_changed(&mut self, sources: Sources) -> Vec<Change> {
+    /// The source addresses changed by a reload: all best paths are to be said again.
+    pub fn sources_changed(&mut self, sources: Sources) {
         self.sources = sources;
-        self.all()
-    }
-
-    /// Every route as it is written now. Those that are as before cost nothing in `fib_netlink`.
-    fn all(&self) -> Vec<Change> {
-        self.best
-            .iter()
-            .map(|(prefix, best)| self.change(*prefix, best))
-            .collect()
+        self.written.clear();
     }
 
     /// How a best path is written, whether or not the kernel is to know it.
     pub fn written(&self, prefix: Prefix, route: &FibRoute) -> Option<Route> {
-        match self.change(prefix, &Best::of(route)) {
-            Change::Install(route) => Some(route),
-            Change::Remove(_) => None,
-        }
+        let want = self.want(prefix, &Best::of(route))?;
+        Some(Route {
+            table: want.table,
+            metric: want.metric,
+            source: want.source,
+            ..Route::new(network(prefix), want.target)
+        })
     }
 
     /// Whether our subnets or interfaces have a say in how a route is written.
@@ -149,11 +164,9 @@ impl Kernel {
         })
     }
 
-    fn change(&self, prefix: Prefix, best: &Best) -> Change {
+    fn want(&self, prefix: Prefix, best: &Best) -> Option<Want> {
         let pool = best.is_bgp.then(|| self.pool(prefix)).flatten();
-        let Some(target) = self.target(best, pool) else {
-            return Change::Remove(network(prefix));
-        };
+        let target = self.target(best, pool)?;
         let policy = best.ways.first().map(|way| &way.kernel);
         let is_forwarded = matches!(target, Target::Via(_));
         let source = policy
@@ -165,7 +178,7 @@ impl Kernel {
             })
             // Policies do not know families.
             .filter(|source| is_forwarded && source.is_ipv4() == prefix.addr().is_ipv4());
-        Change::Install(Route {
+        Some(Want {
             table: policy
                 .and_then(|policy| policy.table)
                 .or_else(|| pool?.table),
@@ -173,7 +186,7 @@ impl Kernel {
                 .and_then(|policy| policy.metric)
                 .or_else(|| pool?.metric),
             source,
-            ..Route::new(network(prefix), target)
+            target,
         })
     }
 
@@ -235,14 +248,18 @@ impl Kernel {
 
     /// The most specific pool that holds the prefix.
     fn pool(&self, prefix: Prefix) -> Option<&Pool> {
+        self.pools.get(self.pool_number(prefix)?)
+    }
+
+    fn pool_number(&self, prefix: Prefix) -> Option<usize> {
         let network = network(prefix);
-        let inside = |pool: &&Pool| {
+        let inside = |pool: &Pool| {
             pool.cidr.prefix() <= network.prefix() && pool.cidr.contains(network.network())
         };
-        self.pools
-            .iter()
-            .filter(inside)
-            .max_by_key(|pool| pool.cidr.prefix())
+        let pools = self.pools.iter().enumerate();
+        let inside = pools.filter(|(_, pool)| inside(pool));
+        let longest = inside.max_by_key(|(_, pool)| pool.cidr.prefix())?;
+        Some(longest.0)
     }
 
     fn is_encapsulated(&self, mode: EncapsulationMode, next_hop: IpAddr) -> bool {
@@ -256,6 +273,14 @@ impl Kernel {
     fn is_connected(&self, address: IpAddr) -> bool {
         self.subnets.iter().any(|subnet| subnet.contains(address))
     }
+}
+
+/// The best path of a prefix changed, as far as the kernel has to know. There may be as many as there are prefixes.
+#[derive(Clone, Debug)]
+pub struct BestChange {
+    /// Which prefix.
+    pub prefix: Prefix,
+    best: Option<Arc<Best>>,
 }
 
 /// What the kernel has to know of the best paths of a prefix: not their attributes.
@@ -273,6 +298,17 @@ struct Way {
 }
 
 impl Best {
+    /// Whether this is what [`of`](Self::of) would make of a route; says no where that is not plain to see.
+    fn is_of(&self, route: &FibRoute) -> bool {
+        let ([way], [path]) = (self.ways.as_slice(), route.paths.as_slice()) else {
+            return false;
+        };
+        self.is_bgp == matches!(route.source, Source::Bgp(_))
+            && way.weight == 1
+            && way.disposition == path.disposition
+            && way.kernel == *path.kernel()
+    }
+
     fn of(route: &FibRoute) -> Self {
         let weights = weights::weights(&route.paths);
         let way = |(path, weight): (&FibPath, u8)| Way {
@@ -287,14 +323,55 @@ impl Best {
     }
 }
 
+/// How a best path is written.
+#[derive(Debug)]
+struct Written {
+    want: Option<Arc<Want>>,
+    is_local: bool,
+    /// Nothing else comes to lie where it does.
+    _best: Arc<Best>,
+}
+
+/// What prefixes have in common: with a full table it is the same for hundreds of thousands of them.
 #[derive(Debug, Default)]
-struct Known {
+pub struct Known {
     all: HashSet<Arc<Best>>,
+    /// Those that were asked for lately, by the last octet of the next hop.
+    recent: [Option<Arc<Best>>; RECENT],
     prune_at: usize,
 }
 
+const RECENT: usize = 32;
+
 impl Known {
-    fn share(&mut self, best: Best) -> Arc<Best> {
+    /// A change without what the kernel has no need of.
+    pub fn shorten(&mut self, change: &FibChange) -> BestChange {
+        BestChange {
+            prefix: change.prefix,
+            best: change.best.as_ref().map(|route| self.share(route)),
+        }
+    }
+
+    fn share(&mut self, route: &FibRoute) -> Arc<Best> {
+        let place = match route.paths.first().map(|path| path.disposition) {
+            Some(Disposition::Via(NextHop::V4(address))) => usize::from(address.octets()[3]),
+            Some(Disposition::Via(hop)) => match hop.addr() {
+                IpAddr::V4(address) => usize::from(address.octets()[3]),
+                IpAddr::V6(address) => usize::from(address.octets()[15]),
+            },
+            _ => 0,
+        } % RECENT;
+        if let Some(recent) = &self.recent[place]
+            && recent.is_of(route)
+        {
+            return Arc::clone(recent);
+        }
+        let best = self.share_new(Best::of(route));
+        self.recent[place] = Some(Arc::clone(&best));
+        best
+    }
+
+    fn share_new(&mut self, best: Best) -> Arc<Best> {
         if let Some(known) = self.all.get(&best) {
             return Arc::clone(known);
         }
@@ -310,6 +387,16 @@ impl Known {
 
 /// Below this many nobody looks for unused ones.
 const FEW: usize = 1024;
+
+/// With more of them how best paths are written is thought of anew.
+const MANY: usize = 1 << 16;
+
+fn change_of(prefix: Prefix, want: Option<Arc<Want>>) -> Change {
+    match want {
+        Some(want) => Change::Share(network(prefix), want),
+        None => Change::Remove(network(prefix)),
+    }
+}
 
 /// The prefix in the terms of `fib_netlink` and of the configuration.
 pub fn network(prefix: Prefix) -> IpNetwork {
@@ -364,6 +451,8 @@ mod tests {
         ]);
         assert_eq!(changes.len(), 4);
         let mut kernel = Kernel::new(Vec::new(), Sources::default());
+        let mut known = Known::default();
+        let changes = changes.iter().map(|change| known.shorten(change));
         assert_eq!(kernel.best_changed(changes).len(), 4);
         let link = fib_netlink::Link {
             index: 2,
@@ -374,8 +463,10 @@ mod tests {
         let written = kernel.links_changed(&[link]);
         let device = Target::Via(vec![Hop::device("e2")]);
         let via = Target::Via(vec![Hop::via(gateway.into()).over("e2")]);
-        let expected = [("10.3.0.0/16", device), ("fd00::/16", via)]
-            .map(|(prefix, target)| Change::Install(Route::new(prefix.parse().unwrap(), target)));
+        let expected = [("10.3.0.0/16", device), ("fd00::/16", via)].map(|(prefix, target)| {
+            let (prefix, want) = Route::new(prefix.parse().unwrap(), target).into_parts();
+            Change::Share(prefix, Arc::new(want))
+        });
         assert_eq!(written, expected);
     }
 }

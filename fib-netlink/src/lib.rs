@@ -56,5 +56,5 @@ pub use netlink::{Departure, Fib, Notice, departure, notices};
 pub use objects::{Nature, Object, ObjectOperation, ObjectVerb, Place};
 pub use plan::{Decision, Goal, Operation, Ownership, Verb, decide, plan};
 pub use reconciler::Reconciler;
-pub use route::{Change, Hop, Route, RouteState, Status, Target, Totals};
+pub use route::{Change, Hop, Route, RouteState, Status, Target, Totals, Want};
 pub use trouble::Refusal;

@@ -12,6 +12,7 @@ mod writing;
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ipnetwork::IpNetwork;
@@ -25,8 +26,8 @@ use crate::slots::At;
 use crate::table::{MAIN, Mark, Slot, Table};
 use crate::track::{Tracker, View};
 use crate::trouble::Troubles;
-use crate::wants::{Need, Resolved, Want, WantId, Wants, resolve};
-use crate::{Change, FibConfig, Route};
+use crate::wants::{Need, Resolved, WantId, Wants, resolve};
+use crate::{Change, FibConfig, Want};
 
 /// What a way depends on, where other fields are borrowed beside it.
 macro_rules! view {
@@ -143,7 +144,11 @@ impl Reconciler {
     pub fn apply(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
-                Change::Install(route) => self.install(route),
+                Change::Install(route) => {
+                    let (prefix, want) = route.into_parts();
+                    self.install(network(prefix), Arc::new(want));
+                }
+                Change::Share(prefix, want) => self.install(network(prefix), want),
                 Change::Remove(prefix) => self.withdraw(network(prefix)),
             }
         }
@@ -178,31 +183,11 @@ impl Reconciler {
         }
     }
 
-    fn install(&mut self, route: Route) {
-        let prefix = network(route.prefix);
-        if let Some(metric) = route.metric {
-            self.own.metrics.insert(metric);
-        }
-        if route
-            .table
-            .is_some_and(|table| self.own.tables.insert(table))
-        {
-            self.resync_at.get_or_insert(self.resync_not_before); // what is there already?
-        }
-        let want = Want {
-            target: route.target,
-            table: route.table,
-            metric: route.metric,
-            source: route.source,
-        };
-        let id = self.wants.again(&want).unwrap_or_else(|| {
-            let view = view!(self);
-            for gateway in want.gateways() {
-                self.tracker.need(gateway, view);
-            }
-            let resolved = resolve(&want, &self.links, &self.tracker);
-            self.wants.insert(want, resolved)
-        });
+    fn install(&mut self, prefix: IpNetwork, want: Arc<Want>) {
+        let id = self
+            .wants
+            .again(&want)
+            .unwrap_or_else(|| self.new_want(want));
         let (before, at) = self.table.desire(&prefix, Some(id));
         let slot = self.table.slot_mut(at);
         slot.marks.put(Mark::Touched, true);
@@ -217,6 +202,24 @@ impl Reconciler {
         self.troubles.clear(&prefix);
         self.enqueue(at);
         self.user_came(id);
+    }
+
+    fn new_want(&mut self, want: Arc<Want>) -> WantId {
+        if let Some(metric) = want.metric {
+            self.own.metrics.insert(metric);
+        }
+        if want
+            .table
+            .is_some_and(|table| self.own.tables.insert(table))
+        {
+            self.resync_at.get_or_insert(self.resync_not_before); // what is there already?
+        }
+        let view = view!(self);
+        for gateway in want.gateways() {
+            self.tracker.need(gateway, view);
+        }
+        let resolved = resolve(&want, &self.links, &self.tracker);
+        self.wants.insert(want, resolved)
     }
 
     fn withdraw(&mut self, prefix: IpNetwork) {

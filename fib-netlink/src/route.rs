@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnetwork::IpNetwork;
@@ -25,6 +26,17 @@ pub struct Route {
 }
 
 impl Route {
+    /// Its destination, and the rest.
+    pub fn into_parts(self) -> (IpNetwork, Want) {
+        let want = Want {
+            target: self.target,
+            table: self.table,
+            metric: self.metric,
+            source: self.source,
+        };
+        (self.prefix, want)
+    }
+
     /// A route with the configured table and metric and no preferred source.
     pub fn new(prefix: IpNetwork, target: Target) -> Self {
         Self {
@@ -35,6 +47,19 @@ impl Route {
             source: None,
         }
     }
+}
+
+/// A desired route without its destination: many prefixes share one.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Want {
+    /// What happens to packets.
+    pub target: Target,
+    /// The kernel's table; `None` takes [`FibConfig::table`](crate::FibConfig::table).
+    pub table: Option<u32>,
+    /// The kernel's metric; `None` takes [`FibConfig::metric`](crate::FibConfig::metric).
+    pub metric: Option<u32>,
+    /// Preferred source address of packets that this host sends along the route.
+    pub source: Option<IpAddr>,
 }
 
 /// What happens to packets for a destination.
@@ -116,6 +141,8 @@ impl Hop {
 pub enum Change {
     /// This route shall exist, in place of any other one desired for its prefix.
     Install(Route),
+    /// The same, of a route whose other parts are shared with others: nothing is allocated for it.
+    Share(IpNetwork, Arc<Want>),
     /// Nothing of ours shall exist for this prefix.
     Remove(IpNetwork),
 }

@@ -11,20 +11,11 @@ use foldhash::fast::RandomState;
 use crate::kernel::{KernelHop, Kind, Way};
 use crate::links::Links;
 use crate::track::{Found, Tracker};
-use crate::{Hop, Target};
+use crate::{Hop, Target, Want};
 
 /// Names a want. Small, because each desired route holds one.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct WantId(NonZeroU32);
-
-/// A desired route without its prefix.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Want {
-    pub(crate) target: Target,
-    pub(crate) table: Option<u32>,
-    pub(crate) metric: Option<u32>,
-    pub(crate) source: Option<IpAddr>,
-}
 
 /// What a want comes to with the devices there are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,7 +30,9 @@ pub(crate) enum Resolved {
 pub(crate) struct Wants {
     entries: Vec<Option<Entry>>,
     free: Vec<WantId>,
-    index: HashMap<Want, WantId, RandomState>,
+    index: HashMap<Arc<Want>, WantId, RandomState>,
+    /// Those that were asked for lately, by where they lie.
+    recent: [Option<WantId>; RECENT],
     /// Who needs what.
     needs: BTreeSet<(Need, WantId)>,
 }
@@ -55,23 +48,37 @@ pub(crate) enum Need {
 
 #[derive(Debug)]
 struct Entry {
-    want: Want,
+    want: Arc<Want>,
     users: usize,
     resolved: Resolved,
     /// The next-hop object that its routes name.
     object: Option<Arc<Way>>,
 }
 
+const RECENT: usize = 32;
+
 impl Wants {
     /// The want's name, one user more, if it is known.
-    pub(crate) fn again(&mut self, want: &Want) -> Option<WantId> {
+    pub(crate) fn again(&mut self, want: &Arc<Want>) -> Option<WantId> {
+        let place = (Arc::as_ptr(want).addr() >> 5) % RECENT;
+        if let Some(id) = self.recent[place]
+            && let Some(Some(entry)) = self.entries.get_mut(id.index())
+            && Arc::ptr_eq(&entry.want, want)
+        {
+            entry.users += 1;
+            return Some(id);
+        }
         let id = *self.index.get(want)?;
-        self.entries.get_mut(id.index())?.as_mut()?.users += 1;
+        let entry = self.entries.get_mut(id.index())?.as_mut()?;
+        entry.users += 1;
+        if Arc::ptr_eq(&entry.want, want) {
+            self.recent[place] = Some(id);
+        }
         Some(id)
     }
 
     /// A name for a new want, with one user.
-    pub(crate) fn insert(&mut self, want: Want, resolved: Resolved) -> WantId {
+    pub(crate) fn insert(&mut self, want: Arc<Want>, resolved: Resolved) -> WantId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             let count = u32::try_from(self.entries.len());
@@ -80,7 +87,7 @@ impl Wants {
         self.needs.extend(want.needs().map(|need| (need, id)));
         self.entries[id.index()] = Some(Entry {
             resolved,
-            want: want.clone(),
+            want: Arc::clone(&want),
             users: 1,
             object: None,
         });
@@ -89,7 +96,7 @@ impl Wants {
     }
 
     /// One user less. Returns the want if that was the last one, and whether it had an object.
-    pub(crate) fn release(&mut self, id: WantId) -> Option<(Want, bool)> {
+    pub(crate) fn release(&mut self, id: WantId) -> Option<(Arc<Want>, bool)> {
         let place = self.entries.get_mut(id.index())?;
         let entry = place.as_mut()?;
         entry.users -= 1;
@@ -110,7 +117,7 @@ impl Wants {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Want> {
-        self.entries.iter().flatten().map(|entry| &entry.want)
+        self.entries.iter().flatten().map(|entry| &*entry.want)
     }
 
     /// All names that mean something, in order.

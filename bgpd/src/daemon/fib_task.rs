@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{Pool, Sources},
     control::{self, WatchEvent},
-    kernel::Kernel,
+    kernel::{BestChange, Kernel, Known},
 };
 
 /// Best-path changes on their way to the kernel, the latest per prefix: bounded by the table, and no shard ever waits.
@@ -35,9 +35,15 @@ struct Waiting {
 
 #[derive(Debug, Default)]
 struct Changes {
-    best: HashMap<Prefix, FibChange>,
-    track: HashMap<(usize, IpAddr), Tracking>,
+    best: Vec<BestChange>,
+    known: Known,
+    /// With more of them all but the latest of each prefix are left out.
+    compact_at: usize,
+    track: Tracked,
 }
+
+/// What becomes of next hops, by shard.
+type Tracked = HashMap<(usize, IpAddr), Tracking>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Tracking {
@@ -55,15 +61,19 @@ impl Coalescer {
         {
             return;
         }
-        let mut waiting = self
+        let mut guard = self
             .0
             .changes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let waiting = &mut *guard;
         for list in changes {
-            waiting
-                .best
-                .extend(list.drain(..).map(|change| (change.prefix, change)));
+            let short = list.drain(..).map(|change| waiting.known.shorten(&change));
+            waiting.best.extend(short);
+        }
+        if waiting.best.len() > waiting.compact_at.max(FEW) {
+            keep_latest(&mut waiting.best);
+            waiting.compact_at = 2 * waiting.best.len();
         }
         waiting.track.extend(
             output
@@ -77,20 +87,50 @@ impl Coalescer {
                 .drain(..)
                 .map(|address| ((shard, address), Tracking::Wanted)),
         );
-        drop(waiting);
+        drop(guard);
         self.0.ready.notify_one();
     }
 
-    fn take(&self) -> Changes {
-        std::mem::take(
-            &mut *self
-                .0
-                .changes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+    fn take(&self) -> (Vec<BestChange>, Tracked) {
+        let mut waiting = self
+            .0
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.compact_at = 0;
+        let best = std::mem::take(&mut waiting.best);
+        (best, std::mem::take(&mut waiting.track))
+    }
+
+    /// Best paths that were asked for.
+    fn shorten(&self, changes: &[FibChange]) -> Vec<BestChange> {
+        let mut waiting = self
+            .0
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = &mut waiting.known;
+        changes.iter().map(|change| known.shorten(change)).collect()
     }
 }
+
+/// Leaves the latest change of each prefix, by prefix.
+fn keep_latest(changes: &mut Vec<BestChange>) {
+    changes.sort_by_key(|change| change.prefix);
+    changes.dedup_by(|later, earlier| {
+        let is_same = later.prefix == earlier.prefix;
+        if is_same {
+            std::mem::swap(later, earlier);
+        }
+        is_same
+    });
+}
+
+/// So many changes may wait before anybody looks for those that are out of date.
+const FEW: usize = 1 << 15;
+
+/// Changes handed down at once, so that the kernel has something to do while the next ones are made.
+const PIECE: usize = 2048;
 
 /// What the kernel task is told by the supervisor.
 #[derive(Debug)]
@@ -168,16 +208,44 @@ impl FibTask {
 
     /// Hands down what the RIB wants. Says whether that included next hops.
     async fn push_down(&mut self) -> bool {
-        let changes = self.changes.take();
-        let has_next_hops = !changes.track.is_empty();
-        let mut best: Vec<FibChange> = changes.best.into_values().collect();
-        best.sort_by_key(|change| change.prefix);
-        self.fib.apply(self.kernel.best_changed(best)).await;
-        self.track(changes.track).await;
+        let (mut best, tracked) = self.changes.take();
+        let has_next_hops = !tracked.is_empty();
+        keep_latest(&mut best);
+        self.hand_down(best).await;
+        self.track(tracked).await;
         has_next_hops
     }
 
-    async fn track(&mut self, changes: HashMap<(usize, IpAddr), Tracking>) {
+    async fn hand_down(&mut self, best: Vec<BestChange>) {
+        let mut best = best.into_iter().peekable();
+        while best.peek().is_some() {
+            let piece = self.kernel.best_changed(best.by_ref().take(PIECE));
+            self.fib.apply(piece).await;
+        }
+    }
+
+    /// All routes are written as it is usual now. Those that are as before cost nothing in `fib_netlink`.
+    async fn hand_down_all(&mut self) {
+        for shard in self.shards.clone() {
+            let mut after = None;
+            loop {
+                let question = move |rib: &rib::Rib| rib.forwarding(after, PIECE);
+                let Ok((best, last)) = shard.ask(question).await else {
+                    return;
+                };
+                let best = self.changes.shorten(&best);
+                self.hand_down(best).await;
+                after = last;
+                if last.is_none() {
+                    break;
+                }
+            }
+        }
+        // What has changed meanwhile waits, and is the latest.
+        self.push_down().await;
+    }
+
+    async fn track(&mut self, changes: Tracked) {
         let (mut begin, mut end) = (Vec::new(), Vec::new());
         for ((shard, address), tracking) in changes {
             let shards = self.next_hops.wanted.entry(address).or_default();
@@ -216,9 +284,13 @@ impl FibTask {
     async fn obey(&mut self, order: FibOrder) {
         match order {
             FibOrder::Converged => self.converged().await,
-            FibOrder::Pools(pools) => self.fib.apply(self.kernel.pools_changed(pools)).await,
+            FibOrder::Pools(pools) => {
+                self.kernel.pools_changed(pools);
+                self.hand_down_all().await;
+            }
             FibOrder::Sources(sources) => {
-                self.fib.apply(self.kernel.sources_changed(sources)).await;
+                self.kernel.sources_changed(sources);
+                self.hand_down_all().await;
             }
         }
     }

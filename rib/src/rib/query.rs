@@ -7,10 +7,10 @@ use core::ops::Bound;
 use bgp_proto::{Family, Instant, Prefix};
 use smallvec::SmallVec;
 
-use super::Rib;
+use super::{Around, Rib, forwarding::fib_route};
 use crate::{
-    Attributes, Disposition, Explanation, FamilyCounts, PeerId, PeerInfo, PrefixFilter, RoutePage,
-    RouteQuery, RouteView, Source, Table, TableSize, Totals, Unusable,
+    Attributes, Disposition, Explanation, FamilyCounts, FibChange, PeerId, PeerInfo, PrefixFilter,
+    RoutePage, RouteQuery, RouteView, Source, Table, TableSize, Totals, Unusable,
     decision::{self, Context as _},
     group::{Group, Nlri, Told},
     path::{Entry, Path},
@@ -51,6 +51,31 @@ impl Rib {
             }
         }
         page
+    }
+
+    /// What the forwarding table is to have, from behind a prefix on: so many prefixes are looked at. Returns the last of them
+    /// if there may be more.
+    pub fn forwarding(
+        &self,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> (Vec<FibChange>, Option<Prefix>) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut routes, mut last, mut seen) = (Vec::new(), None, 0);
+        for (prefix, entry) in self.table.range_from(from) {
+            if seen == limit {
+                return (routes, last);
+            }
+            seen += 1;
+            last = Some(prefix);
+            if let Some(best) = fib_route(prefix, entry, around!(self)) {
+                routes.push(FibChange {
+                    prefix,
+                    best: Some(best),
+                });
+            }
+        }
+        (routes, None)
     }
 
     /// The best path of a prefix.
