@@ -2,14 +2,18 @@
 //! Next hops in use: which prefixes need them, and what is known of them.
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     vec::Vec,
 };
 use core::net::IpAddr;
 
 use bgp_proto::Prefix;
 
-use crate::{Disposition, NextHopState, Output, path::Path};
+use crate::{
+    Disposition, NextHopState, Output,
+    path::Path,
+    table::{Place, Table},
+};
 
 /// How a next hop is taken to be reached as long as nobody knows.
 const ASSUMED: NextHopState = NextHopState::Reachable { metric: 0 };
@@ -18,8 +22,36 @@ const ASSUMED: NextHopState = NextHopState::Reachable { metric: 0 };
 struct NextHop {
     /// `None`: nobody has said yet. Until then it is used only by paths in the place of one that was in use.
     state: Option<NextHopState>,
-    /// How many paths of each prefix use it.
-    users: BTreeMap<Prefix, u32>,
+    users: Users,
+}
+
+/// Where the prefixes are that use something: the pages of the table, with how many are on each. A list of them would
+/// take nearly as much room as their paths do; who they are is seen when the table is gone through.
+#[derive(Debug, Default)]
+struct Users {
+    pages: BTreeMap<usize, u32>,
+    prefixes: u64,
+}
+
+impl Users {
+    fn add(&mut self, place: Place) {
+        *self.pages.entry(place.page()).or_default() += 1;
+        self.prefixes += 1;
+    }
+
+    fn remove(&mut self, place: Place) {
+        if let Entry::Occupied(mut page) = self.pages.entry(place.page()) {
+            *page.get_mut() -= 1;
+            self.prefixes -= 1;
+            if *page.get() == 0 {
+                page.remove();
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.prefixes == 0
+    }
 }
 
 /// All next hops, if they are tracked at all.
@@ -30,8 +62,8 @@ pub(crate) struct NextHops {
     /// Addresses whose first user came or last user went.
     changed: BTreeSet<IpAddr>,
     tracked: BTreeSet<IpAddr>,
-    /// How many paths of each prefix leave by an interface that they name.
-    leaving: BTreeMap<u32, BTreeMap<Prefix, u32>>,
+    /// Prefixes with paths that leave by an interface that they name.
+    leaving: BTreeMap<u32, Users>,
     /// Interfaces through which nothing gets. The others are usable, heard of or not.
     down: BTreeSet<u32>,
     /// Addresses that nobody uses yet are taken to be reachable.
@@ -58,6 +90,14 @@ fn interface(path: &Path) -> Option<u32> {
     }
 }
 
+fn uses_address(paths: &[Path], wanted: IpAddr) -> bool {
+    paths.iter().any(|path| address(path) == Some(wanted))
+}
+
+fn uses_interface(paths: &[Path], wanted: u32) -> bool {
+    paths.iter().any(|path| interface(path) == Some(wanted))
+}
+
 impl NextHops {
     pub(crate) fn new(enabled: bool) -> Self {
         Self {
@@ -75,7 +115,7 @@ impl NextHops {
     pub(crate) fn assuming(&self) -> Self {
         let known = self.known.iter().map(|(address, hop)| {
             let state = hop.state;
-            let users = BTreeMap::new();
+            let users = Users::default();
             (*address, NextHop { state, users })
         });
         Self {
@@ -86,66 +126,65 @@ impl NextHops {
         }
     }
 
-    pub(crate) fn use_by(&mut self, prefix: Prefix, path: &Path) {
+    /// A path comes to a prefix that has these others.
+    pub(crate) fn use_by(&mut self, place: Place, others: &[Path], path: &Path) {
         if !self.enabled {
             return;
         }
         if let Some(address) = address(path) {
             let hop = self.known.entry(address).or_default();
-            *hop.users.entry(prefix).or_default() += 1;
-            self.changed.insert(address);
-        } else if let Some(index) = interface(path) {
-            let users = self.leaving.entry(index).or_default();
-            *users.entry(prefix).or_default() += 1;
+            if hop.users.is_empty() {
+                self.changed.insert(address);
+            }
+            if !uses_address(others, address) {
+                hop.users.add(place);
+            }
+        } else if let Some(index) = interface(path)
+            && !uses_interface(others, index)
+        {
+            self.leaving.entry(index).or_default().add(place);
         }
     }
 
-    pub(crate) fn release(&mut self, prefix: Prefix, path: &Path) {
+    /// A path has left a prefix that has these others.
+    pub(crate) fn release(&mut self, place: Place, others: &[Path], path: &Path) {
         if !self.enabled {
             return;
         }
-        let Some(address) = address(path) else {
-            self.release_interface(prefix, path);
-            return;
-        };
-        let Some(hop) = self.known.get_mut(&address) else {
-            return;
-        };
-        if let Some(count) = hop.users.get_mut(&prefix) {
-            *count -= 1;
-            if *count == 0 {
-                hop.users.remove(&prefix);
+        if let Some(address) = address(path) {
+            let hop = self.known.get_mut(&address);
+            let Some(hop) = hop.filter(|_| !uses_address(others, address)) else {
+                return;
+            };
+            hop.users.remove(place);
+            if hop.users.is_empty() {
+                self.changed.insert(address);
             }
-        }
-        if hop.users.is_empty() {
-            self.changed.insert(address);
-        }
-    }
-
-    fn release_interface(&mut self, prefix: Prefix, path: &Path) {
-        let Some(index) = interface(path) else {
-            return;
-        };
-        let Some(users) = self.leaving.get_mut(&index) else {
-            return;
-        };
-        if let Some(count) = users.get_mut(&prefix) {
-            *count -= 1;
-            if *count == 0 {
-                users.remove(&prefix);
+        } else if let Some(index) = interface(path)
+            && !uses_interface(others, index)
+            && let Entry::Occupied(mut users) = self.leaving.entry(index)
+        {
+            users.get_mut().remove(place);
+            if users.get().is_empty() {
+                users.remove();
             }
-        }
-        if users.is_empty() {
-            self.leaving.remove(&index);
         }
     }
 
     /// The prefixes for which it would be news that packets get through an interface, or do not.
-    pub(crate) fn concerned_by_interface(&self, index: u32, up: bool) -> Vec<Prefix> {
-        match self.leaving.get(&index) {
-            Some(users) if self.down.contains(&index) == up => users.keys().copied().collect(),
-            _ => Vec::new(),
-        }
+    pub(crate) fn concerned_by_interface(
+        &self,
+        index: u32,
+        up: bool,
+        table: &Table,
+    ) -> Vec<Prefix> {
+        let users = self.leaving.get(&index);
+        let Some(users) = users.filter(|_| self.down.contains(&index) == up) else {
+            return Vec::new();
+        };
+        let all = table.on_pages(|page| users.pages.contains_key(&page));
+        let concerned = all.filter(|(_, entry)| uses_interface(&entry.paths, index));
+        concerned.map(|(prefix, _)| prefix).collect()
     }
 
     /// Takes in whether packets get through an interface.
@@ -157,12 +196,32 @@ impl NextHops {
         }
     }
 
-    /// The prefixes for which this state of an address would be news.
-    pub(crate) fn concerned(&self, address: IpAddr, state: NextHopState) -> Vec<Prefix> {
-        match self.known.get(&address) {
-            Some(hop) if hop.state != Some(state) => hop.users.keys().copied().collect(),
-            _ => Vec::new(),
+    /// The prefixes for which these states of addresses would be news.
+    pub(crate) fn concerned(
+        &self,
+        states: &[(IpAddr, NextHopState)],
+        table: &Table,
+    ) -> Vec<Prefix> {
+        let mut news = BTreeMap::new();
+        let mut pages = BTreeSet::new();
+        for (address, state) in states {
+            if let Some(hop) = self.known.get(address)
+                && hop.state != Some(*state)
+            {
+                pages.extend(hop.users.pages.keys().copied());
+                news.insert(*address, (hop.state, *state));
+            }
         }
+        if pages.is_empty() {
+            return Vec::new();
+        }
+        let is_news = |path: &Path| {
+            let news = address(path).and_then(|address| news.get(&address));
+            news.is_some_and(|news| *news != (None, ASSUMED) || !path.is_assumed())
+        };
+        let all = table.on_pages(|page| pages.contains(&page));
+        let concerned = all.filter(|(_, entry)| entry.paths.iter().any(is_news));
+        concerned.map(|(prefix, _)| prefix).collect()
     }
 
     /// Takes in what is known of an address.
@@ -194,21 +253,6 @@ impl NextHops {
         address.is_some_and(|address| self.state(address).is_none())
     }
 
-    /// Whether a state of an address is what was assumed of it by all these paths that use it.
-    pub(crate) fn is_as_assumed(
-        &self,
-        address: IpAddr,
-        state: NextHopState,
-        paths: &[Path],
-    ) -> bool {
-        state == ASSUMED
-            && self.state(address).is_none()
-            && paths
-                .iter()
-                .filter(|path| self.tracked(path) == Some(address))
-                .all(Path::is_assumed)
-    }
-
     pub(crate) fn cost(&self, path: &Path) -> u32 {
         match self.tracked(path).and_then(|address| self.state(address)) {
             Some(NextHopState::Reachable { metric }) => metric,
@@ -219,7 +263,7 @@ impl NextHops {
     /// Next hops in use, and how many prefixes have a path by way of each, in order.
     pub(crate) fn users(&self) -> impl Iterator<Item = (IpAddr, u64)> {
         let used = self.known.iter().filter(|(_, hop)| !hop.users.is_empty());
-        used.map(|(address, hop)| (*address, hop.users.len() as u64))
+        used.map(|(address, hop)| (*address, hop.users.prefixes))
     }
 
     fn state(&self, address: IpAddr) -> Option<NextHopState> {

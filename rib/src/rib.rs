@@ -125,23 +125,20 @@ impl Rib {
             Input::Congested(id) => self.group_of(id, |group| group.congest(id)),
             Input::Drained(id) => self.group_of(id, |group| group.drained(id)),
             Input::NextHops(changes) => {
+                let prefixes = self.next_hops.concerned(&changes, &self.table);
+                self.touch_all(&prefixes);
                 for (address, state) in changes {
-                    let mut prefixes = self.next_hops.concerned(address, state);
-                    prefixes.retain(|prefix| {
-                        let paths = self.table.get(*prefix).map(|entry| &*entry.paths);
-                        let paths = paths.unwrap_or_default();
-                        !self.next_hops.is_as_assumed(address, state, paths)
-                    });
-                    self.touch_all(&prefixes);
                     self.next_hops.change(address, state);
-                    for prefix in prefixes {
-                        self.decide(prefix);
-                    }
+                }
+                for prefix in prefixes {
+                    self.decide(prefix);
                 }
             }
             Input::Interfaces(changes) => {
                 for (index, up) in changes {
-                    let prefixes = self.next_hops.concerned_by_interface(index, up);
+                    let prefixes = self
+                        .next_hops
+                        .concerned_by_interface(index, up, &self.table);
                     self.touch_all(&prefixes);
                     self.next_hops.interface_changed(index, up);
                     for prefix in prefixes {
@@ -232,7 +229,7 @@ impl Rib {
             None => touch(entry, (prefix, at), &mut self.dirty, around!(self)),
         }
         count(&mut self.peers, &mut self.totals, prefix, &path, true);
-        self.next_hops.use_by(prefix, &path);
+        self.next_hops.use_by(at, &entry.paths, &path);
         self.totals.prefixes += u64::from(entry.paths.is_empty());
         let around = around!(self);
         let slot = place.and_then(|place| entry.paths.get_mut(place));
@@ -252,7 +249,7 @@ impl Rib {
         };
         if let Some(old) = old {
             count(&mut self.peers, &mut self.totals, prefix, &old, false);
-            self.next_hops.release(prefix, &old);
+            self.next_hops.release(at, &entry.paths, &old);
         }
     }
 
@@ -268,7 +265,7 @@ impl Rib {
 
     fn remove_at(&mut self, prefix: Prefix, place: usize) {
         self.touch(prefix);
-        let Some((_, entry)) = self.table.get_mut(prefix) else {
+        let Some((at, entry)) = self.table.get_mut(prefix) else {
             return;
         };
         if place >= entry.paths.len() {
@@ -277,7 +274,7 @@ impl Rib {
         let path = entry.leave(place, &around!(self));
         self.totals.prefixes -= u64::from(entry.paths.is_empty());
         count(&mut self.peers, &mut self.totals, prefix, &path, false);
-        self.next_hops.release(prefix, &path);
+        self.next_hops.release(at, &entry.paths, &path);
     }
 
     /// Remembers what is best for a prefix, before it changes.

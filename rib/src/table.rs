@@ -21,6 +21,11 @@ impl Place {
         Self(u32::try_from(place).unwrap_or(u32::MAX).to_ne_bytes())
     }
 
+    /// Prefixes that came together are on the same one.
+    pub(crate) fn page(self) -> usize {
+        self.number() / PAGE
+    }
+
     fn number(self) -> usize {
         u32::from_ne_bytes(self.0) as usize
     }
@@ -105,6 +110,19 @@ impl Table {
     pub(crate) fn forget(&mut self, peer: PeerId) {
         self.v4.forget(peer);
         self.v6.forget(peer);
+    }
+
+    /// What is on some pages.
+    pub(crate) fn on_pages(
+        &self,
+        is_wanted: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = (Prefix, &Entry)> {
+        let v4 = self.v4.range_from(Bound::Unbounded);
+        let v4 = v4.map(|(prefix, place)| (Prefix::V4(prefix), place));
+        let v6 = self.v6.range_from(Bound::Unbounded);
+        let all = v4.chain(v6.map(|(prefix, place)| (Prefix::V6(prefix), place)));
+        all.filter(move |(_, place)| is_wanted(place.page()))
+            .filter_map(|(prefix, place)| Some((prefix, self.entries.get(place)?)))
     }
 
     fn places_near(&self, peer: PeerId) -> impl Iterator<Item = (Prefix, Place)> + '_ {

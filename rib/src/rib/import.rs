@@ -365,18 +365,19 @@ impl Rib {
             return;
         }
         self.touch(prefix);
+        let Some((at, entry)) = self.table.get_mut(prefix) else {
+            return;
+        };
         count(&mut self.peers, &mut self.totals, prefix, &path, true);
-        self.next_hops.use_by(prefix, &path);
+        self.next_hops.use_by(at, &entry.paths, &path);
         let around = Around {
             config: &self.config,
             peers: &self.peers,
             next_hops: &self.next_hops,
         };
-        if let Some((_, entry)) = self.table.get_mut(prefix) {
-            let place = entry.place(path.source(), path.path_id);
-            entry.arrive(place, path, &around);
-        }
+        let place = entry.place(path.source(), path.path_id);
+        entry.arrive(place, path, &around);
         count(&mut self.peers, &mut self.totals, prefix, old, false);
-        self.next_hops.release(prefix, old);
+        self.next_hops.release(at, &entry.paths, old);
     }
 }

@@ -53,8 +53,8 @@ impl Rib {
         page
     }
 
-    /// What the forwarding table is to have, from behind a prefix on: so many prefixes are looked at. Returns the last of them
-    /// if there may be more.
+    /// What the forwarding table is to have, from behind a prefix on: so many prefixes are looked at. Returns the last
+    /// of them if there may be more.
     pub fn forwarding(
         &self,
         after: Option<Prefix>,
