@@ -347,13 +347,15 @@ async fn check_e_11_one_who_reads_nothing_holds_a_bounded_queue_and_is_told_and_
     let pieces: Vec<_> = (0..1000)
         .map(|number| {
             let network = format!("10.{}.{}.0/24", number / 256, number % 256);
-            change(Watched::Best, &network, "192.0.2.1", true)
+            change(Watched::Best, &network, "192.0.2.1", false)
         })
         .collect();
+    // The same piece each time: the queue is to be full before the client's time is over.
+    let piece = changes(pieces);
     let mut told = 0;
     // What fits into the queue, and then what HTTP/2 and the stream's own queue hold.
     while served.fake.followers.lock().expect("unpoisoned").len() == 2 {
-        publish(&served, &changes(pieces.clone()));
+        publish(&served, &piece);
         told += 1000;
         let mut read = 0;
         while read < 1000 {
