@@ -359,6 +359,8 @@ pub struct Route {
     pub multipath: bool,
     /// Why it can't be chosen: `next hop unreachable`, `rejected by import policy`, …; `None` if it can.
     pub unusable: Option<String>,
+    /// Its neighbour is restarting, and it is kept meanwhile (RFC 4724).
+    pub stale: bool,
     /// Step of the decision process at which it lost, as `4: lowest origin`; `None` for the best, or if unknown.
     pub lost_at: Option<String>,
     /// Since it is in this form.

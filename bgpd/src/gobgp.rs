@@ -16,6 +16,7 @@ mod origination;
 mod paths;
 mod peers;
 mod policy;
+mod rare;
 mod service;
 mod stream;
 mod watch;

@@ -45,6 +45,7 @@ mod capability;
 mod path;
 mod peer;
 mod policy;
+mod rare;
 mod request;
 
 /// An `Any` that is not what belongs in its place.

@@ -210,6 +210,24 @@ impl<'a, C: Context> Comparison<'a, C> {
     }
 }
 
+/// Their places, from the one that would win to the last; the best is where it is wanted, whatever pairs say.
+pub(crate) fn ranking(paths: &[Path], best: Option<usize>, context: &impl Context) -> Places {
+    let comparison = Comparison::new(context);
+    let loses = |one: usize, other: usize| match (paths.get(one), paths.get(other)) {
+        _ if best == Some(one) => false,
+        _ if best == Some(other) => true,
+        (Some(one), Some(other)) => comparison.all(plain(one), plain(other)).is_gt(),
+        _ => false,
+    };
+    // By insertion: where MEDs compare only some of the pairs, this is no order that a sort may be given.
+    let mut places = Places::new();
+    for place in 0..paths.len() {
+        let before = places.iter().rposition(|known| !loses(*known, place));
+        places.insert(before.map_or(0, |known| known + 1), place);
+    }
+    places
+}
+
 fn plain(path: &Path) -> Contender<'_> {
     Contender {
         path,

@@ -133,6 +133,7 @@ impl Change {
             best: self.table == Watched::Best,
             multipath: false,
             unusable: (self.is_unreachable).then(|| rib::Unusable::NextHopUnreachable.to_string()),
+            stale: false,
             lost_at: None,
             age: *age,
         })

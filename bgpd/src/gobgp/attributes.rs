@@ -9,7 +9,7 @@ use bgp_proto::{
 };
 use bgpd_api::v4::{self, as_segment::Type, attribute::Attr};
 
-use super::{communities, family_message};
+use super::{communities, family_message, rare};
 
 /// A prefix as NLRI.
 pub(super) fn nlri(prefix: Prefix) -> v4::Nlri {
@@ -21,8 +21,8 @@ pub(super) fn nlri(prefix: Prefix) -> v4::Nlri {
     }
 }
 
-/// The attributes of a path, by type code; `MP_REACH_NLRI` is last, where GoBGP has it. A path of our own has an
-/// `AS_PATH` only if there is something in it.
+/// The attributes of a path, by type code; `MP_REACH_NLRI` is last, where GoBGP has it. A path of our own has its next
+/// hop last in any case, and an `AS_PATH` only if there is something in it.
 pub(super) fn to_messages(
     attributes: &PathAttributes,
     prefix: Prefix,
@@ -43,7 +43,8 @@ pub(super) fn to_messages(
             }),
         ));
     }
-    all.push(next_hop(attributes.next_hop, prefix));
+    let (order, attr) = next_hop(attributes.next_hop, prefix);
+    all.push((if is_own { u16::MAX } else { order }, attr));
     if let Some(med) = attributes.med {
         all.push((4, Attr::MultiExitDisc(v4::MultiExitDiscAttribute { med })));
     }
@@ -137,14 +138,15 @@ fn push_rare(attributes: &PathAttributes, all: &mut Vec<(u16, Attr)>) {
         ));
     }
     for unknown in &attributes.unknown {
-        all.push((
-            unknown.code.into(),
+        let octets = || {
             Attr::Unknown(v4::UnknownAttribute {
                 flags: unknown.flags.into(),
                 r#type: unknown.code.into(),
                 value: unknown.value.to_vec(),
-            }),
-        ));
+            })
+        };
+        let attr = rare::decode(unknown.code, &unknown.value).unwrap_or_else(octets);
+        all.push((unknown.code.into(), attr));
     }
 }
 
@@ -290,7 +292,15 @@ impl Draft {
                 let value = it.value.into();
                 rest.unknown.push(UnknownAttribute { flags, code, value });
             }
-            _ => return Err(format!("path attribute {code} can not be given decoded")),
+            other => {
+                let value = rare::encode(&other)
+                    .ok_or_else(|| format!("path attribute {code} can not be given decoded"))??;
+                rest.unknown.push(UnknownAttribute {
+                    flags: 0xc0,
+                    code,
+                    value: value.into(),
+                });
+            }
         }
         Ok(())
     }

@@ -69,14 +69,116 @@ pub(super) fn to_message(community: ExtendedCommunity) -> v4::ExtendedCommunity 
             is_transitive,
             value: community.0[1..].to_vec(),
         }),
-        _ => Extcom::Unknown(v4::UnknownExtended {
-            r#type: kind.into(),
-            value: community.0[1..].to_vec(),
+        _ => of_other_families(community).unwrap_or_else(|| {
+            Extcom::Unknown(v4::UnknownExtended {
+                r#type: kind.into(),
+                value: community.0[1..].to_vec(),
+            })
         }),
     };
     v4::ExtendedCommunity {
         extcom: Some(extcom),
     }
+}
+
+/// Communities of EVPN (RFC 7432 §7) and of flow specifications (RFC 8955 §7), if the message holds all of it.
+fn of_other_families(community: ExtendedCommunity) -> Option<Extcom> {
+    let [kind, sub_type, o1, o2, o3, o4, o5, o6] = community.0;
+    let (front, wide) = (
+        u16::from_be_bytes([o1, o2]),
+        u32::from_be_bytes([o3, o4, o5, o6]),
+    );
+    let (long, short) = (
+        u32::from_be_bytes([o1, o2, o3, o4]),
+        u16::from_be_bytes([o5, o6]),
+    );
+    let mac = || format!("{o1:02x}:{o2:02x}:{o3:02x}:{o4:02x}:{o5:02x}:{o6:02x}");
+    let extcom = match (kind, sub_type) {
+        (EVPN, 0) => Extcom::MacMobility(v4::MacMobilityExtended {
+            is_sticky: o1 == 1,
+            sequence_num: wide,
+        }),
+        (EVPN, 1) => Extcom::EsiLabel(v4::EsiLabelExtended {
+            is_single_active: o1 == 1,
+            label: u32::from_be_bytes([0, o4, o5, o6]),
+        }),
+        (EVPN, 2) => Extcom::EsImport(v4::EsImportRouteTarget { es_import: mac() }),
+        (EVPN, 3) => Extcom::RouterMac(v4::RouterMacExtended { mac: mac() }),
+        (FLOW, 6) => Extcom::TrafficRate(v4::TrafficRateExtended {
+            asn: front.into(),
+            rate: f32::from_bits(wide),
+        }),
+        (FLOW, 7) => Extcom::TrafficAction(v4::TrafficActionExtended {
+            terminal: o6 & 1 != 0,
+            sample: o6 & 2 != 0,
+        }),
+        (FLOW, 8) => Extcom::RedirectTwoOctetAsSpecific(v4::RedirectTwoOctetAsSpecificExtended {
+            asn: front.into(),
+            local_admin: wide,
+        }),
+        (FLOW, 9) => Extcom::TrafficRemark(v4::TrafficRemarkExtended { dscp: o6.into() }),
+        (FLOW_IPV4, 8) => {
+            Extcom::RedirectIpv4AddressSpecific(v4::RedirectIPv4AddressSpecificExtended {
+                address: Ipv4Addr::from(long).to_string(),
+                local_admin: short.into(),
+            })
+        }
+        (FLOW_FOUR_OCTET_AS, 8) => {
+            Extcom::RedirectFourOctetAsSpecific(v4::RedirectFourOctetAsSpecificExtended {
+                asn: long,
+                local_admin: short.into(),
+            })
+        }
+        _ => return None,
+    };
+    let back = octets_of_other_families(&extcom)?.ok()?;
+    (back == community.0).then_some(extcom)
+}
+
+const EVPN: u8 = 0x06;
+const FLOW: u8 = 0x80;
+const FLOW_IPV4: u8 = 0x81;
+const FLOW_FOUR_OCTET_AS: u8 = 0x82;
+
+/// The way back; `None`: it is none of these.
+fn octets_of_other_families(extcom: &Extcom) -> Option<Result<[u8; 8], String>> {
+    Some(match extcom {
+        Extcom::MacMobility(it) => {
+            let [a, b, c, d] = it.sequence_num.to_be_bytes();
+            Ok([EVPN, 0, u8::from(it.is_sticky), 0, a, b, c, d])
+        }
+        Extcom::EsiLabel(it) => match it.label.to_be_bytes() {
+            [0, a, b, c] => Ok([EVPN, 1, u8::from(it.is_single_active), 0, 0, a, b, c]),
+            _ => Err(format!("label {} has no place in 24 bits", it.label)),
+        },
+        Extcom::EsImport(it) => mac_octets(2, &it.es_import),
+        Extcom::RouterMac(it) => mac_octets(3, &it.mac),
+        Extcom::TrafficRate(it) => two_octets(FLOW, 6, it.asn, it.rate.to_bits()),
+        Extcom::TrafficAction(it) => {
+            let flags = u8::from(it.sample) << 1 | u8::from(it.terminal);
+            Ok([FLOW, 7, 0, 0, 0, 0, 0, flags])
+        }
+        Extcom::RedirectTwoOctetAsSpecific(it) => two_octets(FLOW, 8, it.asn, it.local_admin),
+        Extcom::TrafficRemark(it) => {
+            octet("dscp", it.dscp).map(|dscp| [FLOW, 9, 0, 0, 0, 0, 0, dscp])
+        }
+        Extcom::RedirectIpv4AddressSpecific(it) => match it.address.parse::<Ipv4Addr>() {
+            Ok(address) => four_octets(FLOW_IPV4, 8, address.octets(), it.local_admin),
+            Err(_) => Err(format!("`{}` is no IPv4 address", it.address)),
+        },
+        Extcom::RedirectFourOctetAsSpecific(it) => {
+            four_octets(FLOW_FOUR_OCTET_AS, 8, it.asn.to_be_bytes(), it.local_admin)
+        }
+        _ => return None,
+    })
+}
+
+fn mac_octets(sub_type: u8, text: &str) -> Result<[u8; 8], String> {
+    let bad = || format!("`{text}` is no MAC address");
+    let octets = text.split(':').map(|part| u8::from_str_radix(part, 16));
+    let octets: Vec<u8> = octets.collect::<Result<_, _>>().map_err(|_| bad())?;
+    let [a, b, c, d, e, f] = octets.try_into().map_err(|_| bad())?;
+    Ok([EVPN, sub_type, a, b, c, d, e, f])
 }
 
 /// The way back; the error says what is wrong.
@@ -139,7 +241,8 @@ pub(super) fn from_message(message: v4::ExtendedCommunity) -> Result<ExtendedCom
         Extcom::DefaultGateway(_) => [OPAQUE, DEFAULT_GATEWAY, 0, 0, 0, 0, 0, 0],
         Extcom::Opaque(it) => whole(kind(OPAQUE, it.is_transitive), &it.value)?,
         Extcom::Unknown(it) => whole(octet("type", it.r#type)?, &it.value)?,
-        _ => return Err("an extended community is of a kind that bgpd does not make".to_owned()),
+        other => octets_of_other_families(&other)
+            .ok_or("an extended community is of a kind that bgpd does not make")??,
     };
     Ok(ExtendedCommunity(octets))
 }
@@ -185,7 +288,7 @@ mod tests {
     #[test]
     fn every_community_comes_back_as_it_was() {
         let interesting = [
-            0x00, 0x01, 0x02, 0x03, 0x06, 0x40, 0x41, 0x42, 0x43, 0x80, 0xff,
+            0x00, 0x01, 0x02, 0x03, 0x06, 0x40, 0x41, 0x42, 0x43, 0x80, 0x81, 0x82, 0xff,
         ];
         for kind in interesting {
             for sub_type in 0..=u8::MAX {
@@ -206,6 +309,27 @@ mod tests {
                     "{octets:x?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn communities_of_other_families_are_told_in_words() {
+        let cases = [
+            [0x06, 0, 1, 0, 0, 0, 0, 7],
+            [0x06, 1, 0, 0, 0, 0, 0xa0, 0],
+            [0x06, 2, 0, 0x11, 0x22, 0x33, 0x44, 0x55],
+            [0x06, 3, 0, 0x11, 0x22, 0x33, 0x44, 0x55],
+            [0x80, 6, 0xfc, 2, 0x47, 0xc3, 0x50, 0],
+            [0x80, 7, 0, 0, 0, 0, 0, 3],
+            [0x80, 8, 0xfc, 2, 0, 0, 0, 9],
+            [0x80, 9, 0, 0, 0, 0, 0, 16],
+            [0x81, 8, 10, 9, 9, 9, 0, 9],
+            [0x82, 8, 0xfa, 0x56, 0xea, 3, 0, 9],
+        ];
+        for octets in cases {
+            let message = to_message(ExtendedCommunity(octets));
+            assert!(!matches!(message.extcom, Some(Extcom::Unknown(_))));
+            assert_eq!(from_message(message), Ok(ExtendedCommunity(octets)));
         }
     }
 }

@@ -13,7 +13,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 
 use super::{
-    Gobgp, attributes, binary, family, family_message, not_supported,
+    Gobgp, attributes, binary, family, family_message,
     stream::{Outlet, Replies, list, outlet},
     wrong,
 };
@@ -31,9 +31,7 @@ impl<C: Control> Gobgp<C> {
         request: v4::ListPathRequest,
     ) -> Result<Replies<v4::ListPathResponse>, Status> {
         let family = family(request.family)?;
-        let table = self
-            .table(request.table_type, &request.name, family)
-            .await?;
+        let (table, client) = self.table(request.table_type, &request.name).await?;
         if !family.is_supported() {
             return Ok(list(&self.shutdown, Vec::new()));
         }
@@ -53,6 +51,7 @@ impl<C: Control> Gobgp<C> {
         let sight = Sight {
             filtered: request.enable_filtered,
             form: Form::of(&request),
+            client,
             ..self.sight(table).await?
         };
         let (outlet, replies) = outlet(&self.shutdown);
@@ -65,35 +64,53 @@ impl<C: Control> Gobgp<C> {
         request: v4::GetTableRequest,
     ) -> Result<v4::GetTableResponse, Status> {
         let family = family(request.family)?;
-        let table = self
-            .table(request.table_type, &request.name, family)
-            .await?;
+        let (table, client) = self.table(request.table_type, &request.name).await?;
         if !family.is_supported() {
             return Ok(v4::GetTableResponse::default());
         }
-        let size = self.control.table_size(table, family).await?;
-        Ok(v4::GetTableResponse {
-            num_destination: size.prefixes,
-            num_path: size.paths,
-            num_accepted: if matches!(table, Table::AdjIn(_)) {
-                size.accepted
-            } else {
-                0
-            },
-        })
+        let Some(client) = client else {
+            let size = self.control.table_size(table, family).await?;
+            return Ok(v4::GetTableResponse {
+                num_destination: size.prefixes,
+                num_path: size.paths,
+                num_accepted: if matches!(table, Table::AdjIn(_)) {
+                    size.accepted
+                } else {
+                    0
+                },
+            });
+        };
+        let query = RouteQuery {
+            table,
+            family: Some(family),
+            ..RouteQuery::default()
+        };
+        let sight = Sight {
+            client: Some(client),
+            ..self.sight(table).await?
+        };
+        let mut pages = self.control.routes(query).await?;
+        let (mut size, mut last) = (v4::GetTableResponse::default(), None);
+        while let Some(page) = pages.recv().await {
+            for route in page.iter().filter(|route| sight.shows(route)) {
+                size.num_path += 1;
+                size.num_destination += u64::from(last != Some(route.prefix));
+                last = Some(route.prefix);
+            }
+        }
+        Ok(size)
     }
 
-    /// Which table is meant.
-    async fn table(&self, number: i32, name: &str, family: Family) -> Result<Table, Status> {
+    /// Which table is meant, and the client of the route server that it is shown to.
+    async fn table(&self, number: i32, name: &str) -> Result<(Table, Option<Client>), Status> {
         use v4::TableType;
         match TableType::try_from(number) {
-            Ok(TableType::Global) => Ok(Table::LocRib),
-            Ok(TableType::AdjIn) => Ok(Table::AdjIn(self.neighbor(name, family).await?)),
-            Ok(TableType::AdjOut) => Ok(Table::AdjOut(self.neighbor(name, family).await?)),
+            Ok(TableType::Global) => Ok((Table::LocRib, None)),
+            Ok(TableType::AdjIn) => Ok((Table::AdjIn(self.neighbor(name).await?), None)),
+            Ok(TableType::AdjOut) => Ok((Table::AdjOut(self.neighbor(name).await?), None)),
             Ok(TableType::Local) => {
-                self.neighbor(name, family).await?;
-                let text = format!("neighbor {name} doesn't have local rib");
-                Err(Status::failed_precondition(text))
+                let client = self.client(self.neighbor(name).await?).await?;
+                Ok((Table::LocRib, Some(client)))
             }
             Ok(TableType::Vrf) => Err(Status::not_found(format!("vrf {name} not found"))),
             Ok(TableType::Unspecified) => Err(wrong("unspecified table type")),
@@ -101,22 +118,16 @@ impl<C: Control> Gobgp<C> {
         }
     }
 
-    /// The neighbour of that name, if routes of the family are exchanged with it.
-    async fn neighbor(&self, name: &str, family: Family) -> Result<PeerName, Status> {
+    /// The neighbour of that name. Where it has no such family, it has no routes of it either.
+    async fn neighbor(&self, name: &str) -> Result<PeerName, Status> {
         let unknown = || Status::not_found(format!("neighbor that has {name} doesn't exist"));
         let peer: PeerName = name.parse().map_err(|_| unknown())?;
-        let peers = match self.control.peers(Some(peer)).await {
-            Err(ControlError::NotFound(_)) => return Err(unknown()),
-            answer => answer?,
-        };
-        let has = |family| {
-            let mut families = peers.iter().flat_map(|peer| &peer.families);
-            families.any(|status| status.family == family)
-        };
-        if has(family) {
-            Ok(peer)
-        } else {
-            Err(not_supported(family))
+        match self.control.peers(Some(peer)).await {
+            Err(ControlError::NotFound(_)) => Err(unknown()),
+            answer => {
+                answer?;
+                Ok(peer)
+            }
         }
     }
 
@@ -135,6 +146,21 @@ impl<C: Control> Gobgp<C> {
         sight
     }
 
+    /// A neighbour that has a table of its own in GoBGP.
+    async fn client(&self, name: PeerName) -> Result<Client, Status> {
+        let known = self.control.neighbors(Some(name)).await?;
+        let mut known = known.iter();
+        let found = known.find(|(_, neighbor)| neighbor.terms.route_server_client);
+        let (status, _) = found.ok_or_else(|| {
+            let text = format!("neighbor {name} doesn't have local rib");
+            Status::failed_precondition(text)
+        })?;
+        Ok(Client {
+            name,
+            asn: status.peer_as,
+        })
+    }
+
     /// How routes of a table are shown.
     pub(super) async fn sight(&self, table: Table) -> Result<Sight, Status> {
         let status = self.control.status().await?;
@@ -149,6 +175,7 @@ impl<C: Control> Gobgp<C> {
             table,
             filtered: false,
             form: Form::default(),
+            client: None,
             own: Source {
                 asn: status.local_as,
                 // As GoBGP has it: only what a neighbour has sent has a sender.
@@ -171,9 +198,24 @@ pub(super) struct Sight {
     /// Say which routes policy rejects.
     filtered: bool,
     form: Form,
+    client: Option<Client>,
     own: Source,
     sources: HashMap<PeerName, Source>,
     names: HashMap<(Prefix, u32), [u8; 16]>,
+}
+
+/// A client of the route server: what it could be told is what others have said, without its own AS.
+#[derive(Clone, Copy)]
+struct Client {
+    name: PeerName,
+    asn: Asn,
+}
+
+impl Client {
+    fn hears(&self, route: &Route) -> bool {
+        let mut asns = route.attributes.as_path.segments().flat_map(|(_, all)| all);
+        route.source != RouteSource::Bgp(self.name) && !asns.any(|asn| *asn == self.asn)
+    }
 }
 
 /// Decoded, as octets, or both.
@@ -205,7 +247,8 @@ struct Source {
 impl Sight {
     /// GoBGP's global table has what import policy accepts.
     pub(super) fn shows(&self, route: &Route) -> bool {
-        self.table != Table::LocRib || !is_refused(route)
+        let is_heard = self.client.is_none_or(|client| client.hears(route));
+        is_heard && (self.table != Table::LocRib || !is_refused(route))
     }
 
     /// Of neighbours that are known.
@@ -221,6 +264,7 @@ impl Sight {
             table: Table::LocRib,
             filtered: false,
             form: Form::default(),
+            client: None,
             own: Source {
                 asn: Asn(0),
                 router_id: None,
@@ -291,9 +335,11 @@ impl Sight {
                 Vec::new()
             },
             age: Some(timestamp(now, route.age)),
-            best: in_loc_rib && (route.best || route.multipath),
+            // A client's best is the first that it hears.
+            best: in_loc_rib && self.client.is_none() && (route.best || route.multipath),
             family: Some(family_message(route.prefix.family())),
             filtered: self.filtered && is_refused(route),
+            stale: route.stale,
             uuid: name.map(|name| name.to_vec()).unwrap_or_default(),
             is_nexthop_invalid: is_unreachable(route),
             identifier,
@@ -341,9 +387,13 @@ async fn feed<C: Control>(
                         destination.paths.push(path);
                     }
                     _ => {
+                        let is_first = sight.client.is_some() && route.unusable.is_none();
                         let next = v4::Destination {
                             prefix: route.prefix.to_string(),
-                            paths: vec![path],
+                            paths: vec![v4::Path {
+                                best: path.best || is_first,
+                                ..path
+                            }],
                         };
                         done.extend(open.replace((route.prefix, next)).map(reply));
                     }

@@ -57,6 +57,7 @@ fn route(network: &str, source: RouteSource, attributes: PathAttributes, target:
         best: true,
         multipath: false,
         unusable: None,
+        stale: false,
         lost_at: None,
         age: Duration::from_secs(62),
     }
@@ -81,6 +82,7 @@ pub(crate) fn routes() -> Vec<Route> {
     };
     let loser = Route {
         best: false,
+        stale: false,
         lost_at: Some("4: shortest AS path".to_owned()),
         path_id: 7,
         ..route(

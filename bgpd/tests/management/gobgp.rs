@@ -188,14 +188,6 @@ async fn questions_that_make_no_sense_are_refused_with_words() {
             "neighbor 192.0.2.1 doesn't have local rib",
         ),
         (
-            v4::ListPathRequest {
-                family: evpn,
-                ..table(v4::TableType::AdjOut, "192.0.2.1")
-            },
-            Code::InvalidArgument,
-            "address family: afi 25 safi 70 not supported",
-        ),
-        (
             with_prefix("10.0.0.0/99", exact),
             Code::InvalidArgument,
             "`10.0.0.0/99` is no prefix of ipv4-unicast",

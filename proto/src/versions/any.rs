@@ -7,7 +7,7 @@
 use prost::Message;
 use prost_types::Any;
 
-use super::BadAny;
+use super::{BadAny, rare};
 use crate::{
     v3,
     v4::{self, attribute::Attr, extended_community::Extcom, nlri::Nlri},
@@ -23,7 +23,7 @@ pub(super) fn pack(name: &str, message: &impl Message) -> Any {
     }
 }
 
-fn unpack<M: Message + Default>(any: &Any) -> Result<M, BadAny> {
+pub(super) fn unpack<M: Message + Default>(any: &Any) -> Result<M, BadAny> {
     M::decode(any.value.as_slice()).map_err(|error| BadAny::Garbled {
         url: any.type_url.clone(),
         error,
@@ -31,7 +31,7 @@ fn unpack<M: Message + Default>(any: &Any) -> Result<M, BadAny> {
 }
 
 /// The message's name: as Go's resolver, we look at what follows the last slash only.
-fn name(any: &Any) -> Option<&str> {
+pub(super) fn name(any: &Any) -> Option<&str> {
     let full = any.type_url.rsplit('/').next()?;
     full.strip_prefix("apipb.")
 }
@@ -159,7 +159,7 @@ pub fn attribute_to_any(attribute: v4::Attribute) -> Option<Any> {
                     .collect(),
             },
         ),
-        other => return pack_attribute(&other),
+        other => return pack_attribute(&other).or_else(|| rare::to_any(&other)),
     })
 }
 
@@ -195,7 +195,10 @@ pub fn attribute_from_any(any: &Any) -> Result<v4::Attribute, BadAny> {
             let tlvs = each(&old.tlvs, aigp_from_any)?;
             Attr::Aigp(v4::AigpAttribute { tlvs })
         }
-        _ => unpack_attribute(any)?.ok_or_else(|| unknown(any, "path attribute"))?,
+        _ => match unpack_attribute(any)? {
+            Some(attr) => attr,
+            None => rare::from_any(any)?.ok_or_else(|| unknown(any, "path attribute"))?,
+        },
     };
     Ok(v4::Attribute { attr: Some(attr) })
 }

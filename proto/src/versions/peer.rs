@@ -58,7 +58,8 @@ impl From<v4::PeerState> for v3::PeerState {
         Self {
             auth_password: new.auth_password,
             description: new.description,
-            local_asn: new.local_asn,
+            // Servers of version 3 say it in `conf` only.
+            local_asn: 0,
             messages: new.messages,
             neighbor_address: new.neighbor_address,
             peer_asn: new.peer_asn,

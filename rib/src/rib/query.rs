@@ -37,7 +37,10 @@ impl Rib {
                 break;
             }
             if wanted(query, prefix) {
-                let views = self.views_in_order(prefix, entry);
+                let views = match query.table {
+                    Table::AdjIn(_) => self.views_by_source(prefix, entry),
+                    Table::LocRib | Table::AdjOut(_) => self.views_in_order(prefix, entry),
+                };
                 page.routes
                     .extend(views.into_iter().filter_map(|view| match query.table {
                         Table::AdjIn(id) if view.source == Source::Bgp(id) => {
@@ -292,11 +295,24 @@ impl Rib {
         entry.paths.iter().enumerate().map(view).collect()
     }
 
-    /// The same as one reads it: the best path first, the others by where they come from.
-    fn views_in_order(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
+    /// The same, the best path first, the others by where they come from.
+    fn views_by_source(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
         let mut views = self.views(prefix, entry);
         views.sort_by_key(|view| (!view.best, view.source, view.path_id));
         views
+    }
+
+    /// The same as one reads it: the best path first, the others as they would follow.
+    fn views_in_order(&self, prefix: Prefix, entry: &Entry) -> SmallVec<[RouteView; 2]> {
+        if entry.paths.len() < 3 {
+            return self.views_by_source(prefix, entry);
+        }
+        let views = self.views(prefix, entry);
+        let ranking = decision::ranking(&entry.paths, entry.best_place(), &self.around());
+        let in_order = ranking
+            .into_iter()
+            .filter_map(|place| views.get(place).cloned());
+        in_order.collect()
     }
 }
 

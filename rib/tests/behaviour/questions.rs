@@ -96,6 +96,19 @@ fn pages_of_any_size_in_any_number_of_shards_are_the_whole_table_once() {
 }
 
 #[test]
+fn paths_of_a_prefix_are_listed_as_they_would_follow_each_other() {
+    let mut world = World::new(config(), 1);
+    for (number, path) in [(1, &[65001, 7, 8][..]), (2, &[65002, 7]), (3, &[65003])] {
+        world.up(peer(number, Relation::External));
+        world.announce(from(number), PREFIXES[1], attributes(number, path));
+    }
+    world.settle();
+    let listed = all(&world, &query(Table::LocRib, None));
+    let sources: Vec<u32> = listed.into_iter().map(|(_, source)| source).collect();
+    assert_eq!(sources, [3, 2, 1]);
+}
+
+#[test]
 fn filters_find_the_prefix_what_is_inside_and_what_is_around() {
     for shards in [1, 8] {
         let world = world(shards);

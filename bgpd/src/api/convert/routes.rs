@@ -31,6 +31,7 @@ impl Protobuf for Route {
             best: self.best,
             multipath: self.multipath,
             unusable: self.unusable.clone(),
+            stale: self.stale,
             lost_at: self.lost_at.clone(),
             age: Some(duration_to(self.age)),
         }
@@ -54,6 +55,7 @@ impl Protobuf for Route {
             best: message.best,
             multipath: message.multipath,
             unusable: message.unusable,
+            stale: message.stale,
             lost_at: message.lost_at,
             age: duration_from("age", message.age)?,
         })

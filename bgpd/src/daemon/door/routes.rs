@@ -387,6 +387,7 @@ pub(in crate::daemon) fn route(
         best: view.best,
         multipath: view.multipath,
         unusable: view.unusable.as_ref().map(ToString::to_string),
+        stale: view.stale,
         lost_at: None,
         age: now.saturating_since(view.since),
     }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Neighbours and groups as GoBGP's API has them. Every message that its client looks into is always there.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bgp_proto::{Asn, Family};
 use bgpd_api::v4;
@@ -112,7 +115,6 @@ fn state(status: &PeerStatus, neighbor: &Neighbor) -> v4::PeerState {
     };
     let address = neighbor.address;
     v4::PeerState {
-        description: status.description.clone(),
         local_asn: status.local_as.0,
         messages: Some(v4::Messages {
             received: Some(messages(&status.received, status.treated_as_withdraw)),
@@ -127,7 +129,6 @@ fn state(status: &PeerStatus, neighbor: &Neighbor) -> v4::PeerState {
         peer_group: neighbor.group.clone().unwrap_or_default(),
         r#type: peer_type(status.peer_as, status.local_as),
         queues: Some(v4::Queues::default()),
-        remove_private: remove_private(neighbor),
         session_state: session_state(status.state).into(),
         admin_state: admin.into(),
         out_q: u32::try_from(status.queued).unwrap_or(u32::MAX),
@@ -213,7 +214,7 @@ fn timers(status: &PeerStatus, neighbor: &Neighbor) -> v4::Timers {
             idle_hold_time_after_reset: neighbor.idle_hold.into(),
         }),
         state: Some(v4::TimersState {
-            keepalive_interval: status.keepalive.into(),
+            keepalive_interval: if is_up { status.keepalive.into() } else { 0 },
             negotiated_hold_time: if is_up { status.hold_time.into() } else { 0 },
             // The client counts from the second while it is down, if it was ever up.
             uptime: since,
@@ -238,15 +239,27 @@ fn transport(status: &PeerStatus, neighbor: &Neighbor) -> v4::Transport {
         Some(LocalAddress::Address(address)) => Some(*address),
         Some(LocalAddress::Interface(_)) | None => None,
     };
-    let local = status.local_address.or(configured);
+    // Until there is a connection, GoBGP tells where it would listen.
+    let any = if neighbor.address.is_ipv6() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    };
+    let local = status.local_address.or(configured).unwrap_or(any);
     v4::Transport {
-        local_address: local.map(|address| address.to_string()).unwrap_or_default(),
+        local_address: local.to_string(),
         passive_mode: neighbor.passive,
-        remote_port: neighbor.remote_port.into(),
+        // Only one that is not the usual.
+        remote_port: match neighbor.remote_port {
+            BGP_PORT => 0,
+            port => port.into(),
+        },
         bind_interface: neighbor.bind_interface.clone().unwrap_or_default(),
         ..v4::Transport::default()
     }
 }
+
+const BGP_PORT: u16 = 179;
 
 fn graceful_restart(neighbor: &Neighbor) -> v4::GracefulRestart {
     let restart = neighbor.graceful_restart;
@@ -332,11 +345,11 @@ fn afi_safi(
             enabled: configured.long_lived.is_some(),
             restart_time: configured.long_lived.unwrap_or(0),
         }),
-        state: Some(v4::LongLivedGracefulRestartState::default()),
+        state: None,
     });
     shown.add_paths = Some(v4::AddPaths {
         config: Some(paths),
-        state: Some(v4::AddPathsState {
+        state: (agreed.receive || agreed.send).then(|| v4::AddPathsState {
             receive: agreed.receive,
             send_max: if agreed.send { send_max } else { 0 },
         }),
@@ -390,7 +403,7 @@ fn empty_family(of: v4::Family) -> v4::AfiSafi {
         }),
         long_lived_graceful_restart: Some(v4::LongLivedGracefulRestart {
             config: Some(v4::LongLivedGracefulRestartConfig::default()),
-            state: Some(v4::LongLivedGracefulRestartState::default()),
+            state: None,
         }),
         add_paths: Some(v4::AddPaths {
             config: Some(v4::AddPathsConfig::default()),
