@@ -58,18 +58,18 @@ fn host(lab: &Lab) -> Result<Netns> {
 
 /// Keys of `[api]`.
 fn keys(netns: &Netns, with_clients: bool) -> String {
-    let mut keys = format!(
+    let clients = if with_clients {
+        format!("tls-client-ca-file = \"{}\"\n", path(netns, "ca.pem"))
+    } else {
+        String::new()
+    };
+    format!(
         "listen = [\"127.0.0.1:50051\"]\nread-only-listen = [\"127.0.0.1:50052\"]\nread-only-unix = \"{}\"\n\
-         tls-cert-file = \"{}\"\ntls-key-file = \"{}\"\n",
+         tls-cert-file = \"{}\"\ntls-key-file = \"{}\"\n{clients}",
         path(netns, "look.sock"),
         path(netns, "server.pem"),
         path(netns, "server.key"),
-    );
-    if with_clients {
-        let ca = path(netns, "ca.pem");
-        keys += &format!("tls-client-ca-file = \"{ca}\"\n");
-    }
-    keys
+    )
 }
 
 /// `bgpctl` over TCP; words that begin with `@` are files.
