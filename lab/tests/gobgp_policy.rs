@@ -137,7 +137,7 @@ fn sorted(line: &str) -> String {
 
 type Table = BTreeMap<String, BTreeMap<u64, String>>;
 
-/// MED, LOCAL_PREF and communities of each prefix.
+/// MED, `LOCAL_PREF` and communities of each prefix.
 fn table(netns: &Netns) -> Result<Table> {
     let text = netns.exec(&["gobgp", "-j", "global", "rib"])?;
     let json: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
