@@ -168,7 +168,7 @@ pub(super) fn routes() -> impl Strategy<Value = Route> {
     let words = any::<(String, Option<String>, Option<String>)>();
     (
         prefixes(),
-        any::<(u32, bool, bool)>(),
+        any::<(u32, bool, bool, bool)>(),
         sources(),
         attributes(),
         words,
@@ -177,7 +177,7 @@ pub(super) fn routes() -> impl Strategy<Value = Route> {
         .prop_map(
             |(
                 prefix,
-                (path_id, best, multipath),
+                (path_id, best, multipath, stale),
                 source,
                 attributes,
                 (target, unusable, lost_at),
@@ -191,6 +191,7 @@ pub(super) fn routes() -> impl Strategy<Value = Route> {
                 best,
                 multipath,
                 unusable,
+                stale,
                 lost_at,
                 age,
             },
