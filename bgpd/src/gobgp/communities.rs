@@ -177,8 +177,10 @@ fn mac_octets(sub_type: u8, text: &str) -> Result<[u8; 8], String> {
     let bad = || format!("`{text}` is no MAC address");
     let octets = text.split(':').map(|part| u8::from_str_radix(part, 16));
     let octets: Vec<u8> = octets.collect::<Result<_, _>>().map_err(|_| bad())?;
-    let [a, b, c, d, e, f] = octets.try_into().map_err(|_| bad())?;
-    Ok([EVPN, sub_type, a, b, c, d, e, f])
+    let address: [u8; 6] = octets.try_into().map_err(|_| bad())?;
+    let mut all = [EVPN, sub_type, 0, 0, 0, 0, 0, 0];
+    all[2..].copy_from_slice(&address);
+    Ok(all)
 }
 
 /// The way back; the error says what is wrong.

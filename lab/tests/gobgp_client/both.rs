@@ -230,9 +230,7 @@ impl Both {
         }
         let only = |sign: char, a: &str, b: &str| {
             let lines = a.lines().filter(|line| !b.lines().any(|it| it == *line));
-            lines
-                .map(|line| format!("{sign} {line}\n"))
-                .collect::<String>()
+            lines.fold(String::new(), |text, line| format!("{text}{sign} {line}\n"))
         };
         let mut text = only('+', ours, theirs) + &only('-', theirs, ours);
         if text.is_empty() {
@@ -299,26 +297,22 @@ impl Both {
 type Monitors = Vec<(&'static str, [Process; 2])>;
 
 /// Lines of a monitor without when they were printed, and of what was withdrawn only the prefix: gobgpd shows the
-/// path that
-/// it was. It also prints lists of nothing.
+/// path that it was. It also prints lists of nothing.
 fn without_clock(text: &str) -> String {
-    let line = |line: &str| match serde_json::from_str::<Value>(line) {
-        Ok(mut value) => {
+    let line = |line: &str| {
+        if let Ok(mut value) = serde_json::from_str::<Value>(line) {
             without_times(&mut value);
             for path in value.as_array_mut().into_iter().flatten() {
                 if path["withdrawal"] == true {
                     *path = serde_json::json!({ "withdrawal": path["nlri"] });
                 }
             }
-            value.to_string()
+            return value.to_string();
         }
-        Err(_) => {
-            let (_, said) = line.split_once('[').unwrap_or(("", line));
-            let end = said.find(" via ").filter(|_| said.starts_with("DEL"));
-            end.and_then(|end| said.get(..end))
-                .unwrap_or(said)
-                .to_owned()
-        }
+        let (_, said) = line.split_once('[').unwrap_or(("", line));
+        let end = said.find(" via ").filter(|_| said.starts_with("DEL"));
+        let said = end.and_then(|end| said.get(..end)).unwrap_or(said);
+        said.to_owned()
     };
     let lines = text.lines().map(line).filter(|line| line != "[]");
     lines.collect::<Vec<_>>().join("\n")

@@ -349,7 +349,7 @@ fn afi_safi(
     });
     shown.add_paths = Some(v4::AddPaths {
         config: Some(paths),
-        state: (agreed.receive || agreed.send).then(|| v4::AddPathsState {
+        state: (agreed.receive || agreed.send).then_some(v4::AddPathsState {
             receive: agreed.receive,
             send_max: if agreed.send { send_max } else { 0 },
         }),
