@@ -337,16 +337,20 @@ fn compare(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// When something was.
+/// Without when something was.
 fn without_times(value: &mut Value) {
+    without(&["age", "uptime", "downtime"], value);
+}
+
+/// Without the fields of these names, wherever they are.
+pub(crate) fn without(names: &[&str], value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            for key in ["age", "uptime", "downtime"] {
-                fields.remove(key);
-            }
-            fields.values_mut().for_each(without_times);
+            fields.retain(|name, _| !names.contains(&name.as_str()));
+            let fields = fields.values_mut();
+            fields.for_each(|field| without(names, field));
         }
-        Value::Array(all) => all.iter_mut().for_each(without_times),
+        Value::Array(all) => all.iter_mut().for_each(|value| without(names, value)),
         _ => {}
     }
 }

@@ -12,12 +12,11 @@ pub(crate) fn dump(routes: u32) -> Vec<u8> {
     record(&mut out, PEER_INDEX_TABLE, &index.concat());
     for number in 0..routes / 100 {
         let [_, _, a, b] = number.to_be_bytes();
-        // Of MP_REACH_NLRI there is the next hop only (§4.3.4).
-        let mut reach = vec![0x80, 14, 17, 16, 0xfd];
-        reach.extend([0; 14]);
-        reach.push(4);
-        let attributes = [&ORIGIN[..], &path(&[65004]), &reach].concat();
         let network = [48, 0x20, 1, 0x0d, 0xb9, a, b];
+        // MP_REACH_NLRI as a whole: `gobgp` 3.10 does not read the next hop alone, which is what §4.3.4 wants.
+        let next_hop = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4];
+        let reach = [&[0x80, 14, 28, 0, 2, 1, 16][..], &next_hop, &[0], &network].concat();
+        let attributes = [&ORIGIN[..], &path(&[65004]), &reach].concat();
         record(
             &mut out,
             RIB_IPV6_UNICAST,
