@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 /// How long a program that was asked to end may take.
-const FAREWELL: Duration = Duration::from_secs(20);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs a command line (split at spaces) to its end.
 ///
