@@ -66,16 +66,15 @@ impl Lab {
         )
     }
 
-    /// From now on Ctrl-C and SIGTERM remove all that is here, processes too, and end the program. Threads that the caller
-    /// starts later do not get the signals themselves.
+    /// From now on Ctrl-C removes all that is here, processes too, and ends the program. Threads and processes that the
+    /// caller starts later do not get the signal themselves.
     ///
     /// # Errors
     /// The system's.
     pub fn remove_on_interrupt(&self) -> Result<()> {
-        let mut ends = SigSet::empty();
-        ends.add(Signal::SIGINT);
-        ends.add(Signal::SIGTERM);
-        ends.thread_block()?;
+        let mut interrupt = SigSet::empty();
+        interrupt.add(Signal::SIGINT);
+        interrupt.thread_block()?;
         let this = (Arc::clone(&self.names), self.folder.clone());
         let is_watched = ON_INTERRUPT.get().is_some();
         let labs = ON_INTERRUPT.get_or_init(Mutex::default);
@@ -86,8 +85,8 @@ impl Lab {
             return Ok(());
         }
         thread::spawn(move || {
-            if let Ok(signal) = ends.wait() {
-                eprintln!("{signal}: removing everything");
+            if interrupt.wait().is_ok() {
+                eprintln!("interrupted: removing everything");
                 for (names, folder) in &*labs.lock().unwrap_or_else(PoisonError::into_inner) {
                     for name in &*names.lock().unwrap_or_else(PoisonError::into_inner) {
                         end_processes(name);
@@ -95,7 +94,7 @@ impl Lab {
                     }
                     let _ = fs::remove_dir_all(folder);
                 }
-                std::process::exit(128 + signal as i32);
+                std::process::exit(130);
             }
         });
         Ok(())
