@@ -10,6 +10,7 @@ mod document;
 #[cfg(test)]
 mod documented;
 mod error;
+mod families;
 mod host;
 mod layers;
 mod model;
@@ -30,6 +31,8 @@ pub use defaults::Defaults;
 pub use diff::{ConfigChange, diff, needs_new_session, needs_routes_again, neighbor_change};
 pub use document::{ApiHost, BadApiHost, Document, Format, Source, TlsSource, UnknownFormat};
 pub use error::{ConfigError, ConfigErrors, Warning};
+#[cfg(feature = "daemon")]
+pub(crate) use families::family_name;
 pub use host::Host;
 pub use layers::{Book, Edit, Fault, Kind, Layers, Plan, PolicyEdit, Refusal, Undo};
 pub use model::{

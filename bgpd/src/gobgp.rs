@@ -30,7 +30,7 @@ use tonic::Status;
 
 pub(crate) use self::octets::Watching;
 use self::origination::Names;
-use crate::api::Control;
+use crate::{api::Control, config::family_name};
 
 /// The largest message that is read and written, as in GoBGP and its client.
 pub(crate) const MAX_MESSAGE: usize = 256 << 20;
@@ -80,7 +80,10 @@ fn family_message(family: Family) -> v4::Family {
 }
 
 fn not_supported(family: Family) -> Status {
-    wrong(format!("address family: {family} not supported"))
+    wrong(format!(
+        "address family: {} not supported",
+        family_name(family)
+    ))
 }
 
 fn wrong(text: impl Into<String>) -> Status {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::Control,
-    config::PeerName,
+    config::{PeerName, family_name},
     control::{
         Change, Changes, ControlError, PrefixMatch, Route, RouteQuery, RouteSource, Sender, Table,
     },
@@ -65,6 +65,9 @@ impl<C: Control> Gobgp<C> {
     ) -> Result<v4::GetTableResponse, Status> {
         let family = family(request.family)?;
         let (table, client) = self.table(request.table_type, &request.name).await?;
+        if let Table::AdjIn(name) | Table::AdjOut(name) = table {
+            self.has_family(name, family).await?;
+        }
         if !family.is_supported() {
             return Ok(v4::GetTableResponse::default());
         }
@@ -129,6 +132,17 @@ impl<C: Control> Gobgp<C> {
                 Ok(peer)
             }
         }
+    }
+
+    /// GoBGP counts only what a neighbour is configured for, though it lists nothing of other families.
+    async fn has_family(&self, name: PeerName, family: Family) -> Result<(), Status> {
+        let known = self.control.neighbors(Some(name)).await?;
+        let mut families = known.iter().flat_map(|(_, neighbor)| &neighbor.families);
+        if families.any(|it| it.family == family) {
+            return Ok(());
+        }
+        let text = format!("{} unsupported", family_name(family));
+        Err(Status::failed_precondition(text))
     }
 
     /// How changes are shown.

@@ -209,6 +209,21 @@ async fn questions_that_make_no_sense_are_refused_with_words() {
         .await)
     .await;
     assert!(nothing.is_empty(), "a family without routes is no error");
+    // But what a neighbour does not have is not counted.
+    let size = |afi, safi| v4::GetTableRequest {
+        table_type: v4::TableType::AdjIn.into(),
+        family: Some(v4::Family { afi, safi }),
+        name: "192.0.2.1".into(),
+    };
+    for (afi, safi, text) in [
+        (2, 1, "ipv6-unicast unsupported"),
+        (25, 70, "l2vpn-evpn unsupported"),
+        (1, 99, "afi 1 safi 99 unsupported"),
+    ] {
+        let reply = new.get_table(size(afi, safi)).await;
+        refused(reply, Code::FailedPrecondition, text);
+    }
+    assert!(new.get_table(size(1, 1)).await.is_ok());
     let why = old.list_vrf(v4::ListVrfRequest::default()).await;
     refused(why, Code::Unimplemented, "bgpd has no VRFs");
 }
@@ -324,7 +339,7 @@ async fn paths_that_make_no_sense_are_refused_with_words() {
                 family: Some(v4::Family { afi: 1, safi: 128 }),
                 ..good.clone()
             }),
-            "address family: afi 1 safi 128 not supported",
+            "address family: l3vpn-ipv4-unicast not supported",
         ),
         (Some(with(vec![origin(0)])), "nexthop not found"),
         (

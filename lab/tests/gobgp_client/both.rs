@@ -88,11 +88,12 @@ pub(crate) struct Side {
 impl Side {
     fn new<D: 'static>(
         name: &'static str,
+        config: &str,
         start: impl FnOnce(&Netns, &str) -> Result<D>,
     ) -> Result<Self> {
         let lab = Lab::new("gobgpcli")?;
         let hosts = lab.lan(3)?;
-        let daemon = start(&hosts[0], CONFIG)?;
+        let daemon = start(&hosts[0], config)?;
         let bird = Bird::start(&hosts[1], &speakers::bird())?;
         let exabgp = ExaBgp::start(&hosts[2], "10.0.0.1", speakers::EXABGP)?;
         Ok(Self {
@@ -134,14 +135,14 @@ impl Side {
 
     /// Waits until both neighbours have said all they have to say.
     fn wait_routes(&self) -> Result<()> {
-        for (family, prefix) in [
-            ("ipv4", speakers::LAST_OF_BIRD),
-            ("ipv6", "2001:db8:2::/48"),
-            ("ipv4", speakers::LAST_OF_EXABGP),
-            ("ipv6", "2001:db8:3::/48"),
+        for (neighbor, family, prefix) in [
+            ("10.0.0.2", "ipv4", speakers::LAST_OF_BIRD),
+            ("fd00::2", "ipv6", "2001:db8:2::/48"),
+            ("10.0.0.3", "ipv4", speakers::LAST_OF_EXABGP),
+            ("10.0.0.3", "ipv6", "2001:db8:3::/48"),
         ] {
             until(&format!("{prefix} is there"), SOON, || {
-                let text = self.tell(&format!("global rib -a {family}"))?;
+                let text = self.tell(&format!("neighbor {neighbor} adj-in -a {family}"))?;
                 ensure!(text.contains(prefix), "{text}");
                 Ok(())
             })?;
@@ -159,10 +160,21 @@ pub(crate) struct Both {
 
 impl Both {
     pub(crate) fn start() -> Result<Self> {
-        let ours = Side::new("bgpd", |netns, text| {
+        Self::start_with(CONFIG)
+    }
+
+    /// Neighbours are clients of a route server.
+    pub(crate) fn start_route_server() -> Result<Self> {
+        let client =
+            "[[neighbors]]\n  [neighbors.route-server.config]\n    route-server-client = true\n";
+        Self::start_with(&CONFIG.replace("[[neighbors]]\n", client))
+    }
+
+    fn start_with(config: &str) -> Result<Self> {
+        let ours = Side::new("bgpd", config, |netns, text| {
             Bgpd::start_like_gobgp(netns, "gobgpd.toml", text)
         })?;
-        let theirs = Side::new("gobgpd", GoBgp::start)?;
+        let theirs = Side::new("gobgpd", config, GoBgp::start)?;
         ours.wait_routes().context("ours")?;
         theirs.wait_routes().context("theirs")?;
         Ok(Self {

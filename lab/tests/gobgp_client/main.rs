@@ -67,6 +67,12 @@ const TABLES: &[&str] = &[
     "neighbor 10.0.0.99 adj-in",
     "neighbor 10.0.0.2 adj-in -a evpn",
     "neighbor 10.0.0.2 adj-out -a ipv6",
+    "neighbor 10.0.0.2 adj-in summary -a ipv6",
+    "neighbor 10.0.0.2 adj-out summary -a vpnv4",
+    "neighbor fd00::2 adj-in summary -a ipv4",
+    "neighbor 10.0.0.9 adj-in summary -a ls",
+    "neighbor 10.0.0.9 adj-in summary",
+    "global rib summary -a vpnv6",
 ];
 
 /// What neighbours are told.
@@ -78,10 +84,8 @@ const TOLD: &[&str] = &[
 ];
 
 /// Prefixes that gobgpd tells a neighbour of otherwise, or not at all: it does not heed `no-export` and
-/// `no-advertise`,
-/// sends AIGP and communities that are not transitive to everybody, gives external neighbours the next hop of a
-/// route of
-/// our own as it was added, and numbers paths even where one is sent only.
+/// `no-advertise`, sends AIGP and communities that are not transitive to everybody, gives external neighbours the next
+/// hop of a route of our own as it was added, and numbers paths even where one is sent only.
 const OTHERWISE: [&str; 8] = [
     "10.1.0.0/24",
     "10.1.2.0/24",
@@ -102,6 +106,28 @@ fn gobgp_prints_the_same_of_both_daemons() -> Result<()> {
     asked
 }
 
+#[test]
+#[ignore = "needs netns"]
+fn a_client_of_the_route_server_has_a_table_of_its_own() -> Result<()> {
+    let mut both = Both::start_route_server()?;
+    for table in [
+        "neighbor 10.0.0.2 local",
+        "neighbor 10.0.0.2 local 10.3.255.0/24",
+        "neighbor 10.0.0.2 local 10.2.0.0/16 longer-prefixes",
+        "neighbor 10.0.0.2 local summary",
+        "neighbor 10.0.0.3 local",
+        "neighbor fd00::2 local",
+        "neighbor 10.0.0.3 local -a ipv6",
+        "neighbor 10.0.0.3 local summary -a ipv6",
+        "neighbor 10.0.0.2 adj-in",
+        "neighbor fd00::2 accepted",
+    ] {
+        both.same(table)?;
+    }
+    told(&mut both, &["neighbor 10.0.0.3 adj-out"])?;
+    both.finish()
+}
+
 fn everything(both: &mut Both) -> Result<()> {
     neighbors(both)?;
     let monitors = both.start_on_each(&["monitor global rib", "-j monitor global rib"])?;
@@ -111,7 +137,7 @@ fn everything(both: &mut Both) -> Result<()> {
     for table in TABLES {
         both.same(table)?;
     }
-    told(both)?;
+    told(both, TOLD)?;
     mistakes(both)?;
     for route in ROUTES {
         let prefix = route.split(" nexthop").next().unwrap_or(route);
@@ -125,8 +151,8 @@ fn everything(both: &mut Both) -> Result<()> {
 }
 
 /// What neighbours are told.
-fn told(both: &mut Both) -> Result<()> {
-    for told in TOLD {
+fn told(both: &mut Both, tables: &[&str]) -> Result<()> {
+    for told in tables {
         let others = |text: &str| {
             let lines = text.lines();
             let lines = lines.filter(|line| !OTHERWISE.iter().any(|it| line.contains(it)));

@@ -10,7 +10,7 @@ use rib::policy::{
 
 use super::{
     super::{
-        super::{policy::Clause, value::Value},
+        super::{families::OTHER_FAMILIES, policy::Clause, value::Value},
         Maybe, Node, Notes,
     },
     actions::ORIGINS,
@@ -317,40 +317,12 @@ fn words<'t>(notes: &mut Notes<'t>, node: &Node<'t>, out: &mut Conditions) {
     }
 }
 
-/// Families of GoBGP besides those that are exchanged here.
-const OTHER_FAMILIES: &[&str] = &[
-    "ipv4-multicast",
-    "ipv6-multicast",
-    "ipv4-labelled-unicast",
-    "ipv6-labelled-unicast",
-    "l3vpn-ipv4-unicast",
-    "l3vpn-ipv6-unicast",
-    "l3vpn-ipv4-multicast",
-    "l3vpn-ipv6-multicast",
-    "l2vpn-vpls",
-    "l2vpn-evpn",
-    "rtc",
-    "ipv4-encap",
-    "ipv6-encap",
-    "ipv4-flowspec",
-    "ipv6-flowspec",
-    "l3vpn-ipv4-flowspec",
-    "l3vpn-ipv6-flowspec",
-    "l2vpn-flowspec",
-    "opaque",
-    "ls",
-    "ipv4-srpolicy",
-    "ipv6-srpolicy",
-    "ipv4-mup",
-    "ipv6-mup",
-];
-
 fn family<'t>(notes: &mut Notes<'t>, item: &'t Value) -> Option<Family> {
     let text = notes.text(Some(item))?;
     let read = text.parse().ok();
     if read.is_none() {
         let message = format!("\"{}\" is no family", text.escape_debug());
-        if OTHER_FAMILIES.contains(&text) {
+        if OTHER_FAMILIES.iter().any(|(_, _, name)| *name == text) {
             let message = "routes of this family are not exchanged: it never matches";
             notes.warning(item.span(), message);
         } else {
