@@ -22,8 +22,8 @@ pub use policy::{PolicyChange, PolicyHit, PolicyPoint, PolicyTrace, Verdict};
 use crate::config::PeerName;
 use bgp_proto::{Asn, Capability, Family, PathAttributes, Prefix, RouterId};
 
-/// One page of routes: at most this many are held for a client at a time.
-pub const ROUTES_PER_PAGE: usize = 1024;
+/// One page of routes: a few of them are held for a client at a time.
+pub const ROUTES_PER_PAGE: usize = 256;
 
 /// How many events wait for a client that watches; past that it is told that it lagged and has to ask again.
 pub const EVENTS_PER_WATCHER: usize = 4096;

@@ -21,19 +21,29 @@ mod service;
 mod stream;
 mod watch;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt::Display,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bgp_proto::{Afi, Family, Safi};
 use bgpd_api::v4;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-pub(crate) use self::octets::Watching;
+pub(crate) use self::octets::Streams;
 use self::origination::Names;
 use crate::{api::Control, config::family_name};
 
 /// The largest message that is read and written, as in GoBGP and its client.
 pub(crate) const MAX_MESSAGE: usize = 256 << 20;
+
+/// Of GoBGP's API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Version {
+    Three,
+    Four,
+}
 
 /// Both services. Cheap to clone.
 #[derive(Clone)]
@@ -84,6 +94,11 @@ fn not_supported(family: Family) -> Status {
         "address family: {} not supported",
         family_name(family)
     ))
+}
+
+/// Of a request that can't be converted.
+fn bad(error: impl Display) -> Status {
+    wrong(error.to_string())
 }
 
 fn wrong(text: impl Into<String>) -> Status {

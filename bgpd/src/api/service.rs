@@ -33,7 +33,7 @@ use crate::{
         BfdStatus, ControlError, FibRoute, NewRoute, NextHopStatus, PeerStatus, PlanRequest, Route,
         WatchFilter,
     },
-    gobgp::{self, Gobgp, Watching},
+    gobgp::{self, Gobgp, Streams},
 };
 
 /// Serves `control` on `listeners` until `shutdown`. Calls that are under way may end; streams are cut with
@@ -146,8 +146,8 @@ async fn routes<C: Control>(control: C, shutdown: CancellationToken) -> anyhow::
         .max_decoding_message_size(gobgp::MAX_MESSAGE)
         .max_encoding_message_size(gobgp::MAX_MESSAGE);
     Ok(Routes::new(bgpd)
-        .add_service(Watching::version_3(version_3, gobgp.clone()))
-        .add_service(Watching::version_4(version_4, gobgp))
+        .add_service(Streams::version_3(version_3, gobgp.clone()))
+        .add_service(Streams::version_4(version_4, gobgp))
         .add_service(health)
         .add_service(reflection().build_v1().context("reflection")?)
         .add_service(reflection().build_v1alpha().context("reflection")?))

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! `WatchEvent` as octets: what is the same for all who watch is encoded once, and each is sent the same octets.
+//! `WatchEvent` and `ListPath` as octets: what is the same for all who watch is encoded once, and each is sent the same
+//! octets; and what waits for one who lists takes no more memory than that.
 //!
-//! The generated servers encode a message for each client, so this one call is answered before they see it.
+//! The generated servers encode a message for each client when it is to be sent, so these calls are answered before they
+//! see them.
 
 use std::{
     convert::Infallible,
@@ -20,18 +22,18 @@ use tonic::{
     server::{Grpc, NamedService, ServerStreamingService},
 };
 
-use super::{Gobgp, MAX_MESSAGE, stream::Replies, watch::Version, wrong};
+use super::{Gobgp, MAX_MESSAGE, Version, stream::Replies};
 use crate::api::Control;
 
-/// A generated server, and in front of it the call that is answered here.
+/// A generated server, and in front of it the calls that are answered here.
 #[derive(Clone)]
-pub(crate) struct Watching<S, C> {
+pub(crate) struct Streams<S, C> {
     server: S,
     gobgp: Gobgp<C>,
     version: Version,
 }
 
-impl<S, C> Watching<S, C> {
+impl<S, C> Streams<S, C> {
     pub(crate) fn version_3(server: S, gobgp: Gobgp<C>) -> Self {
         let version = Version::Three;
         Self {
@@ -51,11 +53,11 @@ impl<S, C> Watching<S, C> {
     }
 }
 
-impl<S: NamedService, C> NamedService for Watching<S, C> {
+impl<S: NamedService, C> NamedService for Streams<S, C> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S, C: Control> Service<http::Request<Body>> for Watching<S, C>
+impl<S, C: Control> Service<http::Request<Body>> for Streams<S, C>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
@@ -69,55 +71,76 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if !request.uri().path().ends_with("/WatchEvent") {
-            return Box::pin(self.server.call(request));
-        }
+        let call = request.uri().path().rsplit('/').next();
         let gobgp = self.gobgp.clone();
-        match self.version {
-            Version::Three => {
-                let watch = Watch::<C, v3::WatchEventRequest>(gobgp, self.version, PhantomData);
-                Box::pin(async move { Ok(watch.answer(request).await) })
+        match (call, self.version) {
+            (Some("WatchEvent"), Version::Three) => {
+                answer::<_, v3::WatchEventRequest>(gobgp, request)
             }
-            Version::Four => {
-                let watch = Watch::<C, v4::WatchEventRequest>(gobgp, self.version, PhantomData);
-                Box::pin(async move { Ok(watch.answer(request).await) })
+            (Some("WatchEvent"), Version::Four) => {
+                answer::<_, v4::WatchEventRequest>(gobgp, request)
             }
+            (Some("ListPath"), Version::Three) => answer::<_, v3::ListPathRequest>(gobgp, request),
+            (Some("ListPath"), Version::Four) => answer::<_, v4::ListPathRequest>(gobgp, request),
+            _ => Box::pin(self.server.call(request)),
         }
     }
 }
 
-/// The call, with the request of its version.
-struct Watch<C, R>(Gobgp<C>, Version, PhantomData<R>);
+/// A request whose replies are octets.
+trait Question: Message + Default + 'static {
+    fn answer<C: Control>(
+        self,
+        gobgp: Gobgp<C>,
+    ) -> impl Future<Output = Result<Replies<Bytes>, Status>> + Send;
+}
 
-impl<C: Control, R> Watch<C, R>
-where
-    R: Message + Default + TryInto<v4::WatchEventRequest> + 'static,
-    R::Error: std::fmt::Display,
-{
-    async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
+impl Question for v3::WatchEventRequest {
+    async fn answer<C: Control>(self, gobgp: Gobgp<C>) -> Result<Replies<Bytes>, Status> {
+        gobgp.watch_event(self.into(), Version::Three).await
+    }
+}
+
+impl Question for v4::WatchEventRequest {
+    async fn answer<C: Control>(self, gobgp: Gobgp<C>) -> Result<Replies<Bytes>, Status> {
+        gobgp.watch_event(self, Version::Four).await
+    }
+}
+
+impl Question for v3::ListPathRequest {
+    async fn answer<C: Control>(self, gobgp: Gobgp<C>) -> Result<Replies<Bytes>, Status> {
+        gobgp.list_path(self.into(), Version::Three).await
+    }
+}
+
+impl Question for v4::ListPathRequest {
+    async fn answer<C: Control>(self, gobgp: Gobgp<C>) -> Result<Replies<Bytes>, Status> {
+        gobgp.list_path(self, Version::Four).await
+    }
+}
+
+fn answer<C: Control, R: Question>(
+    gobgp: Gobgp<C>,
+    request: http::Request<Body>,
+) -> BoxFuture<'static, Result<http::Response<Body>, Infallible>> {
+    Box::pin(async move {
         let codec = Octets(PhantomData::<R>);
         let mut grpc =
             Grpc::new(codec).apply_max_message_size_config(Some(MAX_MESSAGE), Some(MAX_MESSAGE));
-        grpc.server_streaming(self, request).await
-    }
+        Ok(grpc.server_streaming(Answering(gobgp), request).await)
+    })
 }
 
-impl<C: Control, R> ServerStreamingService<R> for Watch<C, R>
-where
-    R: Message + Default + TryInto<v4::WatchEventRequest> + 'static,
-    R::Error: std::fmt::Display,
-{
+struct Answering<C>(Gobgp<C>);
+
+impl<C: Control, R: Question> ServerStreamingService<R> for Answering<C> {
     type Response = Bytes;
     type ResponseStream = Replies<Bytes>;
     type Future = BoxFuture<'static, Result<Response<Replies<Bytes>>, Status>>;
 
     fn call(&mut self, request: Request<R>) -> Self::Future {
-        let (gobgp, version) = (self.0.clone(), self.1);
-        Box::pin(async move {
-            let request = request.into_inner().try_into();
-            let request = request.map_err(|error: R::Error| wrong(error.to_string()))?;
-            Ok(Response::new(gobgp.watch_event(request, version).await?))
-        })
+        let gobgp = self.0.clone();
+        Box::pin(async move { Ok(Response::new(request.into_inner().answer(gobgp).await?)) })
     }
 }
 

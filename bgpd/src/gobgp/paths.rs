@@ -8,13 +8,15 @@ use std::{
 };
 
 use bgp_proto::{Asn, Family, Prefix, RouterId};
-use bgpd_api::v4;
+use bgpd_api::{v3, v4};
+use bytes::Bytes;
 use prost_types::Timestamp;
+use tokio::sync::mpsc::Receiver;
 use tonic::Status;
 
 use super::{
-    Gobgp, attributes, binary, family, family_message,
-    stream::{Outlet, Replies, list, outlet},
+    Gobgp, Version, attributes, binary, family, family_message,
+    stream::{Outlet, Page, Replies, Unwanted, list, outlet},
     wrong,
 };
 use crate::{
@@ -29,7 +31,8 @@ impl<C: Control> Gobgp<C> {
     pub(super) async fn list_path(
         &self,
         request: v4::ListPathRequest,
-    ) -> Result<Replies<v4::ListPathResponse>, Status> {
+        version: Version,
+    ) -> Result<Replies<Bytes>, Status> {
         let family = family(request.family)?;
         let (table, client) = self.table(request.table_type, &request.name).await?;
         if !family.is_supported() {
@@ -55,7 +58,10 @@ impl<C: Control> Gobgp<C> {
             ..self.sight(table).await?
         };
         let (outlet, replies) = outlet(&self.shutdown);
-        tokio::spawn(feed(self.control.clone(), queries.collect(), sight, outlet));
+        let listing = Listing::new(sight, version);
+        // Who has left wants nothing.
+        let control = self.control.clone();
+        tokio::spawn(async move { drop(listing.feed(control, queries.collect(), outlet).await) });
         Ok(replies)
     }
 
@@ -378,56 +384,98 @@ fn is_refused(route: &Route) -> bool {
 }
 
 /// Routes in order become destinations with all their paths.
-async fn feed<C: Control>(
-    control: C,
-    queries: Vec<RouteQuery>,
+struct Listing {
     sight: Sight,
-    mut outlet: Outlet<v4::ListPathResponse>,
-) {
-    let now = SystemTime::now();
-    for query in queries {
-        let mut pages = match control.routes(query).await {
-            Ok(pages) => pages,
-            Err(error) => return outlet.fail(error.into()),
-        };
-        // The page's last destination may go on in the next.
-        let mut open: Option<(Prefix, v4::Destination)> = None;
-        while let Some(page) = pages.recv().await {
-            let mut done = Vec::new();
-            for route in page.iter().filter(|route| sight.shows(route)) {
-                let path = sight.path(route, now);
-                match &mut open {
-                    Some((prefix, destination)) if *prefix == route.prefix => {
-                        destination.paths.push(path);
-                    }
-                    _ => {
-                        let is_first = sight.client.is_some() && route.unusable.is_none();
-                        let next = v4::Destination {
-                            prefix: route.prefix.to_string(),
-                            paths: vec![v4::Path {
-                                best: path.best || is_first,
-                                ..path
-                            }],
-                        };
-                        done.extend(open.replace((route.prefix, next)).map(reply));
-                    }
-                }
-            }
-            match outlet.send(done).await {
-                Ok(still) => outlet = still,
-                Err(_) => return,
-            }
-        }
-        match outlet.send(open.map(reply).into_iter().collect()).await {
-            Ok(still) => outlet = still,
-            Err(_) => return,
-        }
-    }
+    now: SystemTime,
+    version: Version,
+    /// It may go on in the next page of routes.
+    open: Option<(Prefix, v4::Destination)>,
+    page: Page,
 }
 
-fn reply((_, destination): (Prefix, v4::Destination)) -> v4::ListPathResponse {
-    v4::ListPathResponse {
-        destination: Some(destination),
+impl Listing {
+    fn new(sight: Sight, version: Version) -> Self {
+        Self {
+            sight,
+            now: SystemTime::now(),
+            version,
+            open: None,
+            page: Page::default(),
+        }
+    }
+
+    async fn feed<C: Control>(
+        mut self,
+        control: C,
+        queries: Vec<RouteQuery>,
+        mut outlet: Outlet<Bytes>,
+    ) -> Result<(), Unwanted> {
+        for query in queries {
+            let mut pages = match control.routes(query).await {
+                Ok(pages) => pages,
+                Err(error) => {
+                    outlet.fail(error.into());
+                    return Ok(());
+                }
+            };
+            outlet = self.table(&mut pages, outlet).await?;
+        }
+        Ok(())
+    }
+
+    async fn table(
+        &mut self,
+        pages: &mut Receiver<Vec<Route>>,
+        mut outlet: Outlet<Bytes>,
+    ) -> Result<Outlet<Bytes>, Unwanted> {
+        while let Some(page) = pages.recv().await {
+            for route in &page {
+                self.push(route);
+                if self.page.is_full() {
+                    outlet = outlet.send(self.page.take()).await?;
+                }
+            }
+            // Nothing is also said: whoever does not read is found out.
+            outlet = outlet.send(self.page.take()).await?;
+        }
+        self.close();
+        outlet.send(self.page.take()).await
+    }
+
+    fn push(&mut self, route: &Route) {
+        if !self.sight.shows(route) {
+            return;
+        }
+        let path = self.sight.path(route, self.now);
+        match &mut self.open {
+            Some((prefix, destination)) if *prefix == route.prefix => destination.paths.push(path),
+            _ => {
+                self.close();
+                let is_first = self.sight.client.is_some() && route.unusable.is_none();
+                let destination = v4::Destination {
+                    prefix: route.prefix.to_string(),
+                    paths: vec![v4::Path {
+                        best: path.best || is_first,
+                        ..path
+                    }],
+                };
+                self.open = Some((route.prefix, destination));
+            }
+        }
+    }
+
+    /// The destination has no more paths.
+    fn close(&mut self) {
+        let Some((_, destination)) = self.open.take() else {
+            return;
+        };
+        let reply = v4::ListPathResponse {
+            destination: Some(destination),
+        };
+        match self.version {
+            Version::Three => self.page.push(&v3::ListPathResponse::from(reply)),
+            Version::Four => self.page.push(&reply),
+        }
     }
 }
 
@@ -463,4 +511,80 @@ fn lookup(
 pub(super) fn timestamp(now: SystemTime, age: Duration) -> Timestamp {
     let since = now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
     Timestamp::from(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::Arc};
+
+    use bgp_proto::{AsPath, Ipv4Prefix, Origin, PathAttributes};
+    use futures_util::StreamExt as _;
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use super::{super::stream::PAGE, *};
+    use crate::control::ROUTES_PER_PAGE;
+
+    #[tokio::test]
+    async fn one_who_reads_nothing_of_a_list_has_a_page_of_octets_waiting_and_another_made() {
+        for version in [Version::Three, Version::Four] {
+            let (routes, mut pages) = mpsc::channel(1);
+            let table = tokio::spawn(async move {
+                let mut taken = 0;
+                while routes.send(page(taken)).await.is_ok() {
+                    taken += 1;
+                }
+                taken
+            });
+            let (outlet, replies) = outlet(&CancellationToken::new());
+            let outlet = outlet.with_patience(Duration::from_millis(50));
+            let mut listing = Listing::new(Sight::of_senders(&[]), version);
+            let ended = listing.table(&mut pages, outlet).await;
+            assert!(ended.is_err(), "nobody reads");
+            drop(pages);
+            let taken = table.await.expect("a number");
+            assert!(taken <= 3, "{taken} pages of routes are taken for nobody");
+            let replies: Vec<_> = replies.collect().await;
+            let (end, waiting) = replies.split_last().expect("the reason at least");
+            assert_eq!(
+                end.as_ref().map_err(Status::code),
+                Err(tonic::Code::Aborted)
+            );
+            let lengths = waiting
+                .iter()
+                .map(|reply| reply.as_ref().map_or(0, Bytes::len));
+            let largest = lengths.clone().max().expect("one");
+            let octets: usize = lengths.sum();
+            assert!((1000..PAGE / 8).contains(&largest), "{largest} octets");
+            assert!(
+                (PAGE..PAGE + largest).contains(&octets),
+                "{octets} octets wait for nobody"
+            );
+        }
+    }
+
+    /// Routes whose attributes take some room.
+    fn page(number: usize) -> Vec<Route> {
+        let as_path = AsPath::from_sequence((0..500).map(|number| Asn(64512 + number)));
+        let next_hop = IpAddr::from([192, 0, 2, 1]).into();
+        let attributes = Arc::new(PathAttributes::new(Origin::Igp, as_path, next_hop));
+        let route = |place| {
+            let number = u32::try_from(number * ROUTES_PER_PAGE + place).expect("small");
+            let prefix = Ipv4Prefix::truncating(Ipv4Addr::from(number << 8), 24);
+            Route {
+                prefix: prefix.expect("a prefix").into(),
+                path_id: 0,
+                source: RouteSource::Api,
+                attributes: Arc::clone(&attributes),
+                target: String::new(),
+                best: true,
+                multipath: false,
+                unusable: None,
+                stale: false,
+                lost_at: None,
+                age: Duration::from_secs(1),
+            }
+        };
+        (0..ROUTES_PER_PAGE).map(route).collect()
+    }
 }

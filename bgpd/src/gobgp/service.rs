@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Both services. One line is one RPC: who answers it, and what its messages are in version 3 and in version 4.
 
-use std::fmt::Display;
-
 use bgpd_api::{
     Message,
     v3::{self, gobgp_api_server::GobgpApi},
@@ -12,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Gobgp, log, stream::Replies, watch::Version, wrong};
+use super::{Gobgp, Version, bad, log, stream::Replies};
 use crate::api::Control;
 
 /// Orders have an empty reply, questions one reply, lists a stream of them; what is not served says why.
@@ -28,6 +26,7 @@ macro_rules! services {
         #[tonic::async_trait]
         impl<C: Control> GoBgpService for Gobgp<C> {
             type WatchEventStream = Replies<v4::WatchEventResponse>;
+            type ListPathStream = Replies<v4::ListPathResponse>;
             $(type $stream = Replies<$list_reply>;)*
             $(type $nl_stream = Replies<$nl_reply>;)*
 
@@ -64,12 +63,21 @@ macro_rules! services {
                 Ok(Response::new(v4::AddPathStreamResponse::default()))
             }
 
-            /// For the compiler: [`Watching`](super::Watching) has answered before this.
+            /// For the compiler: [`Streams`](super::Streams) has answered before this.
             async fn watch_event(
                 &self,
                 request: Request<v4::WatchEventRequest>,
             ) -> Result<Response<Self::WatchEventStream>, Status> {
                 let replies = self.watch_event(request.into_inner(), Version::Four).await?;
+                Ok(Response::new(Box::pin(replies.map(decoded))))
+            }
+
+            /// The same.
+            async fn list_path(
+                &self,
+                request: Request<v4::ListPathRequest>,
+            ) -> Result<Response<Self::ListPathStream>, Status> {
+                let replies = self.list_path(request.into_inner(), Version::Four).await?;
                 Ok(Response::new(Box::pin(replies.map(decoded))))
             }
 
@@ -86,6 +94,7 @@ macro_rules! services {
         #[tonic::async_trait]
         impl<C: Control> GobgpApi for Gobgp<C> {
             type WatchEventStream = Replies<v3::WatchEventResponse>;
+            type ListPathStream = Replies<v3::ListPathResponse>;
             $(type $stream = Replies<$list_reply_old>;)*
             $(type $nl_stream = Replies<$nl_reply_old>;)*
 
@@ -128,13 +137,23 @@ macro_rules! services {
                 Ok(Response::new(self.add_path_stream(requests).await?))
             }
 
-            /// For the compiler: [`Watching`](super::Watching) has answered before this.
+            /// For the compiler: [`Streams`](super::Streams) has answered before this.
             async fn watch_event(
                 &self,
                 request: Request<v3::WatchEventRequest>,
             ) -> Result<Response<Self::WatchEventStream>, Status> {
                 let request = request.into_inner().try_into().map_err(bad)?;
                 let replies = self.watch_event(request, Version::Three).await?;
+                Ok(Response::new(Box::pin(replies.map(decoded))))
+            }
+
+            /// The same.
+            async fn list_path(
+                &self,
+                request: Request<v3::ListPathRequest>,
+            ) -> Result<Response<Self::ListPathStream>, Status> {
+                let request = request.into_inner().try_into().map_err(bad)?;
+                let replies = self.list_path(request, Version::Three).await?;
                 Ok(Response::new(Box::pin(replies.map(decoded))))
             }
 
@@ -148,10 +167,6 @@ macro_rules! services {
 
 fn decoded<T: Message + Default>(octets: Result<Bytes, Status>) -> Result<T, Status> {
     T::decode(octets?).map_err(|error| Status::internal(error.to_string()))
-}
-
-fn bad(error: impl Display) -> Status {
-    wrong(error.to_string())
 }
 
 services! {
@@ -191,7 +206,6 @@ services! {
         list_peer_group as ListPeerGroupStream: v4::ListPeerGroupRequest, v4::ListPeerGroupRequest => v3::ListPeerGroupResponse, v4::ListPeerGroupResponse;
         list_dynamic_neighbor as ListDynamicNeighborStream: v4::ListDynamicNeighborRequest, v4::ListDynamicNeighborRequest => v4::ListDynamicNeighborResponse, v4::ListDynamicNeighborResponse;
         list_peer as ListPeerStream: v4::ListPeerRequest, v4::ListPeerRequest => v3::ListPeerResponse, v4::ListPeerResponse;
-        list_path as ListPathStream: v3::ListPathRequest, v4::ListPathRequest => v3::ListPathResponse, v4::ListPathResponse;
         list_policy as ListPolicyStream: v4::ListPolicyRequest, v4::ListPolicyRequest => v3::ListPolicyResponse, v4::ListPolicyResponse;
         list_defined_set as ListDefinedSetStream: v3::ListDefinedSetRequest, v4::ListDefinedSetRequest => v3::ListDefinedSetResponse, v4::ListDefinedSetResponse;
         list_statement as ListStatementStream: v4::ListStatementRequest, v4::ListStatementRequest => v3::ListStatementResponse, v4::ListStatementResponse;

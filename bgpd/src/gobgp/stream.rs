@@ -3,6 +3,8 @@
 
 use std::{pin::Pin, time::Duration};
 
+use bgpd_api::Message;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -19,8 +21,11 @@ pub(super) type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send
 /// How long a client may read nothing before its stream is given up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Batches of replies that wait for the client. When they are there, nothing more is made.
-const BATCHES: usize = 2;
+/// Batches of replies that wait for the client. When they are there, one more is made and then nothing.
+const BATCHES: usize = 1;
+
+/// Octets of a page of replies: one that has so many is full.
+pub(super) const PAGE: usize = 64 << 10;
 
 /// Where the replies of one stream are put. Dropped, it ends the stream with OK.
 pub(super) struct Outlet<T> {
@@ -48,6 +53,11 @@ impl<T> Outlet<T> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// Ends the stream with an error, behind what is in the queue.
     pub(super) fn fail(self, status: Status) {
         // Who has left does not want to know.
@@ -72,6 +82,39 @@ pub(super) fn outlet<T: Send + 'static>(shutdown: &CancellationToken) -> (Outlet
     (outlet, cut(shutdown, replies))
 }
 
+/// Encoded replies that go to the client together. Messages take a multiple of the memory that their octets do, so that
+/// nothing but octets waits for anybody.
+#[derive(Default)]
+pub(super) struct Page {
+    replies: Vec<Bytes>,
+    octets: usize,
+    buffer: BytesMut,
+}
+
+impl Page {
+    pub(super) fn push(&mut self, reply: &impl Message) {
+        let length = reply.encoded_len();
+        if self.buffer.capacity() < length {
+            self.buffer.reserve(length.max(PAGE));
+        }
+        // There is room.
+        let _ = reply.encode(&mut self.buffer);
+        self.replies.push(self.buffer.split().freeze());
+        self.octets += length;
+    }
+
+    /// Time to send it.
+    pub(super) fn is_full(&self) -> bool {
+        self.octets >= PAGE
+    }
+
+    /// What is in it, which is then empty.
+    pub(super) fn take(&mut self) -> Vec<Bytes> {
+        self.octets = 0;
+        std::mem::take(&mut self.replies)
+    }
+}
+
 /// Replies that are all there.
 pub(super) fn list<T: Send + 'static>(shutdown: &CancellationToken, all: Vec<T>) -> Replies<T> {
     cut(shutdown, stream::iter(all).map(Ok))
@@ -92,10 +135,19 @@ fn cut<T: Send + 'static>(
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_patience_is_what_the_documentation_says() {
+        let (outlet, _replies) = outlet::<u32>(&CancellationToken::new());
+        let stated = format!("reads nothing for {} seconds", outlet.patience.as_secs());
+        let text = include_str!("../../../docs/api.md");
+        assert_eq!(text.matches(&stated).count(), 2, "lists and watchers");
+        assert_eq!(text.matches("reads nothing for ").count(), 2);
+    }
+
     #[tokio::test]
     async fn a_client_that_reads_nothing_is_given_up_and_learns_why_if_it_reads_again() {
-        let (mut outlet, replies) = outlet::<u32>(&CancellationToken::new());
-        outlet.patience = Duration::from_millis(20);
+        let (outlet, replies) = outlet::<u32>(&CancellationToken::new());
+        let mut outlet = outlet.with_patience(Duration::from_millis(20));
         for number in 0..BATCHES {
             let sent = outlet.send(vec![u32::try_from(number).unwrap()]).await;
             outlet = sent.unwrap_or_else(|_| panic!("there is room"));
@@ -105,7 +157,7 @@ mod tests {
             .map(|reply| reply.map_err(|status| status.code()))
             .collect()
             .await;
-        assert_eq!(seen, [Ok(0), Ok(1), Err(tonic::Code::Aborted)]);
+        assert_eq!(seen, [Ok(0), Err(tonic::Code::Aborted)]);
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ use self::{
     wanted::{Filter, Kind, Wanted},
 };
 use super::{
-    Gobgp,
+    Gobgp, Version,
     peers::shown,
     stream::{Outlet, Replies, Unwanted, outlet},
 };
@@ -35,13 +35,6 @@ use crate::{
     config::{Neighbor, PeerName},
     control::{Changes, News, PeerStatus, RouteQuery, RouteSource, Sender, SessionState, Table},
 };
-
-/// Of GoBGP's API.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Version {
-    Three,
-    Four,
-}
 
 /// Octets after which the present table goes on in another message: clients take no more than 256 MiB in one, and this is
 /// held for each client that begins.

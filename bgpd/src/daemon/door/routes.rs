@@ -3,9 +3,9 @@
 
 use std::{collections::HashMap, ffi::CStr, net::IpAddr, sync::Arc};
 
-use bgp_proto::{Family, Instant, Prefix};
+use bgp_proto::{Family, Instant, PathAttributes, Prefix};
 use nix::net::if_::if_indextoname;
-use rib::{Disposition, PeerId, RouteView, TableSize};
+use rib::{Attributes, Disposition, PeerId, RouteView, TableSize};
 use tokio::sync::mpsc;
 
 use super::Door;
@@ -24,7 +24,7 @@ use crate::{
 const COUNTED_AT_ONCE: usize = 1 << 14;
 
 /// Pages made ahead of the client's reading.
-const PAGES: usize = 2;
+const PAGES: usize = 1;
 
 /// Peers by number, for display.
 type Names = Arc<HashMap<PeerId, PeerName>>;
@@ -44,14 +44,12 @@ impl Door {
             let mut merge = Merge::new(&shards, &wanted);
             if longest {
                 let views = merge.longest().await;
-                let routes = views.iter().map(|view| route(view, &names, now)).collect();
-                drop(pages.send(routes).await);
+                drop(pages.send(routes(&views, &names, now)).await);
                 return;
             }
             while let Some(page) = merge.page().await {
-                let routes = page.iter().map(|view| route(view, &names, now)).collect();
                 // A client that has left wants no more.
-                if pages.send(routes).await.is_err() {
+                if pages.send(routes(&page, &names, now)).await.is_err() {
                     break;
                 }
             }
@@ -372,9 +370,32 @@ pub(in crate::daemon) fn route_source(
     }
 }
 
+/// A page of them. Neighbouring ones with the same attributes share them.
+fn routes(views: &[RouteView], names: &HashMap<PeerId, PeerName>, now: Instant) -> Vec<Route> {
+    let mut shared: Option<(&Attributes, Arc<PathAttributes>)> = None;
+    let each = views.iter().map(|view| {
+        let attributes = match &shared {
+            Some((known, unpacked)) if **known == view.attributes => Arc::clone(unpacked),
+            _ => Arc::new(view.attributes.unpack()),
+        };
+        shared = Some((&view.attributes, Arc::clone(&attributes)));
+        route_with(view, attributes, names, now)
+    });
+    each.collect()
+}
+
 /// A route in the words of the API.
 pub(in crate::daemon) fn route(
     view: &RouteView,
+    names: &HashMap<PeerId, PeerName>,
+    now: Instant,
+) -> Route {
+    route_with(view, Arc::new(view.attributes.unpack()), names, now)
+}
+
+fn route_with(
+    view: &RouteView,
+    attributes: Arc<PathAttributes>,
     names: &HashMap<PeerId, PeerName>,
     now: Instant,
 ) -> Route {
@@ -382,7 +403,7 @@ pub(in crate::daemon) fn route(
         prefix: view.prefix,
         path_id: view.path_id,
         source: route_source(view.source, names),
-        attributes: Arc::new(view.attributes.unpack()),
+        attributes,
         target: target(view.disposition),
         best: view.best,
         multipath: view.multipath,
