@@ -20,18 +20,36 @@ const COLOR: u8 = 0x0b;
 const ENCAPSULATION: u8 = 0x0c;
 const DEFAULT_GATEWAY: u8 = 0x0d;
 
+/// The six octets of a value, as two and four or as four and two.
+struct Value {
+    front: u16,
+    wide: u32,
+    long: u32,
+    short: u16,
+}
+
+impl Value {
+    fn of(community: ExtendedCommunity) -> Self {
+        let [_, _, o1, o2, o3, o4, o5, o6] = community.0;
+        Self {
+            front: u16::from_be_bytes([o1, o2]),
+            wide: u32::from_be_bytes([o3, o4, o5, o6]),
+            long: u32::from_be_bytes([o1, o2, o3, o4]),
+            short: u16::from_be_bytes([o5, o6]),
+        }
+    }
+}
+
 /// As the message that older clients know, or as `UnknownExtended`.
 pub(super) fn to_message(community: ExtendedCommunity) -> v4::ExtendedCommunity {
-    let [kind, sub_type, o1, o2, o3, o4, o5, o6] = community.0;
+    let [kind, sub_type, .., last] = community.0;
     let is_transitive = kind & NOT_TRANSITIVE == 0;
-    let (front, wide) = (
-        u16::from_be_bytes([o1, o2]),
-        u32::from_be_bytes([o3, o4, o5, o6]),
-    );
-    let (long, short) = (
-        u32::from_be_bytes([o1, o2, o3, o4]),
-        u16::from_be_bytes([o5, o6]),
-    );
+    let Value {
+        front,
+        wide,
+        long,
+        short,
+    } = Value::of(community);
     let extcom = match (kind & !NOT_TRANSITIVE, sub_type) {
         (TWO_OCTET_AS, LINK_BANDWIDTH) => Extcom::LinkBandwidth(v4::LinkBandwidthExtended {
             asn: front.into(),
@@ -56,7 +74,7 @@ pub(super) fn to_message(community: ExtendedCommunity) -> v4::ExtendedCommunity 
             local_admin: short.into(),
         }),
         (OPAQUE, VALIDATION) if !is_transitive => {
-            Extcom::Validation(v4::ValidationExtended { state: o6.into() })
+            Extcom::Validation(v4::ValidationExtended { state: last.into() })
         }
         (OPAQUE, COLOR) if is_transitive => Extcom::Color(v4::ColorExtended { color: wide }),
         (OPAQUE, ENCAPSULATION) if is_transitive => Extcom::Encap(v4::EncapExtended {
@@ -84,14 +102,12 @@ pub(super) fn to_message(community: ExtendedCommunity) -> v4::ExtendedCommunity 
 /// Communities of EVPN (RFC 7432 §7) and of flow specifications (RFC 8955 §7), if the message holds all of it.
 fn of_other_families(community: ExtendedCommunity) -> Option<Extcom> {
     let [kind, sub_type, o1, o2, o3, o4, o5, o6] = community.0;
-    let (front, wide) = (
-        u16::from_be_bytes([o1, o2]),
-        u32::from_be_bytes([o3, o4, o5, o6]),
-    );
-    let (long, short) = (
-        u32::from_be_bytes([o1, o2, o3, o4]),
-        u16::from_be_bytes([o5, o6]),
-    );
+    let Value {
+        front,
+        wide,
+        long,
+        short,
+    } = Value::of(community);
     let mac = || format!("{o1:02x}:{o2:02x}:{o3:02x}:{o4:02x}:{o5:02x}:{o6:02x}");
     let extcom = match (kind, sub_type) {
         (EVPN, 0) => Extcom::MacMobility(v4::MacMobilityExtended {

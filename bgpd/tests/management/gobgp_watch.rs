@@ -142,18 +142,11 @@ async fn the_present_table_is_one_message_with_all_families_unless_the_client_wa
     assert_eq!(nlri(&together), nlri(&whole));
 
     // Version 3 numbers BEST as 0.
-    let filter = v3::watch_event_request::table::Filter {
+    let ask = old_request(v3::watch_event_request::table::Filter {
         r#type: 0,
         init: true,
         ..Default::default()
-    };
-    let table = v3::watch_event_request::Table {
-        filters: vec![filter],
-    };
-    let ask = v3::WatchEventRequest {
-        table: Some(table),
-        ..Default::default()
-    };
+    });
     let mut stream = old.watch_event(ask).await.expect("watched").into_inner();
     assert_eq!(old_paths(&mut stream).await.len(), whole.len());
 }
@@ -262,17 +255,10 @@ async fn the_end_of_a_table_is_told_as_a_path_of_nowhere_or_in_version_3_as_no_p
     let (mut old, mut new) = clients(&served).await;
     let ask = request([from(Type::Eor, "192.0.2.1")]);
     let mut new = new.watch_event(ask).await.expect("watched").into_inner();
-    let filter = v3::watch_event_request::table::Filter {
+    let ask = old_request(v3::watch_event_request::table::Filter {
         r#type: 1,
         ..Default::default()
-    };
-    let table = v3::watch_event_request::Table {
-        filters: vec![filter],
-    };
-    let ask = v3::WatchEventRequest {
-        table: Some(table),
-        ..Default::default()
-    };
+    });
     let mut old = old.watch_event(ask).await.expect("watched").into_inner();
     two_watch(&served).await;
     for who in ["192.0.2.2", "192.0.2.1"] {
@@ -386,6 +372,16 @@ fn request(filters: impl IntoIterator<Item = Filter>) -> v4::WatchEventRequest {
     v4::WatchEventRequest {
         table,
         ..v4::WatchEventRequest::default()
+    }
+}
+
+fn old_request(filter: v3::watch_event_request::table::Filter) -> v3::WatchEventRequest {
+    let table = v3::watch_event_request::Table {
+        filters: vec![filter],
+    };
+    v3::WatchEventRequest {
+        table: Some(table),
+        ..v3::WatchEventRequest::default()
     }
 }
 

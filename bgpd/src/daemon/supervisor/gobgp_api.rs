@@ -18,10 +18,11 @@ use crate::{
 
 pub(super) type Api = Gobgp<Door>;
 
-/// Runs `test` while the supervisor answers.
-pub(super) async fn with<T>(file: &str, test: impl AsyncFnOnce(Api, Door) -> T) -> T {
-    let layers = Layers::of_text(file);
-    let config = crate::config::parse(file, "test.toml").unwrap();
+/// Runs `test` while the supervisor of a file with these parts answers.
+pub(super) async fn with<T>(file: &[&str], test: impl AsyncFnOnce(Api, Door) -> T) -> T {
+    let file = file.concat();
+    let layers = Layers::of_text(&file);
+    let config = crate::config::parse(&file, "test.toml").unwrap();
     let mut supervisor = Supervisor::start(Options { layers, config }).await.unwrap();
     let door = supervisor.door.clone();
     let api = Gobgp::new(door.clone(), CancellationToken::new());
@@ -38,17 +39,14 @@ pub(super) async fn with<T>(file: &str, test: impl AsyncFnOnce(Api, Door) -> T) 
     done
 }
 
-const WAITING: &str = "[api]\nlisten = []\nunix = \"\"\n";
+/// No socket: what the supervisor needs to run here.
+pub(super) const API: &str = "[api]\nlisten = []\nunix = \"\"\n";
+
+/// Who we are. More of the section may follow.
+pub(super) const GLOBAL: &str = "[global]\nas = 64512\nrouter-id = \"10.0.0.1\"\nport = -1\n";
 
 /// Everything that is said of a neighbour here has a word in GoBGP's API, or is to stay when it has none.
 const FILE: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-port = -1
-[api]
-listen = []
-unix = ""
 [[peer-groups]]
 peer-group-name = "edge"
 peer-as = 64513
@@ -118,7 +116,7 @@ async fn add(api: &Api, peer: v4::Peer) -> Result<(), Status> {
 
 #[tokio::test]
 async fn a_neighbor_that_is_sent_back_as_it_was_listed_is_as_it_was() {
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         for name in ["192.0.2.1", "192.0.2.2"] {
             let before = neighbor(&door, name);
             let listed = peers(&api, name).await.remove(0);
@@ -156,7 +154,7 @@ async fn a_neighbor_that_is_sent_back_as_it_was_listed_is_as_it_was() {
 
 #[tokio::test]
 async fn a_listed_neighbor_has_every_part_that_clients_look_into() {
-    with(FILE, async |api, _| {
+    with(&[API, GLOBAL, FILE], async |api, _| {
         let all = peers(&api, "").await;
         assert_eq!(all.len(), 2);
         for peer in all {
@@ -186,7 +184,7 @@ async fn a_listed_neighbor_has_every_part_that_clients_look_into() {
 
 #[tokio::test]
 async fn gobgps_words_and_a_code_say_what_is_wrong() {
-    with(FILE, async |api, _| {
+    with(&[API, GLOBAL, FILE], async |api, _| {
         let exists = "can't overwrite the existing peer: 192.0.2.1";
         for (peer, code, text) in [
             (said("192.0.2.1", 1, ""), Code::AlreadyExists, exists),
@@ -279,7 +277,7 @@ async fn global(api: &Api) -> v4::Global {
 
 #[tokio::test]
 async fn a_daemon_is_started_furnished_and_stopped() {
-    with(WAITING, async |api, door| {
+    with(&[API], async |api, door| {
         assert_eq!(global(&api).await, v4::Global::default());
         let status = add(&api, said("192.0.2.1", 1, "")).await.unwrap_err();
         assert_eq!(status.message(), "bgp server hasn't started yet");

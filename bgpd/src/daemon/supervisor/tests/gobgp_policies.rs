@@ -8,19 +8,12 @@ use bgpd_api::{
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 
-use super::super::gobgp_api::{Api, with};
+use super::super::gobgp_api::{API, Api, GLOBAL, with};
 use crate::{api::Control as _, config::PeerPolicy, daemon::door::Door};
 
 /// GoBGP's defaults, so that its policies work where they do there.
 const FILE: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-port = -1
 defaults = "gobgp"
-[api]
-listen = []
-unix = ""
 [[neighbors]]
 neighbor-address = "192.0.2.1"
 peer-as = 64513
@@ -123,7 +116,7 @@ fn why(done: Result<(), Status>) -> (Code, String) {
 
 #[tokio::test]
 async fn sets_of_a_file_are_listed_as_gobgp_lists_them() {
-    with(FILE, async |api, _| {
+    with(&[API, GLOBAL, FILE], async |api, _| {
         use v4::DefinedType as Of;
         let ours = [prefix("10.0.0.0/8", 16, 24), prefix("192.0.2.0/24", 24, 24)];
         assert_eq!(
@@ -163,7 +156,7 @@ async fn sets_of_a_file_are_listed_as_gobgp_lists_them() {
 
 #[tokio::test]
 async fn a_set_grows_shrinks_and_goes() {
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         use v4::DefinedType as Of;
         let one = prefixes("ps", vec![prefix("10.0.0.1/8", 24, 32)]);
         add_set(&api, one, false).await.unwrap();
@@ -269,7 +262,7 @@ async fn a_set_grows_shrinks_and_goes() {
 
 #[tokio::test]
 async fn sets_that_make_no_sense_change_nothing() {
-    with(FILE, async |api, _| {
+    with(&[API, GLOBAL, FILE], async |api, _| {
         use v4::DefinedType as Of;
         let before = sets(&api, Of::Prefix).await;
         let cases = [
@@ -397,7 +390,7 @@ async fn delete_policy(api: &Api, policy: v4::Policy, all: bool) -> Result<(), S
 
 #[tokio::test]
 async fn a_statement_is_one_wherever_it_is() {
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         let refused = why(add_statement(&api, asks("s1", "nope")).await);
         assert_eq!(
             refused,
@@ -488,7 +481,7 @@ async fn a_statement_is_one_wherever_it_is() {
 
 #[tokio::test]
 async fn taking_something_away_leaves_what_only_a_file_can_say() {
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         let med = v4::Actions {
             med: Some(v4::MedAction {
                 r#type: 2,
@@ -518,7 +511,7 @@ async fn taking_something_away_leaves_what_only_a_file_can_say() {
 
 #[tokio::test]
 async fn a_statement_of_version_3_is_listed_as_it_was_set() {
-    with(FILE, async |api, _| {
+    with(&[API, GLOBAL, FILE], async |api, _| {
         let said = v3::Statement {
             name: "s".to_owned(),
             conditions: Some(v3::Conditions {
@@ -626,7 +619,7 @@ fn import(door: &Door, name: &str) -> PeerPolicy {
 #[tokio::test]
 async fn what_is_assigned_works_at_once_for_those_it_is_for() {
     use v4::RouteAction::{Accept, Reject, Unspecified};
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         let (accept, reject) = (Accept.into(), Reject.into());
         let of = |name: &str, direction, names: &[&str], default| {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
@@ -717,7 +710,7 @@ async fn what_is_assigned_works_at_once_for_those_it_is_for() {
 
 #[tokio::test]
 async fn all_policies_at_once() {
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         let request = v4::SetPoliciesRequest {
             defined_sets: vec![prefixes("new", vec![prefix("10.0.0.0/8", 8, 8)])],
             policies: vec![v4::Policy {

@@ -20,7 +20,7 @@ use rib::{
 };
 use tonic::{Request, Status};
 
-use super::super::gobgp_api::{Api, with};
+use super::super::gobgp_api::{API, Api, GLOBAL, with};
 use crate::daemon::{
     door::Door,
     shard::{Order, Shard},
@@ -28,13 +28,6 @@ use crate::daemon::{
 };
 
 const FILE: &str = r#"
-[global]
-as = 64512
-router-id = "10.0.0.1"
-port = -1
-[api]
-listen = []
-unix = ""
 [[peer-groups]]
 peer-group-name = "edge"
 peer-as = 64513
@@ -163,7 +156,7 @@ fn shard(door: &Door) -> Shard {
 
 #[tokio::test]
 async fn what_becomes_of_a_route_is_told_to_who_watches_its_table() {
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         let id = door.read().peers.values().next().unwrap().id;
         let shard = shard(&door);
         let order = async |input| shard.order(Order::Input(input)).await.unwrap();
@@ -201,7 +194,7 @@ async fn what_becomes_of_a_route_is_told_to_who_watches_its_table() {
 
 #[tokio::test]
 async fn a_changed_policy_is_told_after_policy_and_not_before_it() {
-    with(FILE, async |api, door| {
+    with(&[API, GLOBAL, FILE], async |api, door| {
         let id = door.read().peers.values().next().unwrap().id;
         let shard = shard(&door);
         let order = async |input| shard.order(Order::Input(input)).await.unwrap();
