@@ -56,7 +56,7 @@ pub(super) struct NeighborKeys {
     /// We wait for its connection (`transport.passive-mode`)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     passive: Option<bool>,
-    /// Our address (`transport.local-address`), of a neighbor that is new
+    /// Our address (`transport.local-address`); 0.0.0.0 or :: to let the kernel choose
     #[arg(long, value_name = "ADDRESS")]
     local_address: Option<IpAddr>,
     /// Its port (`transport.remote-port`)
@@ -124,10 +124,6 @@ impl NeighborChange {
         let Self::Update { keys, .. } = self else {
             return Ok(());
         };
-        if keys.local_address.is_some() {
-            let text = "--local-address is of a neighbor that is new: GoBGP's API does not tell it from the session's";
-            return Err(Failure::Usage(text.to_owned()));
-        }
         let mut peer = v4::Peer::default();
         keys.say(&mut peer);
         if peer == v4::Peer::default() {

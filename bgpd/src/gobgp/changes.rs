@@ -4,6 +4,8 @@
 
 mod said;
 
+use std::{net::IpAddr, sync::Arc};
+
 use bgpd_api::v4;
 use tonic::Status;
 
@@ -75,6 +77,9 @@ impl<C: Control> Gobgp<C> {
             // It is not listed.
             settings.unsay("auth-password");
         }
+        if let Some(address) = self.changed_local_address(&name, &peer).await? {
+            settings.say("transport.local-address", address);
+        }
         let done = self
             .control
             .edit(Edit::Amend(Kind::Neighbor, settings))
@@ -85,6 +90,26 @@ impl<C: Control> Gobgp<C> {
         Ok(v4::UpdatePeerResponse {
             needs_soft_reset_in: false,
         })
+    }
+
+    /// Our address is listed as the session has it, whatever is configured: it is said only if it is another one.
+    async fn changed_local_address<'p>(
+        &self,
+        name: &str,
+        peer: &'p v4::Peer,
+    ) -> Result<Option<&'p str>, Status> {
+        let transport = peer.transport.as_ref();
+        let said = transport.map(|transport| transport.local_address.as_str());
+        let Some(said) = said.filter(|address| !address.is_empty()) else {
+            return Ok(None);
+        };
+        let known = self.peers(name).await?;
+        let is_listed = |(status, neighbor): &(_, Arc<_>)| {
+            let listed = shown::transport(status, neighbor).local_address;
+            let parsed = |text: &str| text.parse::<IpAddr>().ok();
+            listed == said || parsed(said).is_some_and(|said| parsed(&listed) == Some(said))
+        };
+        Ok((known.first().is_some_and(|known| !is_listed(known))).then_some(said))
     }
 
     /// `AddPeerGroup`.

@@ -11,7 +11,7 @@ use tonic::{Code, Request, Status};
 use super::Supervisor;
 use crate::{
     api::Control as _,
-    config::{Layers, Neighbor},
+    config::{Layers, LocalAddress, Neighbor},
     daemon::{Options, door::Door},
     gobgp::Gobgp,
 };
@@ -148,6 +148,34 @@ async fn a_neighbor_that_is_sent_back_as_it_was_listed_is_as_it_was() {
         let after = neighbor(&door, "192.0.2.1");
         assert_eq!(after.description.as_deref(), Some("other"));
         assert_eq!(after.weight, 7);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn our_address_is_changed_by_one_that_is_not_the_listed_one() {
+    with(&[API, GLOBAL, FILE], async |api, door| {
+        let update = async |address: &str| {
+            let mut listed = peers(&api, "192.0.2.1").await.remove(0);
+            listed.transport.as_mut().unwrap().local_address = address.to_owned();
+            let request = v4::UpdatePeerRequest {
+                peer: Some(listed),
+                do_soft_reset_in: false,
+            };
+            let done = GoBgpService::update_peer(&api, Request::new(request)).await;
+            done.map(|_| neighbor(&door, "192.0.2.1").local_address.clone())
+        };
+        let is = |address: [u8; 4]| Some(LocalAddress::Address(address.into()));
+        assert_eq!(update("").await.unwrap(), is([192, 0, 2, 9]), "not said");
+        assert_eq!(update("192.0.2.8").await.unwrap(), is([192, 0, 2, 8]));
+        let wrong = update("2001:db8::1").await.unwrap_err();
+        assert_eq!(wrong.code(), Code::InvalidArgument, "{wrong}");
+        assert_eq!(
+            update("0.0.0.0").await.unwrap(),
+            None,
+            "the kernel's choice"
+        );
+        assert_eq!(update("0.0.0.0").await.unwrap(), None, "as it is listed");
     })
     .await;
 }

@@ -214,7 +214,7 @@ fn common(said: &mut Said, of: &Common<'_>) {
     }
 }
 
-/// What is listed has the address and the port of the session, which nobody has configured, when the session is up.
+/// What is listed has the session's address, when it is up: whether that is one to be configured is not seen here.
 fn transported(said: &mut Said, transport: &v4::Transport) {
     said.flag("transport.passive-mode", transport.passive_mode);
     said.text_if_any("transport.bind-interface", &transport.bind_interface);

@@ -234,7 +234,8 @@ fn ago(age: Duration) -> Timestamp {
     }
 }
 
-fn transport(status: &PeerStatus, neighbor: &Neighbor) -> v4::Transport {
+/// Our end of its session.
+pub(in crate::gobgp) fn transport(status: &PeerStatus, neighbor: &Neighbor) -> v4::Transport {
     let configured = match &neighbor.local_address {
         Some(LocalAddress::Address(address)) => Some(*address),
         Some(LocalAddress::Interface(_)) | None => None,
