@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Our daemon and GoBGP's own, started with the same file and with the same neighbours, and `gobgp` beside each.
 
-use std::{any::Any, process::Command, time::Duration};
+use std::{any::Any, cell::Cell, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use lab::{Bgpd, Bird, ExaBgp, GoBgp, Lab, Netns, Process, until};
@@ -82,7 +82,8 @@ pub(crate) struct Side {
     pub(crate) netns: Netns,
     _lab: Lab,
     _daemon: Box<dyn Any>,
-    _neighbors: (Bird, ExaBgp),
+    pub(crate) bird: Bird,
+    _exabgp: ExaBgp,
 }
 
 impl Side {
@@ -101,7 +102,8 @@ impl Side {
             netns: hosts[0].clone(),
             _lab: lab,
             _daemon: Box::new(daemon),
-            _neighbors: (bird, exabgp),
+            bird,
+            _exabgp: exabgp,
         })
     }
 
@@ -156,6 +158,7 @@ pub(crate) struct Both {
     pub(crate) ours: Side,
     pub(crate) theirs: Side,
     differences: Vec<String>,
+    started: Cell<usize>,
 }
 
 impl Both {
@@ -181,6 +184,7 @@ impl Both {
             ours,
             theirs,
             differences: Vec::new(),
+            started: Cell::new(0),
         })
     }
 
@@ -241,7 +245,11 @@ impl Both {
             return;
         }
         let only = |sign: char, a: &str, b: &str| {
-            let lines = a.lines().filter(|line| !b.lines().any(|it| it == *line));
+            let mut other: Vec<&str> = b.lines().collect();
+            let lines = a.lines().filter(|line| {
+                let found = other.iter().position(|it| it == line);
+                found.map(|place| other.swap_remove(place)).is_none()
+            });
             lines.fold(String::new(), |text, line| format!("{text}{sign} {line}\n"))
         };
         let mut text = only('+', ours, theirs) + &only('-', theirs, ours);
@@ -259,7 +267,9 @@ impl Both {
     /// Starts `gobgp` with each of these words beside each daemon.
     pub(crate) fn start_on_each(&self, commands: &[&'static str]) -> Result<Monitors> {
         let mut all = Monitors::new();
-        for (number, words) in commands.iter().enumerate() {
+        for words in commands {
+            let number = self.started.get();
+            self.started.set(number + 1);
             let started = self.sides().map(|side| {
                 let name = format!("gobgp{number}");
                 side.netns.start(&mut side.command(words), &name)
@@ -272,21 +282,23 @@ impl Both {
         Ok(all)
     }
 
-    /// They have printed the same, to the last that is said of a prefix.
-    pub(crate) fn same_logs(&mut self, monitors: Monitors, last: &str) -> Result<()> {
+    /// They have printed the same, to the last that is said of a prefix; what comes before the first that is said of
+    /// another one may come in any order.
+    pub(crate) fn same_logs(&mut self, monitors: Monitors, first: &str, last: &str) -> Result<()> {
         for (words, processes) in monitors {
             let [ours, theirs] = processes.map(|mut process| -> Result<String> {
                 let text = until(&format!("{last} in {words}"), SOON, || {
                     let text = process.log();
                     let mut lines = text.lines();
                     let said = lines.any(|line| {
-                        line.contains(last) && (line.contains("DEL") || line.contains("withdraw"))
+                        let ends = ["DEL", "withdraw", "NEIGH"];
+                        line.contains(last) && ends.iter().any(|it| line.contains(it))
                     });
                     ensure!(said, "{text}");
                     Ok(text)
                 })?;
                 ensure!(process.is_running(), "{words} has ended: {text}");
-                Ok(without_clock(&text))
+                Ok(sorted_until(first, &without_clock(&text)))
             });
             self.same_lines(words, &ours?, &theirs?);
         }
@@ -314,20 +326,41 @@ fn without_clock(text: &str) -> String {
     let line = |line: &str| {
         if let Ok(mut value) = serde_json::from_str::<Value>(line) {
             without_times(&mut value);
-            for path in value.as_array_mut().into_iter().flatten() {
+            let Value::Array(paths) = &mut value else {
+                return value.to_string();
+            };
+            for path in paths.iter_mut() {
                 if path["withdrawal"] == true {
                     *path = serde_json::json!({ "withdrawal": path["nlri"] });
                 }
             }
-            return value.to_string();
+            let paths = paths.iter().map(Value::to_string);
+            return paths.collect::<Vec<_>>().join("\n");
         }
         let (_, said) = line.split_once('[').unwrap_or(("", line));
         let end = said.find(" via ").filter(|_| said.starts_with("DEL"));
         let said = end.and_then(|end| said.get(..end)).unwrap_or(said);
         said.to_owned()
     };
-    let lines = text.lines().map(line).filter(|line| line != "[]");
+    // On the way up each takes its own steps: gobgpd has no Connect.
+    let is_step = |line: &str| {
+        let is_end = ["admin: DOWN", "ESTABLISHED"];
+        line.starts_with("NEIGH") && !is_end.iter().any(|it| line.contains(it))
+    };
+    let lines = text.lines().map(line);
+    let lines = lines.filter(|line| !line.is_empty() && !is_step(line));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Lines, those before the first with that word sorted.
+fn sorted_until(word: &str, text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let start = lines.iter().position(|line| line.contains(word));
+    let end = start.unwrap_or(lines.len());
+    if let Some(before) = lines.get_mut(..end) {
+        before.sort_unstable();
+    }
+    lines.join("\n")
 }
 
 /// Writes down where two documents differ.

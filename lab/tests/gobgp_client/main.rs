@@ -3,6 +3,7 @@
 //! hear the same routes: it prints the same, apart from ages.
 
 mod both;
+mod monitors;
 mod mrt;
 mod speakers;
 
@@ -145,7 +146,7 @@ fn everything(both: &mut Both) -> Result<()> {
     }
     both.same("global rib")?;
     both.same("global rib -a ipv6")?;
-    both.same_logs(monitors, "2001:db8:1:1::/64")?;
+    both.same_logs(monitors, "", "2001:db8:1:1::/64")?;
     completion(both)?;
     inject(both)
 }

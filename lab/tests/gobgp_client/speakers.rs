@@ -8,6 +8,9 @@ const BIRD: &str = "
         bgp_ext_community.add((rt,64513,200)); bgp_med = 50; bgp_path.prepend(65010);
     }; route 10.2.2.0/23 blackhole; route 10.9.0.0/24 blackhole; }
     protocol static { ipv6; route 2001:db8:2::/48 blackhole { bgp_med = 7; }; route 2001:db8:2:1::/64 blackhole; }
+    protocol static late { disabled; ipv4; route 10.4.0.0/24 blackhole; }
+    protocol static later { disabled; ipv4 { preference 300; };
+        route 10.4.0.0/24 blackhole { bgp_community.add((64513,4)); }; }
     template bgp speaker { connect retry time 1; connect delay time 1; error wait time 1, 2; }
     protocol bgp four from speaker { local 10.0.0.2 as 64513; neighbor 10.0.0.1 as 64512;
         ipv4 { import all; export all; }; }
