@@ -21,6 +21,8 @@ PROTO = pathlib.Path(__file__).resolve().parent.parent / "proto"
 DEFAULT_TARGET = "127.0.0.1:50051"
 # As GoBGP's own client has it.
 LARGEST_MESSAGE = 256 << 20
+# More waited than is kept, or nothing was read for a while.
+TOO_SLOW = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.ABORTED)
 
 
 def messages():
@@ -83,7 +85,7 @@ def watch(target):
             except grpc.RpcError as error:
                 if error.code() == grpc.StatusCode.UNIMPLEMENTED:
                     return f"what answers at {target} does not speak this API"
-                if error.code() != grpc.StatusCode.ABORTED:
+                if error.code() not in TOO_SLOW:
                     return f"{target} has ended the stream"
                 # Who reads too slowly is told so, and begins anew with what is there now.
                 print("best_paths.py: read too slowly, asking again", file=sys.stderr)

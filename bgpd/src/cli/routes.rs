@@ -48,6 +48,9 @@ pub(super) async fn command(
     }
 }
 
+/// So many rows are laid out together.
+const ROWS: usize = 1024;
+
 /// Prints what a query finds, as it comes.
 pub(super) async fn show(
     query: &RouteQuery,
@@ -72,13 +75,22 @@ pub(super) async fn show(
             "  ", "Network", "Next Hop", "From", "AS_PATH", "Age", "Attrs",
         ])
         .within(print.columns);
+        let mut rows = Vec::new();
         let each = |routes: Vec<Route>| {
             found |= !routes.is_empty();
             progress.add(routes.len());
-            let rows: Vec<_> = routes.iter().map(|route| row(route, print.paint)).collect();
-            Ok(columns.print(print.out, &rows)?)
+            rows.extend(routes.iter().map(|route| row(route, print.paint)));
+            if rows.len() >= ROWS {
+                columns.print(print.out, &rows)?;
+                rows.clear();
+            }
+            Ok(())
         };
-        client.routes(query, each).await?;
+        let ended = client.routes(query, each).await;
+        if !rows.is_empty() {
+            columns.print(print.out, &rows)?;
+        }
+        ended?;
     }
     drop(progress);
     match query.prefix {

@@ -2,7 +2,7 @@
 //! `WatchEvent`: what happens, after what is.
 //!
 //! Changes come in pieces that all who watch share, and so they share what is encoded of them ([`told`]). What waits for a
-//! client is bounded: one that does not keep up, or reads nothing for a while, is told so (ABORTED) and has to ask again.
+//! client is bounded: one that does not keep up (RESOURCE_EXHAUSTED), or reads nothing for a while (ABORTED), is told so and has to ask again.
 //! GoBGP would keep everything for it.
 
 mod told;
@@ -81,7 +81,7 @@ impl<C: Control> Gobgp<C> {
                 },
                 Ok(None) => return Ok(()),
                 Err(lost) => {
-                    outlet.fail(Status::aborted(lost.to_string()));
+                    outlet.fail(Status::resource_exhausted(lost.to_string()));
                     return Ok(());
                 }
             };

@@ -360,7 +360,7 @@ async fn check_e_11_one_who_reads_nothing_holds_a_bounded_queue_and_is_told_and_
             Err(status) => break status,
         }
     };
-    assert_eq!(status.code(), Code::Aborted);
+    assert_eq!(status.code(), Code::ResourceExhausted);
     assert!(status.message().contains("ask again"), "{status}");
     assert_eq!(seen, told - 1000, "all that was there in time");
 }

@@ -55,7 +55,9 @@ async fn watch(target: &str) -> Result<Infallible, Box<dyn Error>> {
     loop {
         match follow(&mut client).await?.code() {
             // Who reads too slowly is told so, and begins anew with what is there now.
-            Code::Aborted => eprintln!("best-paths: read too slowly, asking again"),
+            Code::ResourceExhausted | Code::Aborted => {
+                eprintln!("best-paths: read too slowly, asking again");
+            }
             Code::Unimplemented => {
                 return Err(format!("what answers at {target} does not speak this API").into());
             }
