@@ -128,6 +128,61 @@ fn a_statement_that_does_not_ask_for_validation_says_so_in_both_versions() {
     );
 }
 
+/// A tunnel with parts that are an `Any` inside of another.
+fn segment_routing() -> v4::attribute::Attr {
+    use v4::{
+        tunnel_encap_sub_tlvsr_binding_sid::Bsid,
+        tunnel_encap_sub_tlvsr_segment_list::{Segment as Place, segment::Segment},
+        tunnel_encap_tlv::{Tlv as SubTlv, tlv::Tlv as Sub},
+    };
+    let binding = |bsid| Sub::SrBindingSid(v4::TunnelEncapSubTlvsrBindingSid { bsid: Some(bsid) });
+    let segments = [
+        Segment::A(v4::SegmentTypeA {
+            flags: Some(v4::SegmentFlags::default()),
+            label: 24000,
+        }),
+        Segment::B(v4::SegmentTypeB {
+            sid: vec![1; 16],
+            ..v4::SegmentTypeB::default()
+        }),
+    ];
+    let places = segments.map(|segment| Place {
+        segment: Some(segment),
+    });
+    let subs = [
+        Sub::SrPreference(v4::TunnelEncapSubTlvsrPreference {
+            flags: 0,
+            preference: 100,
+        }),
+        Sub::SrPriority(v4::TunnelEncapSubTlvsrPriority { priority: 7 }),
+        Sub::SrEnlp(v4::TunnelEncapSubTlvsrenlp { flags: 0, enlp: 3 }),
+        Sub::SrCandidatePathName(v4::TunnelEncapSubTlvsrCandidatePathName {
+            candidate_path_name: "blue".into(),
+        }),
+        binding(Bsid::SrBindingSid(v4::SrBindingSid {
+            s_flag: true,
+            i_flag: false,
+            sid: vec![2; 16],
+        })),
+        binding(Bsid::Srv6BindingSid(v4::SRv6BindingSid {
+            sid: vec![3; 16],
+            ..v4::SRv6BindingSid::default()
+        })),
+        Sub::SrSegmentList(v4::TunnelEncapSubTlvsrSegmentList {
+            weight: Some(v4::SrWeight {
+                flags: 0,
+                weight: 12,
+            }),
+            segments: places.to_vec(),
+        }),
+    ];
+    let tunnel = v4::TunnelEncapTlv {
+        r#type: 15,
+        tlvs: subs.map(|sub| SubTlv { tlv: Some(sub) }).to_vec(),
+    };
+    v4::attribute::Attr::TunnelEncap(v4::TunnelEncapAttribute { tlvs: vec![tunnel] })
+}
+
 #[test]
 fn attributes_travel_as_any_and_come_back() {
     use v4::attribute::Attr;
@@ -162,6 +217,7 @@ fn attributes_travel_as_any_and_come_back() {
             r#type: 99,
             value: vec![1, 2],
         }),
+        segment_routing(),
     ];
     for attr in all {
         let new = v4::Attribute { attr: Some(attr) };

@@ -2,6 +2,8 @@
 //! Attributes that bgpd passes on without a look, decoded for GoBGP's clients and encoded for them: PMSI tunnel
 //! (RFC 6514 §5), tunnel encapsulation (RFC 9012 §2), IPv6 extended communities (RFC 5701) and prefix SID (RFC 9252).
 
+mod segments;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv6Addr},
@@ -155,7 +157,7 @@ fn sub(kind: u8, mut value: &[u8]) -> Option<Sub> {
         8 => Sub::UdpDestPort(v4::TunnelEncapSubTlvudpDestPort {
             port: number16(rest)?,
         }),
-        _ => return None,
+        _ => return segments::decode(kind, rest),
     };
     rest.is_empty().then_some(sub)
 }
@@ -200,7 +202,7 @@ fn sub_octets(sub: &Sub) -> Result<(u8, Vec<u8>), String> {
         }
         Sub::UdpDestPort(it) => (8, two_octets(it.port)?.to_vec()),
         Sub::Unknown(it) => (octet(it.r#type)?, it.value.clone()),
-        _ => return Err("sub-TLVs of segment routing policies have to be octets".to_owned()),
+        policy => return segments::encode(policy).ok_or("an unknown sub-TLV of a tunnel")?,
     })
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Attributes that hold an `Any` for each of their parts in version 3: tunnel encapsulation, IPv6 extended communities
-//! and prefix SID. Sub-TLVs of segment routing policies are not converted.
+//! and prefix SID.
 
 use std::collections::HashMap;
 
@@ -17,6 +17,8 @@ use crate::{
         attribute::Attr,
         ip6_extended_communities_attribute::{Community, community::Extcom},
         prefix_sid, s_rv6_sub_sub_tlv, s_rv6_sub_tlv,
+        tunnel_encap_sub_tlvsr_binding_sid::Bsid,
+        tunnel_encap_sub_tlvsr_segment_list::{Segment as Place, segment::Segment},
         tunnel_encap_tlv::{Tlv as SubTlv, tlv::Tlv as Sub},
     },
 };
@@ -130,7 +132,31 @@ fn sub_to_any(new: &SubTlv) -> Option<Any> {
         Sub::Color(it) => pack("TunnelEncapSubTLVColor", it),
         Sub::EgressEndpoint(it) => pack("TunnelEncapSubTLVEgressEndpoint", it),
         Sub::UdpDestPort(it) => pack("TunnelEncapSubTLVUDPDestPort", it),
-        _ => return None,
+        Sub::SrPreference(it) => pack("TunnelEncapSubTLVSRPreference", it),
+        Sub::SrPriority(it) => pack("TunnelEncapSubTLVSRPriority", it),
+        Sub::SrCandidatePathName(it) => pack("TunnelEncapSubTLVSRCandidatePathName", it),
+        Sub::SrEnlp(it) => pack("TunnelEncapSubTLVSRENLP", it),
+        Sub::SrBindingSid(it) => {
+            let bsid = match it.bsid.as_ref()? {
+                Bsid::SrBindingSid(it) => pack("SRBindingSID", it),
+                Bsid::Srv6BindingSid(it) => pack("SRv6BindingSID", it),
+            };
+            let old = v3::TunnelEncapSubTlvsrBindingSid { bsid: Some(bsid) };
+            pack("TunnelEncapSubTLVSRBindingSID", &old)
+        }
+        Sub::SrSegmentList(it) => {
+            let segments = it.segments.iter().filter_map(|place| {
+                Some(match place.segment.as_ref()? {
+                    Segment::A(it) => pack("SegmentTypeA", it),
+                    Segment::B(it) => pack("SegmentTypeB", it),
+                })
+            });
+            let old = v3::TunnelEncapSubTlvsrSegmentList {
+                weight: it.weight,
+                segments: segments.collect(),
+            };
+            pack("TunnelEncapSubTLVSRSegmentList", &old)
+        }
     })
 }
 
@@ -142,6 +168,37 @@ fn sub_from_any(any: &Any) -> Result<SubTlv, BadAny> {
         Some("TunnelEncapSubTLVColor") => Sub::Color(unpack(any)?),
         Some("TunnelEncapSubTLVEgressEndpoint") => Sub::EgressEndpoint(unpack(any)?),
         Some("TunnelEncapSubTLVUDPDestPort") => Sub::UdpDestPort(unpack(any)?),
+        Some("TunnelEncapSubTLVSRPreference") => Sub::SrPreference(unpack(any)?),
+        Some("TunnelEncapSubTLVSRPriority") => Sub::SrPriority(unpack(any)?),
+        Some("TunnelEncapSubTLVSRCandidatePathName") => Sub::SrCandidatePathName(unpack(any)?),
+        Some("TunnelEncapSubTLVSRENLP") => Sub::SrEnlp(unpack(any)?),
+        Some("TunnelEncapSubTLVSRBindingSID") => {
+            let old: v3::TunnelEncapSubTlvsrBindingSid = unpack(any)?;
+            let bsid = old.bsid.map(|any| match name(&any) {
+                Some("SRBindingSID") => Ok(Bsid::SrBindingSid(unpack(&any)?)),
+                Some("SRv6BindingSID") => Ok(Bsid::Srv6BindingSid(unpack(&any)?)),
+                _ => Err(unknown(&any, "binding SID")),
+            });
+            let bsid = bsid.transpose()?;
+            Sub::SrBindingSid(v4::TunnelEncapSubTlvsrBindingSid { bsid })
+        }
+        Some("TunnelEncapSubTLVSRSegmentList") => {
+            let old: v3::TunnelEncapSubTlvsrSegmentList = unpack(any)?;
+            let segments = each(&old.segments, |any| {
+                let segment = match name(any) {
+                    Some("SegmentTypeA") => Segment::A(unpack(any)?),
+                    Some("SegmentTypeB") => Segment::B(unpack(any)?),
+                    _ => return Err(unknown(any, "segment")),
+                };
+                Ok(Place {
+                    segment: Some(segment),
+                })
+            })?;
+            Sub::SrSegmentList(v4::TunnelEncapSubTlvsrSegmentList {
+                weight: old.weight,
+                segments,
+            })
+        }
         _ => return Err(unknown(any, "sub-TLV of a tunnel")),
     };
     Ok(SubTlv { tlv: Some(sub) })
