@@ -146,8 +146,8 @@ fn compare(
 
 fn line(difference: &Difference, paint: Paint) -> String {
     let told = |route: &Route| match route.attributes.as_path.to_string() {
-        path if path.is_empty() => format!("{}  no AS path", route.prefix),
-        path => format!("{}  AS path {path}", route.prefix),
+        path if path.is_empty() => format!("{}  no AS path", prefix(route)),
+        path => format!("{}  AS path {path}", prefix(route)),
     };
     match difference {
         Difference::Left(route) => format!("{} {}", paint.bad("-"), told(route)),
@@ -156,11 +156,16 @@ fn line(difference: &Difference, paint: Paint) -> String {
             format!(
                 "{} {}  {}",
                 paint.poor("~"),
-                both.0.prefix,
+                prefix(&both.0),
                 in_words(changes)
             )
         }
     }
+}
+
+/// As wide as the longest of IPv4, so that what follows is below each other.
+fn prefix(route: &Route) -> String {
+    format!("{:<18}", route.prefix.to_string())
 }
 
 fn summary(

@@ -58,8 +58,13 @@ impl Supervisor {
         };
         said.extend(certificates);
         if before > 0 {
+            let others = if kept < before {
+                "; the file has changed the others"
+            } else {
+                ""
+            };
             said.push(format!(
-                "of {before} changes over the API, {kept} stay; the file has changed the others"
+                "changes over the API: {kept} of {before} kept{others}"
             ));
         }
         Ok(said)
