@@ -2,7 +2,8 @@
 //! `WatchEvent`: what happens, after what is.
 //!
 //! Changes come in pieces that all who watch share, and so they share what is encoded of them ([`told`]). What waits for a
-//! client is bounded: one that does not keep up (RESOURCE_EXHAUSTED), or reads nothing for a while (ABORTED), is told so and has to ask again.
+//! client is bounded: one that does not keep up (`RESOURCE_EXHAUSTED`), or reads nothing for a while (`ABORTED`), is told so
+//! and has to ask again.
 //! GoBGP would keep everything for it.
 
 mod told;

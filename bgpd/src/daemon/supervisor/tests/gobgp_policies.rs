@@ -288,11 +288,23 @@ async fn sets_that_make_no_sense_change_nothing() {
                 Code::InvalidArgument,
             ),
             (texts(Of::Tag, "bad", &["1"]), Code::Unimplemented),
+            (
+                texts(Of::NextHop, "bad", &["192.0.2.1"]),
+                Code::Unimplemented,
+            ),
             (texts(Of::Unspecified, "bad", &[]), Code::InvalidArgument),
         ];
         for (set, code) in cases {
             let refused = why(add_set(&api, set.clone(), false).await);
             assert_eq!(refused.0, code, "{set:?}: {}", refused.1);
+            if code == Code::Unimplemented {
+                assert!(refused.1.contains("neither tags nor sets of next hops"));
+                let refused = why(delete_set(&api, set, true).await);
+                assert_eq!(refused.0, code, "{}", refused.1);
+            }
+        }
+        for of in [Of::Tag, Of::NextHop] {
+            assert_eq!(sets(&api, of).await, [], "there are none");
         }
         assert_eq!(sets(&api, Of::Prefix).await, before);
     })
