@@ -63,6 +63,14 @@ impl<C: Control> Gobgp<C> {
         }
     }
 
+    /// Refuses what GoBGP does not do before `StartBgp`.
+    fn started(&self) -> Result<(), Status> {
+        if self.control.config().global.is_given() {
+            return Ok(());
+        }
+        Err(Status::failed_precondition("bgp server hasn't started yet"))
+    }
+
     fn names(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -201,6 +201,53 @@ fn words(value: &Value) -> Value {
     }
 }
 
+/// Before `global as …`. Sets and changes of policies are refused otherwise: gobgpd does not even list sets then.
+const EARLY: &[&str] = &[
+    "global rib",
+    "global rib summary",
+    "global rib add 10.0.0.0/24",
+    "global rib del 10.0.0.0/24",
+    "global rib del all",
+    "global policy",
+    "global policy import",
+    "global policy import add x",
+    "policy",
+    "policy x",
+    "policy add p s",
+    "policy statement",
+    "policy statement x",
+    "neighbor",
+    "neighbor 10.0.0.2",
+    "neighbor add 10.0.0.2 as 1",
+    "neighbor del 10.0.0.2",
+    "neighbor update 10.0.0.2 as 2",
+    "neighbor all softreset",
+    "neighbor 10.0.0.2 reset",
+    "neighbor 10.0.0.2 adj-in",
+    "neighbor 10.0.0.2 adj-in summary",
+    "log-level info",
+];
+
+#[test]
+#[ignore = "needs netns"]
+fn gobgp_is_told_the_same_before_the_start() -> Result<()> {
+    let answers = [Daemon::ours, Daemon::theirs].map(|start| -> Result<Vec<String>> {
+        let lab = Lab::new("gobgp_early")?;
+        let (a, _) = lab.pair()?;
+        let daemon = start(&a)?;
+        let answers = EARLY.iter().map(|words| daemon.says(words));
+        answers.collect()
+    });
+    let [ours, theirs] = answers;
+    let (ours, theirs) = (ours.context("ours")?, theirs.context("theirs")?);
+    let mut wrong = String::new();
+    for ((words, ours), theirs) in EARLY.iter().zip(ours).zip(theirs) {
+        compare(words, &ours.into(), &theirs.into(), &mut wrong);
+    }
+    ensure!(wrong.is_empty(), "ours and theirs:\n{wrong}");
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs netns"]
 fn a_neighbor_hears_why_it_is_left() -> Result<()> {

@@ -254,6 +254,12 @@ impl Control for Door {
                 silent.push(format!("{} {why}", running.neighbor.name));
                 continue;
             }
+            // Down on purpose, and stays so.
+            if matches!(order, PeerOrder::Reset(_) | PeerOrder::Shutdown(_))
+                && running.handle.ask(|peer, _| peer.is_shut_down()).await == Some(true)
+            {
+                continue;
+            }
             let events = match &order {
                 PeerOrder::Disable(text) => vec![PeerEvent::Stop(
                     StopReason::AdministrativeShutdown(text.clone()),

@@ -71,6 +71,7 @@ impl<C: Control> Gobgp<C> {
         &self,
         request: v4::AddPathRequest,
     ) -> Result<v4::AddPathResponse, Status> {
+        self.started()?;
         only_global(request.table_type, &request.vrf_id)?;
         let path = request.path.ok_or_else(|| wrong("path is required"))?;
         let route = match read(path)? {
@@ -88,6 +89,7 @@ impl<C: Control> Gobgp<C> {
 
     /// The first that is set: a name, a path, a family; nothing at all means all.
     pub(super) async fn delete_path(&self, request: v4::DeletePathRequest) -> Result<(), Status> {
+        self.started()?;
         if request.table_type != 0 {
             only_global(request.table_type, &request.vrf_id)?;
         }
@@ -132,6 +134,7 @@ impl<C: Control> Gobgp<C> {
         &self,
         mut requests: impl Stream<Item = Result<v4::AddPathStreamRequest, Status>> + Unpin + Send,
     ) -> Result<(), Status> {
+        self.started()?;
         while let Some(request) = requests.next().await {
             let request = request?;
             only_global(request.table_type, &request.vrf_id)?;

@@ -33,6 +33,7 @@ impl<C: Control> Gobgp<C> {
         request: v4::ListPathRequest,
         version: Version,
     ) -> Result<Replies<Bytes>, Status> {
+        self.started()?;
         let family = family(request.family)?;
         let (table, client) = self.table(request.table_type, &request.name).await?;
         if !family.is_supported() {
@@ -69,6 +70,7 @@ impl<C: Control> Gobgp<C> {
         &self,
         request: v4::GetTableRequest,
     ) -> Result<v4::GetTableResponse, Status> {
+        self.started()?;
         let family = family(request.family)?;
         let (table, client) = self.table(request.table_type, &request.name).await?;
         if let Table::AdjIn(name) | Table::AdjOut(name) = table {

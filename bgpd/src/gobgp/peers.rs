@@ -97,6 +97,7 @@ impl<C: Control> Gobgp<C> {
     }
 
     async fn order(&self, name: &str, or_all: bool, order: PeerOrder) -> Result<(), Status> {
+        self.started()?;
         let unknown = || Status::not_found(format!("neighbor that has {name} doesn't exist"));
         let peer = match name {
             "" | "all" if or_all => None,

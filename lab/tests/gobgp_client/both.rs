@@ -136,7 +136,7 @@ impl Side {
     }
 
     /// Waits until both neighbours have said all they have to say.
-    fn wait_routes(&self) -> Result<()> {
+    pub(crate) fn wait_routes(&self) -> Result<()> {
         for (neighbor, family, prefix) in [
             ("10.0.0.2", "ipv4", speakers::LAST_OF_BIRD),
             ("fd00::2", "ipv6", "2001:db8:2::/48"),
@@ -213,6 +213,11 @@ impl Both {
         json: impl Fn(&mut Value),
     ) -> Result<()> {
         self.same_text(words, text)?;
+        self.same_json(words, json)
+    }
+
+    /// The same in JSON only.
+    pub(crate) fn same_json(&mut self, words: &str, json: impl Fn(&mut Value)) -> Result<()> {
         let answers = self.sides().map(|side| -> Result<Value> {
             let mut value = side.json(words)?;
             without_times(&mut value);

@@ -5,6 +5,7 @@
 mod both;
 mod monitors;
 mod mrt;
+mod orders;
 mod speakers;
 
 use std::time::Instant;
