@@ -81,7 +81,7 @@ pub(crate) struct Side {
     pub(crate) name: &'static str,
     pub(crate) netns: Netns,
     _lab: Lab,
-    _daemon: Box<dyn Any>,
+    daemon: Box<dyn Any>,
     pub(crate) bird: Bird,
     _exabgp: ExaBgp,
 }
@@ -101,10 +101,16 @@ impl Side {
             name,
             netns: hosts[0].clone(),
             _lab: lab,
-            _daemon: Box::new(daemon),
+            daemon: Box::new(daemon),
             bird,
             _exabgp: exabgp,
         })
+    }
+
+    /// Where our API is.
+    pub(crate) fn target(&self) -> Result<String> {
+        let ours = self.daemon.downcast_ref::<Bgpd>();
+        Ok(ours.context("it is gobgpd")?.target())
     }
 
     pub(crate) fn command(&self, words: &str) -> Command {

@@ -7,6 +7,7 @@ mod monitors;
 mod mrt;
 mod orders;
 mod speakers;
+mod versions;
 
 use std::time::Instant;
 
