@@ -30,7 +30,7 @@ pub enum NextHopState {
 pub enum Input {
     /// A session is up: it is fed from the start. Stale routes of the neighbour stay.
     PeerUp(Box<PeerInfo>),
-    /// It is over, and the neighbour's routes with it.
+    /// It is over, and the neighbour's routes with it: piece by piece, as the table is drained.
     PeerDown(PeerId),
     /// It is over, and the neighbour's routes stay as stale (RFC 4724 §4.2).
     PeerLost(PeerId),
@@ -198,6 +198,10 @@ pub struct Output {
     pub best: Vec<Prefix>,
     /// It does.
     pub with_best: bool,
+    /// Prefix and path identifier of what went with its neighbour: only if the driver wants that.
+    pub departed: Vec<(PeerId, Vec<(Prefix, u32)>)>,
+    /// It does.
+    pub with_departed: bool,
     /// Families of which a neighbour has been sent everything: End-of-RIB is due.
     pub fed: Vec<(PeerId, Family)>,
     /// Next hops to watch from now on.
@@ -217,6 +221,7 @@ impl Output {
             && self.transmit.is_empty()
             && self.remove.is_empty()
             && self.best.is_empty()
+            && self.departed.is_empty()
             && self.fed.is_empty()
             && self.track.is_empty()
             && self.untrack.is_empty()
@@ -228,6 +233,7 @@ impl Output {
         self.transmit.clear();
         self.remove.clear();
         self.best.clear();
+        self.departed.clear();
         self.fed.clear();
         self.track.clear();
         self.untrack.clear();

@@ -46,6 +46,7 @@ mod context;
 mod forecast;
 mod forwarding;
 mod import;
+mod leaving;
 mod long_lived;
 mod query;
 mod silence;
@@ -56,6 +57,7 @@ pub use forecast::{Difference, Forecast, Imported, Proposal, ProposedPeer, Sent}
 pub use silence::Silence;
 
 use forwarding::{fib_route, fib_route_by, forward};
+use leaving::Leaving;
 
 pub(crate) use context::{Around, Before, Reflection, Sender, View};
 
@@ -87,6 +89,10 @@ pub struct Rib {
     pub(crate) next_hops: NextHops,
     /// Prefixes whose best path may have changed, with how it was before. Each once: its entry knows.
     dirty: VecDeque<Dirty>,
+    /// Neighbours of which something is still to be removed.
+    leaving: VecDeque<Leaving>,
+    /// What was removed of them since the last drain.
+    departed: Vec<(PeerId, Vec<(Prefix, u32)>)>,
     /// Prefixes with a path, and paths.
     pub(crate) totals: Totals,
 }
@@ -102,6 +108,8 @@ impl Rib {
             groups: Vec::new(),
             interner: Interner::default(),
             dirty: VecDeque::new(),
+            leaving: VecDeque::new(),
+            departed: Vec::new(),
             totals: Totals::default(),
         }
     }
@@ -158,12 +166,15 @@ impl Rib {
 
     /// More is to be drained: a table is being fed in pieces.
     pub fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || self.groups.iter().any(Group::has_work)
+        !self.dirty.is_empty()
+            || !self.leaving.is_empty()
+            || self.groups.iter().any(Group::has_work)
     }
 
     /// Says what is to be done, a part of it if there is very much. Changes that took each other back in the meantime do
     /// not appear.
     pub fn drain(&mut self, out: &mut Output) {
+        self.remove_piece(out);
         let chunk = self.dirty.len().min(DRAIN_CHUNK);
         for dirty in self.dirty.drain(..chunk) {
             let (prefix, before) = (dirty.prefix, dirty.before.as_deref());
@@ -302,6 +313,7 @@ impl Rib {
 
     fn peer_up(&mut self, info: PeerInfo) {
         let id = info.id;
+        self.finish_leaving(id);
         self.leave_group(id);
         let counters = self
             .peers
@@ -333,12 +345,6 @@ impl Rib {
             self.decide(prefix);
         }
         self.join_group(id, key);
-    }
-
-    fn peer_down(&mut self, id: PeerId) {
-        self.leave_group(id);
-        self.remove_paths(id, |_, _| true);
-        self.forget(id);
     }
 
     /// Nothing is left of a neighbour.
@@ -389,13 +395,18 @@ impl Rib {
 
     /// The paths of a neighbour. It looks no further when it has them all, and only where it has some.
     pub(crate) fn paths_of(&self, id: PeerId) -> impl Iterator<Item = (Prefix, &Path)> + '_ {
-        let count = self.peers.get(&id).map(|peer| peer.counters.received());
-        let count = usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX);
+        let count = self.received_from(id);
         let all = self.table.near(id);
         let all =
             all.flat_map(|(prefix, entry)| entry.paths.iter().map(move |path| (prefix, path)));
         all.filter(move |(_, path)| path.source() == Source::Bgp(id))
             .take(count)
+    }
+
+    /// How many paths there are of a neighbour.
+    fn received_from(&self, id: PeerId) -> usize {
+        let count = self.peers.get(&id).map(|peer| peer.counters.received());
+        usize::try_from(count.unwrap_or(0)).unwrap_or(usize::MAX)
     }
 
     fn change_weight(&mut self, id: PeerId, weight: u16) {

@@ -86,23 +86,32 @@ impl Table {
         &self,
         from: Bound<Prefix>,
     ) -> impl Iterator<Item = (Prefix, &Entry)> + '_ {
-        let (v4, v6) = match from {
-            Bound::Included(Prefix::V4(prefix)) => (Some(Bound::Included(prefix)), None),
-            Bound::Excluded(Prefix::V4(prefix)) => (Some(Bound::Excluded(prefix)), None),
-            Bound::Included(Prefix::V6(prefix)) => (None, Some(Bound::Included(prefix))),
-            Bound::Excluded(Prefix::V6(prefix)) => (None, Some(Bound::Excluded(prefix))),
-            Bound::Unbounded => (Some(Bound::Unbounded), None),
-        };
+        let (v4, v6) = by_family(from);
         let v4 = v4.into_iter().flat_map(|from| self.v4.range_from(from));
         let v4 = v4.map(|(prefix, place)| (Prefix::V4(prefix), place));
-        let v6 = self.v6.range_from(v6.unwrap_or(Bound::Unbounded));
+        let v6 = self.v6.range_from(v6);
         let all = v4.chain(v6.map(|(prefix, place)| (Prefix::V6(prefix), place)));
         all.filter_map(|(prefix, place)| Some((prefix, self.entries.get(place)?)))
     }
 
     /// Entries that may have a path of a neighbour, and all others that are near one.
     pub(crate) fn near(&self, peer: PeerId) -> impl Iterator<Item = (Prefix, &Entry)> + '_ {
-        let all = self.places_near(peer);
+        self.near_from(peer, Bound::Unbounded)
+    }
+
+    /// The same from here on, and some in front of it.
+    pub(crate) fn near_from(
+        &self,
+        peer: PeerId,
+        from: Bound<Prefix>,
+    ) -> impl Iterator<Item = (Prefix, &Entry)> + '_ {
+        let (v4, v6) = by_family(from);
+        let v4 = v4
+            .into_iter()
+            .flat_map(move |from| self.v4.near_from(peer, from));
+        let v4 = v4.map(|(prefix, place)| (Prefix::V4(prefix), place));
+        let v6 = self.v6.near_from(peer, v6);
+        let all = v4.chain(v6.map(|(prefix, place)| (Prefix::V6(prefix), place)));
         all.filter_map(|(prefix, place)| Some((prefix, self.entries.get(place)?)))
     }
 
@@ -125,13 +134,6 @@ impl Table {
             .filter_map(|(prefix, place)| Some((prefix, self.entries.get(place)?)))
     }
 
-    fn places_near(&self, peer: PeerId) -> impl Iterator<Item = (Prefix, Place)> + '_ {
-        let v4 = self.v4.near(peer);
-        let v4 = v4.map(|(prefix, place)| (Prefix::V4(prefix), place));
-        let v6 = self.v6.near(peer);
-        v4.chain(v6.map(|(prefix, place)| (Prefix::V6(prefix), place)))
-    }
-
     fn place(&self, prefix: Prefix) -> Option<Place> {
         match prefix {
             Prefix::V4(prefix) => self.v4.get(prefix),
@@ -142,6 +144,17 @@ impl Table {
 
 /// Entries of one page.
 const PAGE: usize = 256;
+
+/// Where to begin in either family: all of IPv4 is in front of IPv6.
+fn by_family(from: Bound<Prefix>) -> (Option<Bound<Ipv4Prefix>>, Bound<Ipv6Prefix>) {
+    match from {
+        Bound::Included(Prefix::V4(prefix)) => (Some(Bound::Included(prefix)), Bound::Unbounded),
+        Bound::Excluded(Prefix::V4(prefix)) => (Some(Bound::Excluded(prefix)), Bound::Unbounded),
+        Bound::Included(Prefix::V6(prefix)) => (None, Bound::Included(prefix)),
+        Bound::Excluded(Prefix::V6(prefix)) => (None, Bound::Excluded(prefix)),
+        Bound::Unbounded => (Some(Bound::Unbounded), Bound::Unbounded),
+    }
+}
 
 /// Entries in pages of the same size: growing copies nothing.
 #[derive(Debug, Default)]

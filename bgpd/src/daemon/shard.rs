@@ -341,7 +341,11 @@ impl<S: Sink> Worker<S> {
     fn drain(&mut self, output: &mut Output, orders: &mpsc::Receiver<Order>) {
         output.without_forwarding = !self.sink.wants_forwarding();
         output.with_best = self.sink.wants_best();
+        output.with_departed = self.sink.wants_paths();
         self.rib.drain(output);
+        for (id, paths) in output.departed.drain(..) {
+            self.sink.paths(&self.rib, id, &paths);
+        }
         let mut late = Vec::new();
         let mut writes = if self.rib.has_work() { 0 } else { WRITES };
         for bundle in bundles(&output.transmit) {
@@ -387,8 +391,7 @@ impl<S: Sink> Worker<S> {
 fn told(rib: &Rib, input: &Input) -> Option<(PeerId, Vec<(Prefix, u32)>)> {
     match input {
         Input::Routes(batch) => Some((batch.source().peer()?, batch.keys().collect())),
-        Input::PeerDown(id)
-        | Input::SweepStale(id, _)
+        Input::SweepStale(id, _)
         | Input::LongLivedStale(id, _)
         | Input::Policy(id, ..)
         | Input::Terms(id, _) => Some((*id, rib.keys_of(*id))),

@@ -126,9 +126,21 @@ impl<K: Copy + Ord> Index<K> {
         lists.flat_map(|list| &list.keys).skip(key).copied()
     }
 
-    /// Keys that may have a path of a neighbour, and all others that are near one.
-    pub(super) fn near(&self, peer: PeerId) -> impl Iterator<Item = (K, Place)> + '_ {
-        let lists = self.nodes.parts.iter().flat_map(|node| &node.parts);
+    /// Keys that may have a path of a neighbour and all others that are near one, from here on, and some in front of it.
+    pub(super) fn near_from(
+        &self,
+        peer: PeerId,
+        from: Bound<K>,
+    ) -> impl Iterator<Item = (K, Place)> + '_ {
+        let (number, list) = match from {
+            Bound::Unbounded => (0, 0),
+            Bound::Included(key) | Bound::Excluded(key) => {
+                let (number, list, _) = self.position(key, |_| false);
+                (number, list)
+            }
+        };
+        let nodes = self.nodes.parts.get(number..).unwrap_or_default();
+        let lists = nodes.iter().flat_map(|node| &node.parts).skip(list);
         let lists = lists.filter(move |list| list.peers.binary_search(&peer).is_ok());
         lists.flat_map(|list| &list.keys).copied()
     }

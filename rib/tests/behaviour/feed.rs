@@ -10,6 +10,10 @@ use crate::world::{World, attributes, from, peer};
 const MANY: u32 = 20_000;
 
 fn many(world: &mut World) {
+    world.step(Input::Routes(many_routes()));
+}
+
+fn many_routes() -> RouteBatch {
     let mut batch = RouteBatch::new(from(1));
     let sent = attributes(1, &[65001]);
     let path = batch.push_path(sent.clone(), Disposition::Via(sent.next_hop));
@@ -17,7 +21,7 @@ fn many(world: &mut World) {
         let address = std::net::Ipv4Addr::from(0x0a00_0000 + number * 256);
         batch.announce(Prefix::truncating(address.into(), 24).unwrap(), 0, path);
     }
-    world.step(Input::Routes(batch));
+    batch
 }
 
 fn two() -> World {
@@ -291,4 +295,84 @@ fn a_neighbour_without_policy_is_told_nothing_and_believed_nothing() {
     world.settle();
     assert!(world.heard(3).is_empty());
     assert!(world.heard_of(2, "10.3.0.0/16").is_none());
+}
+
+#[test]
+fn a_neighbour_goes_in_pieces_and_news_of_others_does_not_wait_for_all_of_them() {
+    let mut world = two();
+    world.up(peer(3, Relation::External));
+    many(&mut world);
+    world.announce(from(3), "10.0.1.0/24", attributes(3, &[65003, 65003]));
+    world.settle();
+    world.step(Input::PeerDown(PeerId(1)));
+    world.announce(from(3), "172.16.0.0/16", attributes(3, &[65003]));
+    world.drain();
+    assert!(world.heard_of(2, "172.16.0.0/16").is_some());
+    let left = world.heard(2).len();
+    assert!(left > 2 && left < MANY as usize, "{left} prefixes are left");
+    world.settle();
+    assert_eq!(world.heard(2).len(), 2);
+    let other = "10.0.1.0/24".parse().unwrap();
+    assert_eq!(world.forwarding[&other].source, from(3));
+    assert_eq!(world.neighbours[&PeerId(2)].needless, 0);
+    assert_eq!(world.forwarding.len(), 2);
+}
+
+#[test]
+fn a_neighbour_that_is_back_before_it_is_gone_has_only_what_it_says_anew() {
+    let mut world = two();
+    many(&mut world);
+    world.settle();
+    world.step(Input::PeerDown(PeerId(1)));
+    world.step(Input::PeerDown(PeerId(1)));
+    // Said before it was gone.
+    world.announce(from(1), "172.16.0.0/16", attributes(1, &[65001]));
+    world.drain();
+    world.up(peer(1, Relation::External));
+    world.announce(from(1), "10.0.1.0/24", attributes(1, &[65001]));
+    world.settle();
+    assert_eq!(world.heard(2).len(), 1);
+    assert!(world.heard_of(2, "10.0.1.0/24").is_some());
+    assert!(world.heard(1).is_empty());
+    assert_eq!(world.neighbours[&PeerId(2)].needless, 0);
+}
+
+#[test]
+fn who_wants_to_know_what_went_with_its_neighbour_is_told_all_of_it_once() {
+    let mut rib = rib::Rib::new(crate::world::config());
+    let now = bgp_proto::Instant::ZERO;
+    let up =
+        |rib: &mut rib::Rib| rib.step(Input::PeerUp(Box::new(peer(1, Relation::External))), now);
+    up(&mut rib);
+    rib.step(Input::Routes(many_routes()), now);
+    let mut output = rib::Output {
+        with_departed: true,
+        ..rib::Output::default()
+    };
+    let mut departed = std::collections::BTreeSet::new();
+    let mut pieces = 0;
+    let mut collect = |rib: &mut rib::Rib| {
+        output.clear();
+        rib.drain(&mut output);
+        for (id, paths) in output.departed.drain(..) {
+            assert_eq!(id, PeerId(1));
+            pieces += 1;
+            for path in paths {
+                assert!(departed.insert(path), "{path:?} went twice");
+            }
+        }
+        departed.len()
+    };
+    while rib.has_work() {
+        assert_eq!(collect(&mut rib), 0);
+    }
+    rib.step(Input::PeerDown(PeerId(1)), now);
+    let first = collect(&mut rib);
+    assert!(first > 0 && first < MANY as usize, "{first} in one drain");
+    assert!(rib.has_work());
+    // It is back: the rest goes at once.
+    up(&mut rib);
+    assert_eq!(collect(&mut rib), MANY as usize);
+    assert_eq!(pieces, 2);
+    assert_eq!(rib.totals().paths, 0);
 }
