@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
 use super::{
     bfd::Bfd,
@@ -78,6 +78,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut supervisor = Supervisor::start(options).await?;
     super::ready::say();
+    match super::sys::give_back_program() {
+        Ok(octets) => debug!(
+            octets,
+            "pages of the program that only the start needed are given back"
+        ),
+        Err(error) => debug!(%error, "pages of the program are kept"),
+    }
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What no crate wraps: TCP MD5 signatures (RFC 2385), the minimum TTL of GTSM (RFC 5082), threads that do not wait for
-//! others, where their memory comes from.
+//! others, pages of the program that nobody needs.
 //!
 //! The only unsafe code of this crate. It refuses to know why a key or a TTL is wanted.
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
+
+mod pages;
 
 use std::{
     io, mem,
@@ -13,6 +15,8 @@ use std::{
 
 use ipnetwork::IpNetwork;
 use socket2::SockAddr;
+
+pub(super) use self::pages::give_back_program;
 
 /// Linux takes keys of up to 80 octets (`TCP_MD5SIG_MAXKEYLEN`).
 pub(super) const MAX_MD5_KEY: usize = 80;
