@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Every case at a small size: it ends, every receiver has exactly what it is to have, and there are figures.
 
-use std::time::Duration;
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
+use anyhow::ensure;
 use arena::{CASES, Contestant, Figure, Kind};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 /// Each takes a second or two.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -38,4 +47,34 @@ fn every_case_works_with_bgpd() {
 #[ignore = "needs netns"]
 fn every_case_works_with_bird() {
     all_cases_with(Kind::Bird);
+}
+
+#[test]
+#[ignore = "needs netns"]
+fn a_run_that_is_ended_leaves_nothing_behind() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_arena"))
+            .args(["reflect-200", "--against", "bird", "--runs", "1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let tag = format!("arena{:x}-", run.id());
+        let left = || {
+            let names = fs::read_dir("/run/netns").unwrap();
+            let names = names.map(|entry| entry.unwrap().file_name());
+            names
+                .filter(|name| name.to_string_lossy().starts_with(&tag))
+                .count()
+        };
+        lab::until("both namespaces are there", LIMIT, || {
+            ensure!(left() == 2, "{} are", left());
+            Ok(())
+        })
+        .unwrap();
+        kill(Pid::from_raw(run.id().cast_signed()), signal).unwrap();
+        let status = run.wait().unwrap();
+        assert_eq!(status.code(), Some(130), "{signal}");
+        assert_eq!(left(), 0, "{signal}");
+    }
 }

@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use nix::{
     sched::{CloneFlags, setns},
-    sys::signal::{SigSet, Signal, kill},
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction},
     unistd::Pid,
 };
 
@@ -66,8 +66,8 @@ impl Lab {
         )
     }
 
-    /// From now on Ctrl-C removes all that is here, processes too, and ends the program. Threads and processes that the
-    /// caller starts later do not get the signal themselves.
+    /// From now on Ctrl-C and SIGTERM remove all that is here, processes too, and end the program. Threads and processes that
+    /// the caller starts later do not get Ctrl-C themselves.
     ///
     /// # Errors
     /// The system's.
@@ -84,6 +84,7 @@ impl Lab {
         if is_watched {
             return Ok(());
         }
+        end_as_interrupt()?;
         thread::spawn(move || {
             if interrupt.wait().is_ok() {
                 eprintln!("interrupted: removing everything");
@@ -348,5 +349,39 @@ impl Netns {
     pub fn own_addresses(&self, number: u8) -> Result<()> {
         self.ip(&format!("addr add 10.{number}.0.1/32 dev lo"))?;
         self.ip(&format!("-6 addr add fd0{number}::1/128 dev lo"))
+    }
+}
+
+/// SIGTERM does what Ctrl-C does. It is not blocked: whoever is started would inherit that and could not be ended, while a handler
+/// ends with `exec`.
+#[expect(unsafe_code, reason = "a handler of a signal")]
+fn end_as_interrupt() -> Result<()> {
+    extern "C" fn interrupt(_: i32) {
+        let _ = kill(Pid::this(), Signal::SIGINT);
+    }
+    let action = SigAction::new(
+        SigHandler::Handler(interrupt),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing but two system calls that may be made in one.
+    unsafe { sigaction(Signal::SIGTERM, &action) }?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn who_is_started_under_watch_can_be_ended() {
+        let lab = Lab::new("watched").unwrap();
+        lab.remove_on_interrupt().unwrap();
+        let mut child = Command::new("sleep").arg("30").spawn().unwrap();
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
     }
 }
