@@ -16,7 +16,7 @@
 //! ```
 
 /// What every message can do: measure, encode and decode itself.
-pub use prost::{Message, encode_length_delimiter, length_delimiter_len};
+pub use prost::{Message, encode_length_delimiter};
 
 /// Package `bgpd.v1`.
 pub mod v1 {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bgp_proto::Family;
-use bgpd_api::{Message as _, encode_length_delimiter, length_delimiter_len, v3, v4};
+use bgpd_api::{Message as _, encode_length_delimiter, v3, v4};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost_types::Timestamp;
 
@@ -24,8 +24,10 @@ const TABLE: u8 = 3 << 3 | 2;
 /// Tag of `TableEvent.paths`.
 const PATH: u8 = 2 << 3 | 2;
 
-/// Paths as the fields of a table event, one after the other.
-#[derive(Default)]
+/// Octets in front of the paths of a message: a tag and a length.
+const HEAD: usize = 1 + 10;
+
+/// Paths as the fields of a table event, one after the other, with room for the head of a message in front.
 pub(super) struct Paths {
     octets: Vec<u8>,
     ends: Vec<usize>,
@@ -33,9 +35,11 @@ pub(super) struct Paths {
 
 /// Changes in one version.
 pub(super) struct Told {
-    paths: Paths,
-    /// One message with all of them.
+    /// One message with all paths.
     whole: Bytes,
+    /// Where in it the paths end, and the first one begins.
+    ends: Vec<usize>,
+    start: usize,
 }
 
 /// In both, as far as anybody wanted it.
@@ -54,8 +58,7 @@ pub(super) fn of(changes: &Changes, version: Version, sight: impl FnOnce() -> Si
         for change in &changes.changes {
             paths.push(path(change, &sight, changes.at), version);
         }
-        let whole = paths.message();
-        Arc::new(Told { paths, whole })
+        Arc::new(paths.told())
     };
     // Nothing else is ever put there.
     let Some(made) = made.downcast_ref::<Made>() else {
@@ -66,6 +69,15 @@ pub(super) fn of(changes: &Changes, version: Version, sight: impl FnOnce() -> Si
         Version::Four => &made.four,
     };
     Arc::clone(place.get_or_init(encode))
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            octets: vec![0; HEAD],
+            ends: Vec::new(),
+        }
+    }
 }
 
 impl Paths {
@@ -84,19 +96,37 @@ impl Paths {
     }
 
     pub(super) fn octets(&self) -> usize {
-        self.octets.len()
+        self.octets.len().saturating_sub(HEAD)
     }
 
-    pub(super) fn message(&self) -> Bytes {
-        message(&[&self.octets])
+    /// A reply with a table event of all of them.
+    pub(super) fn message(self) -> Bytes {
+        self.told().whole
     }
 
+    fn told(self) -> Told {
+        let head = head(self.octets());
+        let unused = HEAD.saturating_sub(head.len());
+        let mut whole = self.octets;
+        if let Some(room) = whole.get_mut(unused..HEAD) {
+            room.copy_from_slice(&head);
+        }
+        let ends = self.ends.iter().map(|end| end.saturating_sub(unused));
+        Told {
+            ends: ends.collect(),
+            start: head.len(),
+            whole: Bytes::from(whole).slice(unused..),
+        }
+    }
+}
+
+impl Told {
     fn get(&self, number: usize) -> &[u8] {
-        let start = number
-            .checked_sub(1)
-            .and_then(|before| self.ends.get(before));
-        let (start, end) = (start.copied().unwrap_or(0), self.ends.get(number));
-        end.and_then(|end| self.octets.get(start..*end))
+        let before = number.checked_sub(1);
+        let start = before.map_or(Some(&self.start), |before| self.ends.get(before));
+        let range = start.zip(self.ends.get(number));
+        range
+            .and_then(|(start, end)| self.whole.get(*start..*end))
             .unwrap_or_default()
     }
 }
@@ -106,8 +136,8 @@ impl Wanted {
     pub(super) fn changes(&self, told: &Told, changes: &Changes) -> Vec<Bytes> {
         let numbered = changes.changes.iter().enumerate();
         let wanted = numbered.filter(|(_, change)| self.has(change, &changes.senders));
-        let parts: Vec<&[u8]> = wanted.map(|(number, _)| told.paths.get(number)).collect();
-        if parts.len() == told.paths.len() && parts.len() <= self.batch {
+        let parts: Vec<&[u8]> = wanted.map(|(number, _)| told.get(number)).collect();
+        if parts.len() == told.ends.len() && parts.len() <= self.batch {
             return vec![told.whole.clone()];
         }
         parts.chunks(self.batch).map(message).collect()
@@ -117,14 +147,21 @@ impl Wanted {
 /// A reply with a table event of these paths.
 fn message(paths: &[&[u8]]) -> Bytes {
     let length = paths.iter().map(|path| path.len()).sum();
-    let mut out = BytesMut::with_capacity(1 + length_delimiter_len(length) + length);
-    out.put_u8(TABLE);
-    // It grows as it must.
-    let _ = encode_length_delimiter(length, &mut out);
+    let head = head(length);
+    let mut out = BytesMut::with_capacity(head.len() + length);
+    out.put_slice(&head);
     for path in paths {
         out.put_slice(path);
     }
     out.freeze()
+}
+
+/// What is in front of the paths of a table event that are so long.
+fn head(length: usize) -> Vec<u8> {
+    let mut head = vec![TABLE];
+    // It grows as it must.
+    let _ = encode_length_delimiter(length, &mut head);
+    head
 }
 
 fn path(change: &Change, sight: &Sight, at: SystemTime) -> v4::Path {
@@ -202,7 +239,7 @@ mod tests {
         };
         assert_eq!(table.paths.len(), 100);
         let single: Vec<_> = (0..100)
-            .map(|number| message(&[first.paths.get(number)]))
+            .map(|number| message(&[first.get(number)]))
             .collect();
         for (path, octets) in table.paths.into_iter().zip(single) {
             let reply = v4::WatchEventResponse::decode(octets).unwrap();
