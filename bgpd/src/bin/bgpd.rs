@@ -12,11 +12,13 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static MEMORY: Jemalloc = Jemalloc;
 
-/// One arena behind those stores; pages that nobody used for a second go back to the kernel.
+/// One arena behind those stores, which are small, since what one thread makes another frees; pages that nobody used for a second go
+/// back to the kernel.
 // SAFETY: jemalloc reads this name alone, as a pointer to a string that ends with zero.
 #[allow(unsafe_code, reason = "jemalloc is told by a symbol")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static MEMORY_OPTIONS: &[u8; 30] = b"narenas:1,dirty_decay_ms:1000\0";
+pub static MEMORY_OPTIONS: &[u8; 73] =
+    b"narenas:1,dirty_decay_ms:1000,tcache_max:4096,tcache_nslots_small_max:64\0";
 
 fn main() -> ExitCode {
     let arguments = DaemonArguments::parse();
