@@ -43,6 +43,30 @@ fn as_nobody(netns: &Netns, program: &Path) -> Command {
 
 #[test]
 #[ignore = "needs netns"]
+fn what_only_the_start_needs_is_given_back_and_the_allocator_takes_its_options() -> Result<()> {
+    let lab = Lab::new("dmn")?;
+    let (a, _) = lab.pair()?;
+    let bgpd = Bgpd::start_with(
+        &a,
+        &ours("", ""),
+        "listen = []\n",
+        &["--log-level", "debug"],
+    )?;
+    until("pages are given back", SOON, || {
+        let log = bgpd.log();
+        let said = "only the start needed are given back octets=";
+        let octets = log.split(said).nth(1).context(log.clone())?;
+        let octets = octets.split_whitespace().next().context("a number")?;
+        ensure!(octets.parse::<usize>()? > 1 << 20, "{octets} octets");
+        Ok(())
+    })?;
+    // What jemalloc does not understand it says, and goes on.
+    ensure!(!bgpd.log().contains("jemalloc"), "{}", bgpd.log());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs netns"]
 fn without_kernel_and_port_179_it_needs_no_privilege() -> Result<()> {
     let lab = Lab::new("dmn")?;
     let (a, b) = lab.pair()?;
